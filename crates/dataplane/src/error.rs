@@ -1,0 +1,113 @@
+//! What went wrong, whose fault it is, and whether to try again; and the one mapping from that to an HTTP response.
+
+use std::fmt;
+
+/// Who caused an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    Downstream,
+    Gateway,
+    Upstream,
+}
+
+/// Whether a call may be sent again without the caller noticing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// Nothing of the request was sent.
+    Safe,
+    /// Something was sent and nothing came back: only idempotent methods.
+    IfIdempotent,
+    Never,
+}
+
+macro_rules! kinds {
+    ($($name:ident $status:literal $source:ident $code:literal $title:literal;)*) => {
+        /// Every kind of error. Its code is stable and is a heading in `docs/errors.md`.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Kind { $($name,)* }
+
+        impl Kind {
+            pub const ALL: &'static [Kind] = &[$(Kind::$name,)*];
+            pub fn status(self) -> u16 { match self { $(Kind::$name => $status,)* } }
+            pub fn source(self) -> Source { match self { $(Kind::$name => Source::$source,)* } }
+            pub fn code(self) -> &'static str { match self { $(Kind::$name => $code,)* } }
+            pub fn title(self) -> &'static str { match self { $(Kind::$name => $title,)* } }
+        }
+    };
+}
+
+kinds! {
+    BadRequest 400 Downstream "bad-request" "The request is malformed";
+    InvalidBody 400 Downstream "invalid-body" "The request body is malformed";
+    Unauthorized 401 Downstream "unauthorized" "A valid credential is required";
+    Forbidden 403 Downstream "forbidden" "The consumer may not do this";
+    RouteNotFound 404 Downstream "route-not-found" "No route matches the request";
+    ExecutionNotFound 404 Downstream "execution-not-found" "No such execution";
+    MethodNotAllowed 405 Downstream "method-not-allowed" "The method is not allowed here";
+    RequestTimeout 408 Downstream "request-timeout" "The request did not arrive in time";
+    IdempotencyConflict 422 Downstream "idempotency-conflict" "The idempotency key was used for another request";
+    BodyTooLarge 413 Downstream "body-too-large" "The request body is too large";
+    UriTooLong 414 Downstream "uri-too-long" "The request target is too long";
+    UnsupportedMediaType 415 Downstream "unsupported-media-type" "The media type is not supported";
+    ExpectationFailed 417 Downstream "expectation-failed" "The expectation is not supported";
+    RateLimited 429 Downstream "rate-limited" "Too many requests";
+    HeadTooLarge 431 Downstream "head-too-large" "The request head is too large";
+    ClientGone 499 Downstream "client-gone" "The client went away";
+    Internal 500 Gateway "internal" "The gateway failed";
+    ExpressionFailed 500 Gateway "expression-failed" "An expression of the configuration failed";
+    MethodNotImplemented 501 Downstream "method-not-implemented" "The method is not implemented";
+    EndpointUnreachable 502 Upstream "endpoint-unreachable" "The service could not be reached";
+    BadReply 502 Upstream "bad-reply" "The service answered with an invalid or incomplete response";
+    ClusterUnavailable 503 Upstream "cluster-unavailable" "No endpoint of the service is available";
+    Draining 503 Gateway "draining" "The gateway is shutting down";
+    Overloaded 503 Gateway "overloaded" "The gateway is at its limit";
+    EngineUnavailable 503 Gateway "engine-unavailable" "The workflow engine is not available";
+    WorkflowFaulted 500 Upstream "workflow-faulted" "The workflow failed";
+    DeadlineExceeded 504 Upstream "deadline-exceeded" "The service did not answer in time";
+    VersionNotSupported 505 Downstream "version-not-supported" "The HTTP version is not supported";
+}
+
+/// An error on a request's way. `detail` may be shown to the client, so it never holds a secret or an internal address.
+#[derive(Debug, Clone)]
+pub struct Error {
+    pub kind: Kind,
+    pub retry: Retry,
+    pub detail: String,
+    /// Headers that the standard asks for with this status: `Allow`, `WWW-Authenticate`, `Retry-After`, `RateLimit`.
+    pub headers: Vec<(http::HeaderName, http::HeaderValue)>,
+    /// What the log should say and the client should not.
+    pub cause: Option<String>,
+}
+
+impl Error {
+    pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
+        Self { kind, retry: Retry::Never, detail: detail.into(), headers: Vec::new(), cause: None }
+    }
+
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    pub fn cause(mut self, cause: impl fmt::Display) -> Self {
+        self.cause = Some(cause.to_string());
+        self
+    }
+
+    pub fn header(mut self, name: http::HeaderName, value: http::HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.kind.title(), self.detail)?;
+        match &self.cause {
+            Some(cause) => write!(f, " ({cause})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,12 @@
+//! The data plane of stagedoor.
+//!
+//! Life of a request: `listener` accepts → `head` refuses what is not a clean request → `proxy` loads the current
+//! `Program` → `route` matches → the policies of `policy` run in their fixed order → a `target` answers, most often
+//! through a `cluster` → response policies → `telemetry`. Any `Error` meets the single mapping in `error`.
+
+#![forbid(unsafe_code)]
+
+pub mod error;
+pub mod policy;
+pub mod protocol;
+pub mod snapshot;

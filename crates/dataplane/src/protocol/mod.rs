@@ -1,0 +1,3 @@
+//! The rooms that may name hyper's types.
+
+pub mod body;

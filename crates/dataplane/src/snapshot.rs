@@ -1,0 +1,318 @@
+//! The contract from the control plane: the whole configuration as plain data, already checked and with every default
+//! filled in by `stagedoor.config.compile`. Fields that this side does not know are refused, so the halves cannot drift.
+//!
+//! Units are in the names: `_ms` are milliseconds, `_bytes` are bytes. Times are never bare numbers.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Snapshot {
+    /// Worker threads, each with its own listener sockets and pools.
+    pub workers: usize,
+    pub listeners: BTreeMap<String, Listener>,
+    pub consumers: BTreeMap<String, Consumer>,
+    pub clusters: BTreeMap<String, Cluster>,
+    pub routes: BTreeMap<String, Route>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listener {
+    /// `IP:PORT`; port 0 lets the system choose.
+    pub bind: String,
+    /// Addresses (CIDR) whose `Forwarded` and `X-Forwarded-*` headers are believed.
+    pub trusted_proxies: Vec<String>,
+    pub limits: ListenerLimits,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListenerLimits {
+    /// Request line and headers together; more is 431.
+    pub head_bytes: usize,
+    /// More is 414.
+    pub uri_bytes: usize,
+    /// More is 431.
+    pub header_count: usize,
+    /// Connections at once over all workers; one more is closed at once and counted.
+    pub connections: usize,
+    /// From the first byte of a head to its end; longer is 408.
+    pub head_read_ms: u64,
+    /// Between two requests of a connection; then it is closed.
+    pub idle_ms: u64,
+    /// Between two reads of a request body; longer is 408.
+    pub body_idle_ms: u64,
+    /// How long an exchange may go on after its client has shut its sending side.
+    pub half_close_ms: u64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Consumer {
+    /// SHA-256 of each key, lower-case hex.
+    pub api_key_sha256: Vec<String>,
+    pub groups: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cluster {
+    pub endpoints: Vec<Endpoint>,
+    pub balance: Balance,
+    pub connect_ms: u64,
+    /// The whole call, every retry included; a route's own `request_ms` may be shorter.
+    pub request_ms: u64,
+    pub retry: Retry,
+    pub ejection: Ejection,
+    pub pool: Pool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Endpoint {
+    /// `host:port`; plain HTTP.
+    pub authority: String,
+    pub weight: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Balance {
+    RoundRobin,
+    LeastRequest,
+    Random,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retry {
+    /// Further attempts after the first; 0 is none.
+    pub attempts: u32,
+    pub connect_failure: bool,
+    /// Answers that are tried again for idempotent methods whose body can be sent again.
+    pub statuses: Vec<u16>,
+    /// Retries at most as a share of the calls of the last ten seconds, 0–100; at least three a second are allowed.
+    pub budget_percent: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ejection {
+    /// Failures in a row (connect failures, resets, timeouts, 502–504) after which an endpoint is left out; 0 never.
+    pub failures: u32,
+    /// First time out; doubled at each further ejection up to `max_ms`. The first request after it is the probe.
+    pub base_ms: u64,
+    pub max_ms: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pool {
+    /// Idle connections kept by each worker for each endpoint.
+    pub idle: usize,
+    pub idle_ms: u64,
+    /// Connections of each worker to each endpoint; requests above it wait within their deadline.
+    pub connections: usize,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    #[serde(rename = "match")]
+    pub matches: Match,
+    pub priority: i32,
+    pub policies: Policies,
+    pub target: Target,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Match {
+    /// `example.com` or `*.example.com`; empty is any host.
+    pub hosts: Vec<String>,
+    /// Exact, with `{param}` segments, or with a last `{rest...}`.
+    pub path: String,
+    /// Empty is any method. GET also matches HEAD.
+    pub methods: Vec<String>,
+    pub headers: BTreeMap<String, ValueMatch>,
+    pub query: BTreeMap<String, ValueMatch>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ValueMatch {
+    Present,
+    Exact(String),
+}
+
+/// What is left out is off: defaults have been merged by the control plane.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Policies {
+    pub limits: Option<Limits>,
+    pub request_id: Option<RequestId>,
+    pub access_log: Option<AccessLog>,
+    pub cors: Option<Cors>,
+    pub authenticate: Option<Authenticate>,
+    #[serde(default)]
+    pub rate_limit: Vec<RateLimit>,
+    pub headers: Option<Headers>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// More is 413.
+    pub body_bytes: u64,
+    /// The whole exchange; longer is 504. Absent: the cluster's own.
+    pub request_ms: Option<u64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RequestId {
+    /// Lower-case header name, downstream, upstream and in the response.
+    pub header: String,
+    /// Take over a valid id that the client sent (1–128 of `A-Za-z0-9._-`); otherwise one is made.
+    pub accept: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccessLog {
+    /// `stdout`, `stderr`, or a file's path.
+    pub path: String,
+    /// Request headers to record, lower-case; credentials are recorded as `[redacted]`.
+    pub headers: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cors {
+    /// `*`, or origins exactly as browsers send them.
+    pub origins: Vec<String>,
+    pub methods: Vec<String>,
+    pub headers: Vec<String>,
+    pub expose: Vec<String>,
+    pub credentials: bool,
+    pub max_age_s: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Authenticate {
+    /// The first that finds its credential decides; a wrong credential never falls through.
+    pub any: Vec<Authenticator>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Authenticator {
+    ApiKey {
+        /// Lower-case name of the header that carries the key.
+        header: Option<String>,
+        /// Query parameter that carries the key; removed before forwarding.
+        query: Option<String>,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RateLimit {
+    /// Identity of the counter across snapshots: route and position, or a name shared by several routes.
+    pub id: String,
+    pub limit: u64,
+    pub per_ms: u64,
+    /// Requests that may come at once; `limit` unless set.
+    pub burst: u64,
+    pub by: RateKey,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RateKey {
+    Consumer,
+    Address,
+    Route,
+    Header(String),
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Headers {
+    #[serde(default)]
+    pub request: HeaderChanges,
+    #[serde(default)]
+    pub response: HeaderChanges,
+}
+
+/// Applied in the order remove, set, add.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeaderChanges {
+    #[serde(default)]
+    pub remove: Vec<String>,
+    #[serde(default)]
+    pub set: BTreeMap<String, String>,
+    #[serde(default)]
+    pub add: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Target {
+    Cluster(ForwardTarget),
+    Workflow(WorkflowTarget),
+    /// The status resource of executions that a workflow route started; made by the control plane beside each of those.
+    Execution(ExecutionTarget),
+    Response(FixedResponse),
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ForwardTarget {
+    pub cluster: String,
+    /// Template of the path to ask for, with the route's `{param}`s; absent: the path as it was routed.
+    pub path: Option<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkflowTarget {
+    /// `namespace/name`.
+    pub workflow: String,
+    /// jq over `{method, path, params, query, headers, consumer, body}`.
+    pub input: String,
+    pub wait_ms: u64,
+    /// Template of the status resource's path, with the route's `{param}`s and `{execution}`.
+    pub status_path: String,
+    pub response: WorkflowResponse,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkflowResponse {
+    pub status: u16,
+    /// Values are text or `${ jq }` over the workflow's output.
+    pub headers: BTreeMap<String, String>,
+    /// `${ jq }` over the workflow's output; absent: the output itself.
+    pub body: Option<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExecutionTarget {
+    /// The workflow route whose executions are shown.
+    pub route: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FixedResponse {
+    pub status: u16,
+    pub headers: BTreeMap<String, String>,
+    pub body: String,
+}

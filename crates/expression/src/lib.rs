@@ -1,0 +1,1 @@
+//! jq, compiled once, evaluated within a bound.

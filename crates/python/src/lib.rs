@@ -1,0 +1,6 @@
+//! The boundary: translation only, no logic.
+
+use pyo3::prelude::*;
+
+#[pymodule]
+mod _core {}

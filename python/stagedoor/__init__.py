@@ -1,0 +1,1 @@
+"""stagedoor: an API gateway with a durable API orchestrator behind the same door."""

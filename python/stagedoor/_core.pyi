@@ -1,0 +1,145 @@
+"""The boundary to the data plane and to expressions: plain data only. Every method that may wait releases the GIL."""
+
+from collections.abc import Sequence
+from typing import Any, final
+
+Json = Any
+
+class ExpressionError(Exception):
+    """An expression does not compile, failed, or went over its bound of steps, depth or output."""
+
+@final
+class Expression:
+    """A jq program, compiled once. No access to environment, files, clock or input readers."""
+
+    def __init__(self, source: str, variables: Sequence[str] = ()) -> None:
+        """``variables`` are names with their ``$``, in the order in which ``evaluate`` takes their values."""
+    @property
+    def source(self) -> str: ...
+    def evaluate(self, input: Json, variables: Sequence[Json] = (), now: float | None = None) -> Json:
+        """Exactly one result, else ExpressionError. ``now`` is what jq's ``now`` yields; None makes ``now`` an error."""
+
+@final
+class Execute:
+    """A request for a workflow route: start an execution, or join the one with the same idempotency key."""
+
+    @property
+    def callout(self) -> int: ...
+    @property
+    def route(self) -> str: ...
+    @property
+    def workflow(self) -> str: ...
+    @property
+    def input(self) -> Json: ...
+    @property
+    def consumer(self) -> str | None: ...
+    @property
+    def idempotency_key(self) -> str | None: ...
+    @property
+    def traceparent(self) -> str: ...
+    @property
+    def request_id(self) -> str: ...
+    @property
+    def wait_ms(self) -> int:
+        """0 with ``Prefer: respond-async``."""
+
+@final
+class ShowExecution:
+    """A request for a status resource."""
+
+    @property
+    def callout(self) -> int: ...
+    @property
+    def route(self) -> str: ...
+    @property
+    def execution(self) -> str: ...
+    @property
+    def consumer(self) -> str | None: ...
+
+@final
+class Abandoned:
+    """The client of a callout went away: an answer is no longer needed. Its execution goes on."""
+
+    @property
+    def callout(self) -> int: ...
+
+@final
+class Answered:
+    """A call was answered, whatever the status."""
+
+    @property
+    def call(self) -> int: ...
+    @property
+    def status(self) -> int: ...
+    @property
+    def headers(self) -> list[tuple[str, str]]: ...
+    @property
+    def body(self) -> bytes: ...
+
+@final
+class Unanswered:
+    """A call got no answer. ``sent`` says whether the service may have seen it."""
+
+    @property
+    def call(self) -> int: ...
+    @property
+    def sent(self) -> bool: ...
+    @property
+    def status(self) -> int:
+        """The status that a client would have got: 502, 503 or 504."""
+    @property
+    def code(self) -> str:
+        """The error kind, as in docs/errors.md."""
+    @property
+    def detail(self) -> str: ...
+
+Notice = Execute | ShowExecution | Abandoned | Answered | Unanswered
+
+# Answers to callouts, as tuples (callout, kind, ...):
+#   (int, "completed", execution, output)
+#   (int, "faulted",   execution, error)          error: RFC 7807 object, with "compensation" in it
+#   (int, "running",   execution, status)         status: the status resource as JSON; answered as 202
+#   (int, "shown",     execution, status)         200 with the status resource
+#   (int, "refused",   code, detail, retry_after_s | None)    code: an error kind of docs/errors.md
+Answer = tuple[Any, ...]
+
+# A call: (call, cluster, method, path_and_query, headers, body, timeout_ms)
+Call = tuple[int, str, str, str, list[tuple[str, str]], bytes | None, int]
+
+@final
+class DataPlane:
+    """Worker threads that serve a snapshot."""
+
+    def __init__(self) -> None: ...
+    def start(self, snapshot: str) -> dict[str, str]:
+        """Bind and serve; returns the bound address of each listener. ValueError lists every configuration error,
+        OSError says which address could not be bound."""
+    def apply(self, snapshot: str) -> None:
+        """Swap the whole program atomically; on ValueError the old one keeps serving. Listeners may be added and removed."""
+    def drain(self, timeout_s: float) -> bool:
+        """Stop accepting, let exchanges finish, close idle connections. False when the time ran out."""
+    def stop(self) -> None:
+        """End at once and join the threads."""
+    def fileno(self) -> int:
+        """An eventfd, readable while ``take`` has something."""
+    def take(self) -> list[Notice]:
+        """All that waits, without blocking."""
+    def answer(self, answers: list[Answer]) -> None: ...
+    def call(self, calls: list[Call]) -> None:
+        """Send requests through clusters; each yields one Answered or Unanswered. Answers' bodies are bounded by 1 MiB."""
+    def cancel(self, calls: list[int]) -> None:
+        """Drop calls that are still on their way; they yield nothing."""
+    def metrics(self) -> str:
+        """Prometheus text format."""
+
+def check(snapshot: str) -> list[tuple[str, str]]:
+    """Compile without serving: (severity, message) for every error and warning, for example routes that hide others."""
+
+def explain(snapshot: str, method: str, url: str, headers: list[tuple[str, str]]) -> Json:
+    """Which route answers, why, which policies in which order, and where it leads."""
+
+def routes(snapshot: str) -> Json:
+    """The route table in precedence order."""
+
+def error_kinds() -> list[tuple[str, int, str]]:
+    """(code, status, title) of every error kind."""

@@ -1,0 +1,102 @@
+"""What to do next, as the machine asks for it. Every id is derived from task reference, iteration and attempt, so a
+replay yields the same commands byte for byte.
+
+Who carries them out appends each outcome to the event log before feeding it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Json = Any
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Send a request. Answered by ``CallCompleted``, ``CallFailed`` or ``CallUnknown`` with the same id."""
+
+    id: str
+    task: str
+    """The task's reference, a JSON pointer into the document, for people and for errors."""
+    idempotency_key: str
+    """The same for every repetition that must not be done twice."""
+    method: str
+    endpoint: str
+    """``cluster://NAME/path`` or an absolute ``http`` URI, variables already filled in."""
+    headers: dict[str, str] = field(default_factory=dict)
+    query: dict[str, str] = field(default_factory=dict)
+    body: Json = None
+    output: Literal["content", "response", "raw"] = "content"
+    compensates: str | None = None
+    """The reference of the task that this call undoes."""
+
+
+@dataclass(frozen=True, slots=True)
+class CancelCall:
+    """Its answer is no longer wanted: drop it if it is still on its way. No event is owed."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class StartTimer:
+    """Answered by ``TimerFired`` at ``at`` or as soon after it as possible."""
+
+    id: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class CancelTimer:
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterCompensation:
+    """Append ``CompensationRegistered`` with these arguments; need not be waited for and is not fed back."""
+
+    task: str
+    arguments: Json
+
+
+@dataclass(frozen=True, slots=True)
+class OpenIncident:
+    """Append ``IncidentOpened``; the execution is suspended until ``IncidentResolved``."""
+
+    id: str
+    task: str
+    error: Json
+    arguments: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Complete:
+    output: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    error: Json
+    """RFC 7807 object: the original error."""
+    compensation: Json
+    """``{status: complete | partial | failed | none, entries: [...]}``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    reason: str
+    compensation: Json
+
+
+Command = (
+    Call
+    | CancelCall
+    | StartTimer
+    | CancelTimer
+    | RegisterCompensation
+    | OpenIncident
+    | Complete
+    | Fault
+    | Cancel
+)

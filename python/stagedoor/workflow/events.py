@@ -1,0 +1,138 @@
+"""What has happened in one execution. A machine's state is the fold of these; the event log stores exactly these.
+
+``at`` is seconds since the epoch, taken by whoever observed the event: it is the only clock a machine knows.
+Calls, timers and incidents are named by the id of the command that asked for them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Json = Any
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionStarted:
+    at: float
+    execution: str
+    definition: str
+    """SHA-256 of the canonical document: an execution keeps the definition it began with."""
+    input: Json
+    consumer: str | None = None
+    trace: str | None = None
+    """W3C ``traceparent`` of the request that started it."""
+    engine: int = 1
+    """Version of the machine's rules, so that a later machine can keep the older ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallCompleted:
+    """An answer came, whatever its status. Which statuses are errors is the machine's decision."""
+
+    at: float
+    call: str
+    status: int
+    content: Json
+    headers: dict[str, str] = field(default_factory=dict)
+    """Recorded only for ``output: response``."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallFailed:
+    """Certainly nothing was done: the request was never sent."""
+
+    at: float
+    call: str
+    status: int
+    title: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallUnknown:
+    """The request was sent and no answer came: it may or may not have been carried out."""
+
+    at: float
+    call: str
+    status: int
+    title: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired:
+    at: float
+    timer: str
+
+
+@dataclass(frozen=True, slots=True)
+class CompensationRegistered:
+    """The undo of a completed task, with its arguments as they were at that moment; the log's word counts on replay."""
+
+    at: float
+    task: str
+    arguments: Json
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRequested:
+    at: float
+    reason: str
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentResolved:
+    at: float
+    incident: str
+    action: Literal["retry", "skip", "done", "edit"]
+    by: str
+    reason: str
+    arguments: Json = None
+    """The corrected arguments, with ``edit``."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionCompleted:
+    at: float
+    output: Json
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionFaulted:
+    at: float
+    error: Json
+    compensation: Json
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionCancelled:
+    at: float
+    reason: str
+    compensation: Json
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentOpened:
+    at: float
+    incident: str
+    task: str
+    error: Json
+    arguments: Json
+
+
+Event = (
+    ExecutionStarted
+    | CallCompleted
+    | CallFailed
+    | CallUnknown
+    | TimerFired
+    | CompensationRegistered
+    | CancelRequested
+    | IncidentResolved
+    | ExecutionCompleted
+    | ExecutionFaulted
+    | ExecutionCancelled
+    | IncidentOpened
+)

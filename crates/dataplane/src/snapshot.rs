@@ -16,6 +16,9 @@ pub struct Snapshot {
     pub consumers: BTreeMap<String, Consumer>,
     pub clusters: BTreeMap<String, Cluster>,
     pub routes: BTreeMap<String, Route>,
+    /// The default policies, for what a request that matches no route still gets: request id, access log, headers.
+    #[serde(default)]
+    pub unrouted: Policies,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]

@@ -6,7 +6,14 @@
 
 #![forbid(unsafe_code)]
 
+pub mod cluster;
 pub mod error;
+pub mod exchange;
 pub mod policy;
+pub mod program;
 pub mod protocol;
+pub mod route;
+pub mod shared;
 pub mod snapshot;
+pub mod target;
+pub mod telemetry;

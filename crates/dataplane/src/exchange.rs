@@ -1,0 +1,64 @@
+//! One request on its way: what is known of it so far, carried from phase to phase and into the log.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Method};
+
+use crate::error::Kind;
+use crate::policy::access_log::Captured;
+use crate::policy::authenticate::Consumer;
+use crate::policy::rate_limit::RateReport;
+use crate::route::{Params, Route};
+use crate::telemetry::trace::Trace;
+
+pub struct Exchange {
+    pub received: Instant,
+    /// When the whole exchange must be over; a policy or a cluster may bring it forward.
+    pub deadline: Instant,
+    pub peer: SocketAddr,
+    /// The client's own address, by the word of trusted proxies only.
+    pub client: IpAddr,
+    pub scheme: &'static str,
+    pub method: Method,
+    /// The authority asked for, as received.
+    pub host: HeaderValue,
+    /// The normalised path, which is routed and forwarded, and the query as received less a credential that it carried.
+    /// Sharing the request's own bytes, so that a clean request costs no copy.
+    pub target: PathAndQuery,
+    pub params: Params,
+    pub route: Option<Arc<Route>>,
+    pub consumer: Option<Arc<Consumer>>,
+    pub request_id: Option<HeaderValue>,
+    pub trace: Trace,
+    /// `Origin` of a request that a CORS policy saw.
+    pub origin: Option<HeaderValue>,
+    pub rate: Option<RateReport>,
+    /// Kept of the request's head for its access-log line.
+    pub captured: Captured,
+    /// `host:port` that answered, or was tried last.
+    pub endpoint: Option<Arc<str>>,
+    pub retries: u32,
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+    /// What went wrong, if anything did.
+    pub error: Option<Kind>,
+}
+
+impl Exchange {
+    pub fn path(&self) -> &str {
+        self.target.path()
+    }
+
+    pub fn query(&self) -> Option<&str> {
+        self.target.query()
+    }
+
+    /// The value of a route's `{param}` as it stands in the path, still percent-encoded.
+    pub fn param(&self, name: &str) -> Option<&str> {
+        let route = self.route.as_ref()?;
+        self.params.get(route.path.names(), name, self.path())
+    }
+}

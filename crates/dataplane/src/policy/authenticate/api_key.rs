@@ -1,0 +1,119 @@
+//! A key in a header or in the query. Only its SHA-256 is known here, which is enough for keys of enough entropy.
+
+use http::uri::PathAndQuery;
+use http::{HeaderName, HeaderValue};
+use sha2::{Digest as _, Sha256};
+
+use super::Presented;
+use crate::error::{Error, Kind};
+use crate::exchange::Exchange;
+use crate::policy::{headers, RequestHead};
+use crate::route::condition::{decodes_to, form_decoded, pairs};
+
+pub struct ApiKey {
+    pub header: Option<HeaderName>,
+    pub query: Option<Box<str>>,
+}
+
+impl ApiKey {
+    pub fn new(header: Option<&str>, query: Option<&str>) -> Result<Self, Vec<String>> {
+        let mut errors = Vec::new();
+        let header = header.and_then(|text| match HeaderName::from_bytes(text.as_bytes()) {
+            Ok(name) if headers::is_reserved(&name) => {
+                errors.push(format!("api_key: the header '{name}' belongs to the protocol and cannot carry a key"));
+                None
+            }
+            Ok(name) => Some(name),
+            Err(_) => {
+                errors.push(format!("api_key: '{text}' is not a header name"));
+                None
+            }
+        });
+        let query: Option<Box<str>> = query.map(Into::into);
+        if query.as_deref() == Some("") {
+            errors.push("api_key: the query parameter has no name".to_owned());
+        }
+        if errors.is_empty() && header.is_none() && query.is_none() {
+            errors.push("api_key: neither a header nor a query parameter is named".to_owned());
+        }
+        match errors.is_empty() {
+            true => Ok(Self { header, query }),
+            false => Err(errors),
+        }
+    }
+
+    /// No scheme is registered for API keys; this one tells where the key is expected.
+    pub fn challenge(&self) -> HeaderValue {
+        let mut text = String::from("ApiKey realm=\"stagedoor\"");
+        if let Some(header) = &self.header {
+            text.push_str(&format!(", header=\"{header}\""));
+        }
+        if let Some(query) = self
+            .query
+            .as_deref()
+            .filter(|name| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)))
+        {
+            text.push_str(&format!(", query=\"{query}\""));
+        }
+        HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("ApiKey"))
+    }
+
+    pub fn present(&self, exchange: &Exchange, head: &RequestHead) -> Presented {
+        let mut presented = Presented::Nothing;
+        let mut see = |key: &mut dyn Iterator<Item = u8>| {
+            presented = match presented {
+                Presented::Nothing => Presented::One(digest(key)),
+                _ => Presented::Several,
+            };
+        };
+        if let Some(name) = &self.header {
+            for value in head.headers.get_all(name) {
+                see(&mut value.as_bytes().iter().copied());
+            }
+        }
+        if let Some(name) = &self.query {
+            for (_, value) in pairs(exchange.query().unwrap_or_default()).filter(|(key, _)| decodes_to(key, name)) {
+                see(&mut form_decoded(value));
+            }
+        }
+        presented
+    }
+
+    /// Takes the key out of what is forwarded.
+    pub fn remove(&self, exchange: &mut Exchange, head: &mut RequestHead) -> Result<(), Error> {
+        if let Some(name) = &self.header {
+            head.headers.remove(name);
+        }
+        let (Some(name), Some(query)) = (&self.query, exchange.query()) else {
+            return Ok(());
+        };
+        let carries = |pair: &&str| decodes_to(pair.split('=').next().unwrap_or_default(), name);
+        if !query.split('&').any(|pair| carries(&pair)) {
+            return Ok(());
+        }
+        let kept: Vec<&str> = query.split('&').filter(|pair| !carries(pair)).collect();
+        let target = match kept.is_empty() {
+            true => exchange.path().to_owned(),
+            false => format!("{}?{}", exchange.path(), kept.join("&")),
+        };
+        exchange.target = PathAndQuery::try_from(target)
+            .map_err(|error| Error::new(Kind::Internal, "The key could not be removed").cause(error))?;
+        Ok(())
+    }
+}
+
+fn digest(key: &mut dyn Iterator<Item = u8>) -> super::Digest {
+    let mut hash = Sha256::new();
+    let mut chunk = [0; 64];
+    loop {
+        let mut length = 0;
+        for (slot, byte) in chunk.iter_mut().zip(&mut *key) {
+            *slot = byte;
+            length += 1;
+        }
+        hash.update(&chunk[..length]);
+        if length < chunk.len() {
+            return hash.finalize().into();
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Cross-origin resource sharing: the server's side of the Fetch standard, §3.2.
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Response, StatusCode};
+
+use super::{Flow, RequestHead, ResponseHead};
+use crate::exchange::Exchange;
+use crate::protocol::body::Body;
+use crate::snapshot;
+
+pub struct Cors {
+    /// None is `*`.
+    pub origins: Option<Vec<HeaderValue>>,
+    /// For preflights; None is whatever is asked for.
+    methods: Option<HeaderValue>,
+    headers: Option<HeaderValue>,
+    expose: Option<HeaderValue>,
+    credentials: bool,
+    max_age: HeaderValue,
+}
+
+impl Cors {
+    pub fn new(settings: &snapshot::Cors) -> Result<Self, Vec<String>> {
+        let mut errors = Vec::new();
+        let any = settings.origins.iter().any(|origin| origin == "*");
+        if any && settings.credentials {
+            errors.push("credentials are never allowed for the origin '*'; name the origins".to_owned());
+        }
+        if any && settings.origins.len() > 1 {
+            errors.push("the origin '*' stands alone".to_owned());
+        }
+        if settings.origins.is_empty() {
+            errors.push("it allows no origin".to_owned());
+        }
+        let origins = settings.origins.iter().filter(|_| !any).filter_map(|origin| match is_origin(origin) {
+            true => HeaderValue::from_str(origin).ok(),
+            false => {
+                errors.push(format!("'{origin}' is not an origin as browsers send it, such as 'https://example.com'"));
+                None
+            }
+        });
+        let origins = (!any).then_some(origins.collect());
+        let mut list = |what: &str, names: &[String], wild: bool| {
+            for name in names.iter().filter(|name| !(wild && *name == "*")) {
+                if HeaderName::from_bytes(name.as_bytes()).is_err() {
+                    errors.push(format!("{what}: '{name}' is not a name"));
+                }
+            }
+            HeaderValue::from_str(&names.join(", ")).ok().filter(|value| !value.is_empty())
+        };
+        let wild = |names: &[String]| names.iter().any(|name| name == "*");
+        let methods = list("methods", &settings.methods, true).filter(|_| !wild(&settings.methods));
+        let headers = list("headers", &settings.headers, true).filter(|_| !wild(&settings.headers));
+        // With credentials a browser takes `*` here literally, so it would be a mistake.
+        let expose = list("expose", &settings.expose, !settings.credentials);
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        // An empty list is not the same as any.
+        let none = HeaderValue::from_static("");
+        Ok(Self {
+            origins,
+            methods: methods.or((!wild(&settings.methods)).then(|| none.clone())),
+            headers: headers.or((!wild(&settings.headers)).then_some(none)),
+            expose,
+            credentials: settings.credentials,
+            max_age: HeaderValue::from(settings.max_age_s),
+        })
+    }
+
+    /// Answers a preflight; any other request goes on and is remembered to be cross-origin.
+    pub fn on_request(&self, exchange: &mut Exchange, head: &RequestHead) -> Flow {
+        let Some(origin) = head.headers.get(header::ORIGIN) else {
+            return Flow::Continue;
+        };
+        let asked = head.headers.get(header::ACCESS_CONTROL_REQUEST_METHOD);
+        exchange.origin = Some(origin.clone());
+        match asked.filter(|_| head.method == Method::OPTIONS) {
+            Some(method) => Flow::Respond(self.preflight(origin, method, head)),
+            None => Flow::Continue,
+        }
+    }
+
+    fn preflight(&self, origin: &HeaderValue, method: &HeaderValue, head: &RequestHead) -> Response<Body> {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        let headers = response.headers_mut();
+        self.vary(headers, header::ORIGIN);
+        if self.methods.is_none() {
+            headers.append(header::VARY, HeaderValue::from_static("access-control-request-method"));
+        }
+        if self.headers.is_none() {
+            headers.append(header::VARY, HeaderValue::from_static("access-control-request-headers"));
+        }
+        // Without these headers the browser refuses; the status is not what tells it.
+        if self.allows(origin) {
+            let asked = head.headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS);
+            let methods = self.methods.as_ref().unwrap_or(method);
+            headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods.clone());
+            if let Some(names) = self.headers.as_ref().or(asked).filter(|names| !names.is_empty()) {
+                headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, names.clone());
+            }
+            headers.insert(header::ACCESS_CONTROL_MAX_AGE, self.max_age.clone());
+        }
+        response
+    }
+
+    /// What the target says of CORS is replaced: the policy decides.
+    pub fn on_response(&self, exchange: &Exchange, head: &mut ResponseHead) {
+        let headers = &mut head.headers;
+        headers.remove(header::ACCESS_CONTROL_ALLOW_ORIGIN);
+        headers.remove(header::ACCESS_CONTROL_ALLOW_CREDENTIALS);
+        headers.remove(header::ACCESS_CONTROL_EXPOSE_HEADERS);
+        self.vary(headers, header::ORIGIN);
+        let Some(origin) = exchange.origin.as_ref().filter(|origin| self.allows(origin)) else {
+            return;
+        };
+        match self.origins {
+            Some(_) => headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone()),
+            None => headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")),
+        };
+        if self.credentials {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        }
+        // Only what is not an answer to a preflight exposes anything.
+        if let Some(expose) = self.expose.as_ref().filter(|_| exchange.method != Method::OPTIONS) {
+            headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, expose.clone());
+        }
+    }
+
+    fn allows(&self, origin: &HeaderValue) -> bool {
+        self.origins.as_ref().is_none_or(|origins| origins.contains(origin))
+    }
+
+    /// A cache must not give one origin's answer to another (Fetch §3.2.5), also when this request had no origin.
+    fn vary(&self, headers: &mut HeaderMap, name: HeaderName) {
+        let named = |value: &HeaderValue| {
+            let mut names = value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+            names.any(|known| known == b"*" || known.eq_ignore_ascii_case(name.as_str().as_bytes()))
+        };
+        if self.origins.is_some() && !headers.get_all(header::VARY).iter().any(named) {
+            headers.append(header::VARY, name.into());
+        }
+    }
+}
+
+/// `null`, or scheme, host and port with no path, lower-case (Fetch §3.2.1).
+fn is_origin(text: &str) -> bool {
+    let Some((scheme, authority)) = text.split_once("://") else {
+        return text == "null";
+    };
+    let plain = |char: char| char.is_ascii_graphic() && !char.is_ascii_uppercase() && !"/?#*@,\"".contains(char);
+    !scheme.is_empty() && !authority.is_empty() && text.replacen("://", "", 1).chars().all(plain)
+}

@@ -1,0 +1,190 @@
+//! How often a caller may come: GCRA, the same as a token bucket that refills steadily.
+//!
+//! Several rules hold at once: a request counts against all of them or, when one refuses it, against none.
+
+mod fields;
+mod limiter;
+
+use std::time::Duration;
+
+use http::{header, HeaderName, HeaderValue};
+
+pub use fields::RateReport;
+use limiter::{Counters, Key, Verdict};
+pub use limiter::{Limiter, Rate, MAX_COUNTERS};
+
+use super::{Context, RequestHead, ResponseHead};
+use crate::error::{Error, Kind};
+use crate::exchange::Exchange;
+use crate::snapshot::{self, RateKey};
+
+pub struct RateLimit {
+    pub rules: Vec<Rule>,
+    /// The `RateLimit-Policy` field, which no request changes.
+    policy: HeaderValue,
+}
+
+pub struct Rule {
+    /// Identity of the counters across programs.
+    pub id: Box<str>,
+    pub rate: Rate,
+    pub by: By,
+    /// The id as it stands in the fields.
+    quoted: Box<str>,
+    counters: Counters,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum By {
+    Consumer,
+    Address,
+    Route,
+    Header(HeaderName),
+}
+
+/// The counter of one rule that a request counts against.
+enum Place {
+    Shared,
+    Keyed(u128),
+}
+
+impl Rule {
+    fn new(settings: &snapshot::RateLimit, authenticated: bool, limiter: &Limiter) -> Result<Self, String> {
+        let by = match &settings.by {
+            RateKey::Consumer if !authenticated => {
+                return Err("by consumer needs the policy 'authenticate', else nobody is known".to_owned());
+            }
+            RateKey::Consumer => By::Consumer,
+            RateKey::Address => By::Address,
+            RateKey::Route => By::Route,
+            RateKey::Header(name) => By::Header(
+                HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("'{name}' is not a header name"))?,
+            ),
+        };
+        let quoted = fields::quoted(&settings.id).ok_or("its name holds characters that are not printable ASCII")?;
+        Ok(Self {
+            rate: Rate::new(settings.limit, settings.per_ms, settings.burst)?,
+            by,
+            quoted: quoted.into(),
+            counters: limiter.counters(&settings.id),
+            id: settings.id.as_str().into(),
+        })
+    }
+
+    fn place(&self, exchange: &Exchange, head: &RequestHead) -> Place {
+        let key = match &self.by {
+            By::Route => return Place::Shared,
+            // Without a consumer authenticate has let nothing through; one counter for all is the safe answer.
+            By::Consumer => match &exchange.consumer {
+                Some(consumer) => Key::Consumer(&consumer.name),
+                None => return Place::Shared,
+            },
+            By::Address => Key::address(exchange.client),
+            By::Header(name) => Key::Header(head.headers.get_all(name).iter().map(HeaderValue::as_bytes).collect()),
+        };
+        Place::Keyed(self.counters.key(&key))
+    }
+
+    fn with<T>(
+        &self,
+        place: &Place,
+        limiter: &Limiter,
+        now: u64,
+        action: impl FnOnce(&std::sync::atomic::AtomicU64) -> T,
+    ) -> T {
+        match place {
+            Place::Shared => action(&self.counters.shared),
+            Place::Keyed(key) => limiter.with(*key, &self.counters.shared, now, action),
+        }
+    }
+}
+
+impl RateLimit {
+    pub fn new(rules: &[snapshot::RateLimit], authenticated: bool, context: &Context<'_>) -> Result<Self, Vec<String>> {
+        let mut errors = Vec::new();
+        let mut compiled: Vec<Rule> = Vec::new();
+        for settings in rules {
+            match Rule::new(settings, authenticated, &context.shared.limiter) {
+                Ok(rule) if compiled.iter().any(|known| known.id == rule.id) => {
+                    errors.push(format!("rule '{}': its name is used twice", settings.id));
+                }
+                Ok(rule) => compiled.push(rule),
+                Err(message) => errors.push(format!("rule '{}': {message}", settings.id)),
+            }
+        }
+        match errors.is_empty() {
+            true => Ok(Self { policy: fields::policy(&compiled), rules: compiled }),
+            false => Err(errors),
+        }
+    }
+
+    /// Takes from every rule; or from none, and refuses with 429.
+    pub fn on_request(&self, exchange: &mut Exchange, head: &RequestHead, limiter: &Limiter) -> Result<(), Error> {
+        let now = limiter.now(exchange.received);
+        let mut field = Vec::with_capacity(64);
+        let mut refused: Option<Duration> = None;
+        let mut see = |rule: &Rule, verdict: Verdict| {
+            fields::push(&mut field, rule, verdict);
+            if let Verdict::Refused { retry_after } = verdict {
+                refused = Some(refused.map_or(retry_after, |longest| longest.max(retry_after)));
+            }
+        };
+        match &*self.rules {
+            // Most often: one look-up, nothing to hold together.
+            [rule] => {
+                let place = rule.place(exchange, head);
+                see(rule, rule.with(&place, limiter, now, |counter| rule.rate.take(counter, now)));
+            }
+            rules => {
+                let places: Vec<Place> = rules.iter().map(|rule| rule.place(exchange, head)).collect();
+                let verdicts = take_all(rules, &places, limiter, now);
+                rules.iter().zip(verdicts).for_each(|(rule, verdict)| see(rule, verdict));
+            }
+        }
+        // Digits, quoted ASCII: always a valid value.
+        let field = HeaderValue::from_maybe_shared(bytes::Bytes::from(field)).unwrap_or(HeaderValue::from_static(""));
+        exchange.rate = Some(RateReport { field, refused: refused.is_some() });
+        match refused {
+            None => Ok(()),
+            Some(retry_after) => Err(Error::new(Kind::RateLimited, "The allowance is used up; try again later")
+                .header(header::RETRY_AFTER, fields::seconds(retry_after).max(1).into())),
+        }
+    }
+
+    pub fn on_response(&self, exchange: &Exchange, head: &mut ResponseHead) {
+        if let Some(report) = &exchange.rate {
+            head.headers.insert(fields::RATELIMIT_POLICY, self.policy.clone());
+            head.headers.insert(fields::RATELIMIT, report.field.clone());
+        }
+    }
+}
+
+/// Looks at all and only then takes from all. A request that loses a race in between gives back what it took, so no
+/// rule ever lets more through than it allows.
+fn take_all(rules: &[Rule], places: &[Place], limiter: &Limiter, now: u64) -> Vec<Verdict> {
+    let all = || rules.iter().zip(places);
+    let is_refused = |verdict: &Verdict| matches!(verdict, Verdict::Refused { .. });
+    let look = || -> Vec<Verdict> {
+        all().map(|(rule, place)| rule.with(place, limiter, now, |counter| rule.rate.peek(counter, now))).collect()
+    };
+    let seen = look();
+    let untaken =
+        |verdicts: Vec<Verdict>| rules.iter().zip(verdicts).map(|(rule, verdict)| rule.rate.untaken(verdict)).collect();
+    if seen.iter().any(is_refused) {
+        return untaken(seen);
+    }
+    let mut taken = Vec::with_capacity(rules.len());
+    for (rule, place) in all() {
+        let verdict = rule.with(place, limiter, now, |counter| rule.rate.take(counter, now));
+        taken.push(verdict);
+        if is_refused(&verdict) {
+            for (rule, place) in all().take(taken.len() - 1) {
+                rule.with(place, limiter, now, |counter| rule.rate.give_back(counter));
+            }
+            // The rules after this one were not asked.
+            taken.extend(seen.into_iter().skip(taken.len()));
+            return untaken(taken);
+        }
+    }
+    taken
+}

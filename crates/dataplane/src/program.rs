@@ -1,0 +1,97 @@
+//! A Snapshot compiled for serving: immutable, swapped whole. Every configuration mistake ends here, none is found by a
+//! request.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use crate::cluster::Cluster;
+use crate::policy::{self, Policies};
+use crate::route::{overlap, Matcher, Route, RouteTable};
+use crate::shared::Shared;
+use crate::snapshot::{self, Snapshot};
+use crate::target::{self, Target};
+
+/// What compiling has found: sentences, each naming its place. Errors forbid the program, warnings do not.
+#[derive(Debug, Default)]
+pub struct Report {
+    pub errors: Vec<String>,
+    pub warnings: Vec<String>,
+}
+
+impl Report {
+    pub fn error(&mut self, message: impl Into<String>) {
+        self.errors.push(message.into());
+    }
+
+    pub fn warning(&mut self, message: impl Into<String>) {
+        self.warnings.push(message.into());
+    }
+}
+
+pub struct Program {
+    pub routes: RouteTable,
+    /// Of requests that match no route: request id and access log.
+    pub unrouted: Policies,
+    pub clusters: HashMap<Arc<str>, Arc<Cluster>>,
+    pub listeners: BTreeMap<String, snapshot::Listener>,
+    pub warnings: Vec<String>,
+}
+
+impl Program {
+    /// All errors, not only the first. Nothing in `shared` that another program uses is changed.
+    pub fn compile(snapshot: &Snapshot, shared: &Shared) -> Result<Program, Vec<String>> {
+        let mut report = Report::default();
+        let mut clusters = HashMap::new();
+        for (name, settings) in &snapshot.clusters {
+            if let Some(cluster) = Cluster::compile(name, settings, shared, &mut report) {
+                clusters.insert(Arc::from(name.as_str()), cluster);
+            }
+        }
+        let context = policy::Context::new(snapshot, shared, &mut report);
+        let mut routes = Vec::with_capacity(snapshot.routes.len());
+        for (id, settings) in &snapshot.routes {
+            routes.extend(compile_route(id, settings, &clusters, &context, snapshot, &mut report));
+        }
+        let unrouted = Policies::compile("requests that match no route", &snapshot.unrouted, &context, &mut report);
+        let routes = RouteTable::new(routes);
+        overlap::examine(&routes, &mut report);
+        match unrouted {
+            Some(unrouted) if report.errors.is_empty() => Ok(Program {
+                routes,
+                unrouted,
+                clusters,
+                listeners: snapshot.listeners.clone(),
+                warnings: report.warnings,
+            }),
+            _ => Err(report.errors),
+        }
+    }
+}
+
+fn compile_route(
+    id: &str,
+    settings: &snapshot::Route,
+    clusters: &HashMap<Arc<str>, Arc<Cluster>>,
+    context: &policy::Context<'_>,
+    snapshot: &Snapshot,
+    report: &mut Report,
+) -> Option<Arc<Route>> {
+    let place = format!("route '{id}'");
+    let id: Arc<str> = id.into();
+    // Each part is compiled even where another is wrong, so that all errors are told.
+    let policies = Policies::compile(&place, &settings.policies, context, report);
+    let matcher = Matcher::compile(&id, &settings.matches, report)?;
+    let target_context = target::Context { route: &id, path: &matcher.path, clusters, snapshot };
+    let target = Target::compile(&settings.target, &target_context, report);
+    Some(Arc::new(Route {
+        priority: settings.priority,
+        hosts: matcher.hosts,
+        path: matcher.path,
+        methods: matcher.methods,
+        conditions: matcher.conditions,
+        policies: policies?,
+        target: target?,
+        metrics: context.shared.metrics.route(&id),
+        id,
+    }))
+}

@@ -1,0 +1,150 @@
+//! Conditions on headers and query parameters.
+
+use std::collections::BTreeMap;
+
+use http::{HeaderMap, HeaderName};
+
+use crate::snapshot::ValueMatch;
+
+#[derive(Debug, Clone, Default)]
+pub struct Conditions {
+    /// Fulfilled by any one line of the field.
+    pub headers: Vec<(HeaderName, ValueMatch)>,
+    /// Names and values are compared decoded; fulfilled by any one occurrence.
+    pub query: Vec<(Box<str>, ValueMatch)>,
+}
+
+impl Conditions {
+    pub fn compile(
+        headers: &BTreeMap<String, ValueMatch>,
+        query: &BTreeMap<String, ValueMatch>,
+    ) -> Result<Self, String> {
+        let mut conditions = Self::default();
+        for (name, value) in headers {
+            let header =
+                HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("'{name}' is not a header name"))?;
+            if conditions.headers.iter().any(|(known, _)| *known == header) {
+                return Err(format!("the header '{header}' has two conditions"));
+            }
+            conditions.headers.push((header, value.clone()));
+        }
+        conditions.query = query.iter().map(|(name, value)| (name.as_str().into(), value.clone())).collect();
+        Ok(conditions)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.headers.is_empty() && self.query.is_empty()
+    }
+
+    pub fn headers_hold(&self, headers: &HeaderMap) -> bool {
+        self.headers.iter().all(|(name, expected)| match expected {
+            ValueMatch::Present => headers.contains_key(name),
+            ValueMatch::Exact(text) => headers.get_all(name).iter().any(|value| value.as_bytes() == text.as_bytes()),
+        })
+    }
+
+    pub fn query_holds(&self, query: Option<&str>) -> bool {
+        self.query.iter().all(|(name, expected)| {
+            pairs(query.unwrap_or_default()).any(|(key, value)| {
+                decodes_to(key, name)
+                    && match expected {
+                        ValueMatch::Present => true,
+                        ValueMatch::Exact(text) => decodes_to(value, text),
+                    }
+            })
+        })
+    }
+
+    /// More is more specific: header conditions, query conditions, and how many of both name a value.
+    pub fn rank(&self) -> (usize, usize, usize) {
+        let exact = |value: &&ValueMatch| matches!(value, ValueMatch::Exact(_));
+        let values = self.headers.iter().map(|(_, value)| value).chain(self.query.iter().map(|(_, value)| value));
+        (self.headers.len(), self.query.len(), values.filter(exact).count())
+    }
+
+    /// Whether one request can fulfil both. A field may come twice, so two values of one name do not exclude each
+    /// other in principle; here they do, since nobody means that.
+    pub fn compatible(&self, other: &Self) -> bool {
+        let clash = |one: &ValueMatch, two: &ValueMatch| match (one, two) {
+            (ValueMatch::Exact(one), ValueMatch::Exact(two)) => one != two,
+            _ => false,
+        };
+        !self.headers.iter().any(|(name, one)| other.headers.iter().any(|(key, two)| name == key && clash(one, two)))
+            && !self.query.iter().any(|(name, one)| other.query.iter().any(|(key, two)| name == key && clash(one, two)))
+    }
+
+    /// Whether every request that fulfils `other` fulfils these.
+    pub fn implied_by(&self, other: &Self) -> bool {
+        let weaker = |one: &ValueMatch, two: &ValueMatch| *one == ValueMatch::Present || one == two;
+        self.headers.iter().all(|(name, one)| other.headers.iter().any(|(key, two)| name == key && weaker(one, two)))
+            && self.query.iter().all(|(name, one)| other.query.iter().any(|(key, two)| name == key && weaker(one, two)))
+    }
+}
+
+/// The `name=value` pairs of a query, undecoded.
+pub fn pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {
+    query.split('&').filter(|pair| !pair.is_empty()).map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+}
+
+/// Whether `raw`, decoded as a form (`+` is a space), is `text`; without allocation.
+pub fn decodes_to(raw: &str, text: &str) -> bool {
+    form_decoded(raw).eq(text.bytes())
+}
+
+/// The bytes of a name or value of a query; an incomplete escape stands for itself.
+pub fn form_decoded(raw: &str) -> impl Iterator<Item = u8> + '_ {
+    let bytes = raw.as_bytes();
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let byte = *bytes.get(at)?;
+        at += 1;
+        match byte {
+            b'+' => Some(b' '),
+            b'%' => {
+                let digit = |byte: &u8| (*byte as char).to_digit(16).map(|value| value as u8);
+                match (bytes.get(at).and_then(digit), bytes.get(at + 1).and_then(digit)) {
+                    (Some(high), Some(low)) => {
+                        at += 2;
+                        Some(high << 4 | low)
+                    }
+                    _ => Some(b'%'),
+                }
+            }
+            _ => Some(byte),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn conditions(headers: &[(&str, Option<&str>)], query: &[(&str, Option<&str>)]) -> Conditions {
+        let map = |pairs: &[(&str, Option<&str>)]| {
+            let value = |text: &Option<&str>| text.map_or(ValueMatch::Present, |text| ValueMatch::Exact(text.into()));
+            pairs.iter().map(|(name, text)| ((*name).to_owned(), value(text))).collect()
+        };
+        Conditions::compile(&map(headers), &map(query)).expect("valid")
+    }
+
+    #[test]
+    fn a_query_condition_compares_decoded_names_and_values() {
+        let one = conditions(&[], &[("a b", Some("x&y")), ("flag", None)]);
+        assert!(one.query_holds(Some("flag&a+b=x%26y")));
+        assert!(one.query_holds(Some("a%20b=no&a%20b=x%26y&flag=1")));
+        assert!(!one.query_holds(Some("a+b=x&y&flag")));
+        assert!(!one.query_holds(Some("a+b=x%26y")));
+        assert!(!one.query_holds(None));
+        assert!(conditions(&[], &[("p", Some("100%"))]).query_holds(Some("p=100%")));
+    }
+
+    #[test]
+    fn a_header_condition_is_fulfilled_by_any_one_line() {
+        let one = conditions(&[("x-version", Some("2"))], &[]);
+        let mut headers = HeaderMap::new();
+        headers.append("x-version", http::HeaderValue::from_static("1"));
+        assert!(!one.headers_hold(&headers));
+        headers.append("x-version", http::HeaderValue::from_static("2"));
+        assert!(one.headers_hold(&headers));
+    }
+}

@@ -1,0 +1,56 @@
+//! Where a route ends: a cluster, a workflow, the status of an execution, or a fixed response.
+
+pub mod execution;
+pub mod forward;
+pub mod respond;
+pub mod workflow;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::cluster::Cluster;
+use crate::program::Report;
+use crate::route::pattern::PathPattern;
+use crate::snapshot;
+
+pub enum Target {
+    Cluster(forward::ForwardTarget),
+    Workflow(workflow::WorkflowTarget),
+    Execution(execution::ExecutionTarget),
+    Response(respond::FixedResponse),
+}
+
+/// What a target may refer to while it is compiled.
+pub struct Context<'a> {
+    /// The route's id.
+    pub route: &'a Arc<str>,
+    pub path: &'a PathPattern,
+    pub clusters: &'a HashMap<Arc<str>, Arc<Cluster>>,
+    pub snapshot: &'a snapshot::Snapshot,
+}
+
+impl Context<'_> {
+    pub fn error(&self, report: &mut Report, message: impl std::fmt::Display) {
+        report.error(format!("route '{}': target: {message}", self.route));
+    }
+}
+
+impl Target {
+    /// Every mistake goes to `report`; None then.
+    pub fn compile(target: &snapshot::Target, context: &Context<'_>, report: &mut Report) -> Option<Self> {
+        Some(match target {
+            snapshot::Target::Cluster(settings) => {
+                Target::Cluster(forward::ForwardTarget::compile(settings, context, report)?)
+            }
+            snapshot::Target::Workflow(settings) => {
+                Target::Workflow(workflow::WorkflowTarget::compile(settings, context, report)?)
+            }
+            snapshot::Target::Execution(settings) => {
+                Target::Execution(execution::ExecutionTarget::compile(settings, context, report)?)
+            }
+            snapshot::Target::Response(settings) => {
+                Target::Response(respond::FixedResponse::compile(settings, context, report)?)
+            }
+        })
+    }
+}

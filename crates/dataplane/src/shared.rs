@@ -1,10 +1,12 @@
-//! What must survive a new Program, keyed by identity: counters of limits, log sinks, metrics.
+//! What must survive a new Program, keyed by identity: health of endpoints, counters of limits, log sinks, metrics.
 
+use crate::cluster::health::Health;
 use crate::policy::rate_limit::Limiter;
 use crate::telemetry::access_log::Sinks;
 use crate::telemetry::metrics::Metrics;
 
 pub struct Shared {
+    pub health: Health,
     pub limiter: Limiter,
     pub sinks: Sinks,
     pub metrics: Metrics,
@@ -13,6 +15,11 @@ pub struct Shared {
 impl Shared {
     /// `workers` is the number of threads that will record metrics and log lines, each under its own index.
     pub fn new(workers: usize) -> Self {
-        Self { limiter: Limiter::new(), sinks: Sinks::new(workers), metrics: Metrics::new(workers) }
+        Self {
+            health: Health::default(),
+            limiter: Limiter::new(),
+            sinks: Sinks::new(workers),
+            metrics: Metrics::new(workers),
+        }
     }
 }

@@ -1,28 +1,195 @@
-//! A named group of endpoints that requests are sent to.
+//! A named group of endpoints: chooses one, lends a connection, sends, tries again where that is safe.
+//!
+//! A compiled `Cluster` is immutable. What must survive a new Program lives elsewhere, keyed by identity: health in
+//! `Health` (shared, by cluster and authority), connections and turns in `Pools` (each worker's own, by endpoint).
 
+mod attempt;
+mod balance;
+pub mod call;
+mod connect;
+mod deadline;
+mod endpoint;
+pub mod health;
+pub mod hop_by_hop;
+mod interim;
+mod io;
+mod pool;
+mod pools;
+mod reply;
+pub mod retry;
+mod upload;
+mod visit;
+
+use std::future::Future;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
 
-use crate::program::Report;
+use http::{Request, Response};
+
+pub use endpoint::Endpoint;
+pub use interim::InterimSink;
+pub use pools::Pools;
+pub use reply::Reply;
+
+use crate::error::{Error, Kind};
+use crate::program;
+use crate::protocol::body::Body;
 use crate::shared::Shared;
 use crate::snapshot;
 
 pub struct Cluster {
     pub name: Arc<str>,
-    pub settings: snapshot::Cluster,
+    pub endpoints: Box<[Endpoint]>,
+    settings: snapshot::Cluster,
+    /// Unique for each compilation: what a worker's view of this cluster is keyed by.
+    version: u64,
+    connect_timeout: Duration,
 }
+
+/// How one request is to be sent.
+pub struct SendOptions<'a> {
+    /// When the whole exchange must be over: waiting, connecting, retries, and the body of the answer.
+    pub deadline: Instant,
+    /// RFC 9110 §9.2.2, or the caller's own word (a call with an `Idempotency-Key`).
+    pub idempotent: bool,
+    pub interim: Option<InterimSink>,
+    /// For the log and for callers that must know what may have happened.
+    pub report: &'a mut SendReport,
+}
+
+/// What became of a request, also when there was no answer.
+#[derive(Debug, Default)]
+pub struct SendReport {
+    /// `host:port` that answered, or was tried last.
+    pub endpoint: Option<Arc<str>>,
+    pub retries: u32,
+    /// False only when it is certain that no byte of the request was written to any endpoint.
+    pub sent: bool,
+}
+
+/// What is counted for a cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    Request,
+    Failure,
+    Retry,
+    Ejection,
+}
+
+static VERSION: AtomicU64 = AtomicU64::new(1);
 
 impl Cluster {
     /// Every mistake goes to `report`; None then.
     pub fn compile(
         name: &str,
         settings: &snapshot::Cluster,
-        _shared: &Shared,
-        report: &mut Report,
+        shared: &Shared,
+        report: &mut program::Report,
     ) -> Option<Arc<Self>> {
-        if settings.endpoints.is_empty() {
-            report.error(format!("cluster '{name}': it has no endpoint"));
-            return None;
-        }
-        Some(Arc::new(Self { name: name.into(), settings: settings.clone() }))
+        Self::build(name, settings, &shared.health).map_err(|wrong| report.errors.extend(wrong)).ok()
     }
+
+    /// Every mistake, each as a sentence.
+    pub fn build(name: &str, settings: &snapshot::Cluster, health: &health::Health) -> Result<Arc<Self>, Vec<String>> {
+        let mut wrong = Vec::new();
+        let mut endpoints: Vec<Endpoint> = Vec::with_capacity(settings.endpoints.len());
+        for endpoint in &settings.endpoints {
+            if endpoints.iter().any(|other| *other.name == *endpoint.authority) {
+                wrong.push(format!("endpoint `{}` is named twice", endpoint.authority));
+            }
+            if endpoint.weight == 0 {
+                wrong.push(format!("endpoint `{}`: the weight must be at least 1", endpoint.authority));
+            }
+            match endpoint::Address::parse(&endpoint.authority) {
+                Ok(address) => endpoints.push(Endpoint {
+                    name: endpoint.authority.as_str().into(),
+                    address,
+                    weight: endpoint.weight,
+                    health: health.endpoint(name, &endpoint.authority),
+                }),
+                Err(message) => wrong.push(message),
+            }
+        }
+        if settings.endpoints.is_empty() {
+            wrong.push("it has no endpoint".to_owned());
+        }
+        if settings.pool.connections == 0 {
+            wrong.push("pool: at least one connection must be allowed".to_owned());
+        }
+        if settings.connect_ms == 0 || settings.request_ms == 0 {
+            wrong.push("timeouts must be longer than 0 ms".to_owned());
+        }
+        if settings.retry.budget_percent > 100 {
+            wrong.push("retry: the budget is a percentage from 0 to 100".to_owned());
+        }
+        if settings.ejection.failures > 0 && settings.ejection.base_ms == 0 {
+            wrong.push("ejection: the time out must be longer than 0 ms".to_owned());
+        }
+        if !wrong.is_empty() {
+            return Err(wrong.into_iter().map(|message| format!("cluster '{name}': {message}")).collect());
+        }
+        Ok(Arc::new(Self {
+            name: name.into(),
+            endpoints: endpoints.into(),
+            connect_timeout: Duration::from_millis(settings.connect_ms),
+            settings: settings.clone(),
+            version: VERSION.fetch_add(1, Relaxed),
+        }))
+    }
+
+    /// How long a whole exchange may take unless its route says less.
+    pub fn request_timeout(&self) -> Duration {
+        Duration::from_millis(self.settings.request_ms)
+    }
+
+    /// Sends a request whose head is ready for the endpoint (origin-form target, hop-by-hop fields removed); framing is
+    /// set here from the body. The answer's body holds the connection and reports its own failures.
+    ///
+    /// Errors: `EndpointUnreachable` 502, `BadReply` 502, `ClusterUnavailable` 503 with `Retry-After`,
+    /// `DeadlineExceeded` 504, and whatever the request's own body failed with.
+    pub async fn send(
+        self: &Arc<Self>,
+        pools: &Rc<Pools>,
+        request: Request<Body>,
+        options: SendOptions<'_>,
+    ) -> Result<Response<Body>, Error> {
+        let started = Instant::now();
+        let view = pools.view(self);
+        view.budget.call(started);
+        self.count(Event::Request);
+        let mut deadline = pools.deadlines.at(options.deadline);
+        let mut progress = attempt::Progress::new(options.report);
+        let attempts = attempt::Attempts {
+            cluster: self,
+            view: &view,
+            idempotent: options.idempotent,
+            deadline: options.deadline,
+            sink: options.interim,
+        };
+        let outcome = {
+            let mut running = pin!(attempts.run(request, &mut progress));
+            std::future::poll_fn(|context| match running.as_mut().poll(context) {
+                Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
+                Poll::Pending => deadline.poll(context).map(|()| None),
+            })
+            .await
+        };
+        let outcome = outcome.unwrap_or_else(|| {
+            progress.timed_out();
+            Err(Error::new(Kind::DeadlineExceeded, "the service did not answer in time"))
+        });
+        match outcome {
+            Ok(answer) => Ok(answer.into_response(deadline)),
+            Err(error) => {
+                self.count(Event::Failure);
+                Err(error)
+            }
+        }
+    }
+
+    fn count(&self, _event: Event) {}
 }

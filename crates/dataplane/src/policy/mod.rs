@@ -21,6 +21,8 @@ use crate::shared::Shared;
 use crate::snapshot::{self, Snapshot};
 
 /// What happens to a request after a policy has seen it. A failure is an `Error`, not a `Flow`.
+// Returned once for each policy and looked at once: a box would cost more than the move.
+#[allow(clippy::large_enum_variant)]
 pub enum Flow {
     Continue,
     /// The policy itself is the answer (a CORS preflight, later a cache hit).

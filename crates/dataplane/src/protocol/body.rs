@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
+use crate::cluster::Reply;
 use crate::error::Error;
 
 /// A request's or response's content. Streams are never collected on the way through.
@@ -17,6 +18,8 @@ enum Kind {
     #[default]
     Empty,
     Full(Bytes),
+    /// An endpoint's answer: a kind of its own, since a box for each would cost an allocation.
+    Reply(Reply),
     Stream(Pin<Box<dyn http_body::Body<Data = Bytes, Error = Error>>>),
 }
 
@@ -27,6 +30,24 @@ impl Body {
 
     pub fn full(bytes: impl Into<Bytes>) -> Self {
         Self(Kind::Full(bytes.into()))
+    }
+
+    pub fn reply(reply: Reply) -> Self {
+        Self(Kind::Reply(reply))
+    }
+
+    /// The whole content is in memory: it is sent at once and can be sent again.
+    pub fn is_at_hand(&self) -> bool {
+        matches!(self.0, Kind::Empty | Kind::Full(_))
+    }
+
+    /// The same content once more; None for streams.
+    pub fn copy(&self) -> Option<Self> {
+        match &self.0 {
+            Kind::Empty => Some(Self(Kind::Empty)),
+            Kind::Full(bytes) => Some(Self(Kind::Full(bytes.clone()))),
+            Kind::Reply(_) | Kind::Stream(_) => None,
+        }
     }
 
     pub fn stream(body: impl http_body::Body<Data = Bytes, Error = Error> + 'static) -> Self {
@@ -49,6 +70,7 @@ impl http_body::Body for Body {
                 }
                 Poll::Ready(Some(Ok(Frame::data(whole))))
             }
+            Kind::Reply(reply) => Pin::new(reply).poll_frame(context),
             Kind::Stream(body) => body.as_mut().poll_frame(context),
         }
     }
@@ -57,6 +79,7 @@ impl http_body::Body for Body {
         match &self.0 {
             Kind::Empty => true,
             Kind::Full(bytes) => bytes.is_empty(),
+            Kind::Reply(reply) => reply.is_end_stream(),
             Kind::Stream(body) => body.is_end_stream(),
         }
     }
@@ -65,6 +88,7 @@ impl http_body::Body for Body {
         match &self.0 {
             Kind::Empty => SizeHint::with_exact(0),
             Kind::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Kind::Reply(reply) => reply.size_hint(),
             Kind::Stream(body) => body.size_hint(),
         }
     }

@@ -1,0 +1,341 @@
+//! The attempts of one request: choose, connect, send, and after a failure decide whether there is another one.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use http::header::{CONTENT_LENGTH, EXPECT, RETRY_AFTER, TRANSFER_ENCODING};
+use http::{request, response, HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
+use http_body::Body as _;
+use hyper::body::Incoming;
+
+use super::balance::{self, Pick};
+use super::deadline::Deadline;
+use super::interim::{Interim, InterimSink};
+use super::pool::Connection;
+use super::pools::View;
+use super::reply::{self, Reply};
+use super::retry::{self, Decision, Failure};
+use super::upload::Upload;
+use super::visit::Visit;
+use super::{hop_by_hop, Cluster, Event, SendReport};
+use crate::error::{Error, Kind, Retry};
+use crate::protocol::body::Body;
+
+/// What must be known of an attempt that the deadline cuts short.
+pub(super) struct Progress<'a> {
+    pub(super) report: &'a mut SendReport,
+    visit: Option<Visit>,
+    /// The request was handed to a connection; with the state of its body.
+    waiting: Option<Option<Rc<Cell<bool>>>>,
+}
+
+impl<'a> Progress<'a> {
+    pub(super) fn new(report: &'a mut SendReport) -> Self {
+        Self { report, visit: None, waiting: None }
+    }
+
+    /// An endpoint is to blame if it had the whole request; else the queue or the client was slow.
+    pub(super) fn timed_out(&mut self) {
+        if let (Some(visit), Some(upload)) = (self.visit.take(), &self.waiting) {
+            if upload.as_ref().is_none_or(|sent| sent.get()) {
+                visit.failed();
+            }
+        }
+    }
+}
+
+/// A head that is good to pass on, and what its body needs.
+pub(super) struct Answer {
+    head: response::Parts,
+    incoming: Incoming,
+    connection: Connection,
+    upload: Option<Rc<Cell<bool>>>,
+    /// None when the status itself counted as a failure.
+    visit: Option<Visit>,
+}
+
+impl Answer {
+    pub(super) fn into_response(self, deadline: Deadline) -> Response<Body> {
+        if self.incoming.is_end_stream() {
+            if let Some(visit) = self.visit {
+                visit.succeeded();
+            }
+            reply::finish(self.connection, self.upload.as_ref());
+            return Response::from_parts(self.head, Body::empty());
+        }
+        let reply = Reply::new(self.incoming, self.connection, self.upload, deadline, self.visit);
+        Response::from_parts(self.head, Body::reply(reply))
+    }
+}
+
+/// An attempt that did not lead to an answer, and what is left of the request for another one.
+struct Failed {
+    failure: Failure,
+    error: Error,
+    request: Option<(request::Parts, Body)>,
+    /// An answer whose status may be tried again, if that is not possible.
+    answer: Option<Answer>,
+}
+
+pub(super) struct Attempts<'a> {
+    pub(super) cluster: &'a Arc<Cluster>,
+    pub(super) view: &'a View,
+    pub(super) idempotent: bool,
+    pub(super) deadline: Instant,
+    pub(super) sink: Option<InterimSink>,
+}
+
+impl Attempts<'_> {
+    pub(super) async fn run(&self, request: Request<Body>, progress: &mut Progress<'_>) -> Result<Answer, Error> {
+        let (mut head, mut body) = request.into_parts();
+        set_framing(&mut head, &body);
+        let known = retry::Request { idempotent: self.idempotent, replayable: body.is_at_hand() };
+        let mut tried = Vec::new();
+        let mut fresh = false;
+        loop {
+            let turn = |index: usize| &self.view.pools[index].turn;
+            let pick = balance::pick(self.cluster.settings.balance, &self.cluster.endpoints, turn, &tried)
+                .map_err(|wait| self.unavailable(wait))?;
+            let failed = match self.attempt(pick, fresh, head, body, progress).await {
+                Ok(answer) => return Ok(answer),
+                Err(failed) => *failed,
+            };
+            let decision = retry::decide(&self.cluster.settings.retry, failed.failure, known);
+            let again = match decision {
+                Decision::GiveUp => false,
+                // Once is enough: a new connection that fails in the same way is not stale.
+                Decision::Reconnect => !std::mem::replace(&mut fresh, true),
+                Decision::Again => self.may_repeat(failed.failure, pick.index, &mut tried, progress).await,
+            };
+            match failed.request {
+                Some(request) if again => (head, body) = request,
+                _ => return failed.answer.ok_or(failed.error),
+            }
+        }
+    }
+
+    /// Attempts, budget and time allow one more; waits the pause before it.
+    async fn may_repeat(
+        &self,
+        failure: Failure,
+        index: usize,
+        tried: &mut Vec<usize>,
+        progress: &mut Progress<'_>,
+    ) -> bool {
+        let now = Instant::now();
+        let pause = retry::backoff(progress.report.retries);
+        let allowed = progress.report.retries < self.cluster.settings.retry.attempts
+            && now + pause < self.deadline
+            && self.view.budget.take(now);
+        if !allowed {
+            return false;
+        }
+        progress.report.retries += 1;
+        self.cluster.count(Event::Retry);
+        tried.push(index);
+        // An endpoint that refuses connections says nothing about the next one.
+        if failure != Failure::Connect || tried.len() >= self.cluster.endpoints.len() {
+            tokio::time::sleep(pause).await;
+        }
+        true
+    }
+
+    async fn attempt(
+        &self,
+        pick: Pick,
+        fresh: bool,
+        head: request::Parts,
+        body: Body,
+        progress: &mut Progress<'_>,
+    ) -> Result<Answer, Box<Failed>> {
+        let endpoint = &self.cluster.endpoints[pick.index];
+        progress.report.endpoint = Some(endpoint.name.clone());
+        progress.waiting = None;
+        progress.visit = Some(Visit::begin(self.cluster, pick));
+        let pool = &self.view.pools[pick.index];
+        let mut connection = match pool.acquire(&endpoint.address, self.cluster.connect_timeout, fresh).await {
+            Ok(connection) => connection,
+            Err(error) => {
+                blame(progress);
+                let error = unreachable(&error);
+                return Err(Failed::boxed(Failure::Connect, error, Some((head, body))));
+            }
+        };
+        // What hyper has written it does not give back, so what may be sent again is kept here.
+        let copy = if self.idempotent { body.copy().map(|body| (head.clone(), body)) } else { None };
+        let interim = self.interim(&head.headers, &body);
+        let expects = interim.clone().filter(|_| head.headers.contains_key(EXPECT));
+        let upload = Upload::new(body, expects);
+        let sent = upload.progress();
+        let mut request = Request::from_parts(head, upload);
+        if let Some(interim) = interim.clone() {
+            hyper::ext::on_informational(&mut request, move |head| interim.received(head.status(), head.headers()));
+        }
+        progress.waiting = Some(sent.clone());
+        let sent_before = std::mem::replace(&mut progress.report.sent, true);
+        let reused = connection.reused;
+        match self.exchange(&mut connection, request, interim).await {
+            Ok(response) => self.judge(response, connection, sent, copy, progress),
+            Err(mut error) => match error.take_message() {
+                Some(request) => {
+                    progress.report.sent = sent_before;
+                    let (head, upload) = request.into_parts();
+                    let back = Some((head, upload.into_body()));
+                    if reused {
+                        progress.visit = None;
+                        let error = unreachable(&"the connection was closed");
+                        return Err(Failed::boxed(Failure::Stale, error, back));
+                    }
+                    blame(progress);
+                    Err(Failed::boxed(Failure::Connect, unreachable(&error.error()), back))
+                }
+                None => {
+                    let error = error.into_error();
+                    let (failure, fault, theirs) = classify(&error, reused);
+                    // A kept connection that the endpoint closed meanwhile is nobody's fault.
+                    if theirs && failure != (Failure::Reset { reused: true }) {
+                        blame(progress);
+                    }
+                    progress.visit = None;
+                    Err(Failed::boxed(failure, fault, copy))
+                }
+            },
+        }
+    }
+
+    /// Sends, and passes interim responses on while waiting for the final one.
+    async fn exchange(
+        &self,
+        connection: &mut Connection,
+        request: Request<Upload>,
+        interim: Option<Arc<Interim>>,
+    ) -> Result<Response<Incoming>, hyper::client::conn::TrySendError<Request<Upload>>> {
+        let answer = connection.sender.try_send_request(request);
+        let (Some(interim), Some(sink)) = (interim, &self.sink) else {
+            return answer.await;
+        };
+        let mut answer = std::pin::pin!(answer);
+        std::future::poll_fn(|context| {
+            let answer: Poll<_> = answer.as_mut().poll(context);
+            interim.pass_on(sink, context);
+            answer
+        })
+        .await
+    }
+
+    fn interim(&self, headers: &HeaderMap, body: &Body) -> Option<Arc<Interim>> {
+        let expects = !body.is_at_hand() && headers.contains_key(EXPECT);
+        (expects || self.sink.is_some()).then(Arc::default)
+    }
+
+    /// A head has come: is it one to pass on?
+    fn judge(
+        &self,
+        response: Response<Incoming>,
+        mut connection: Connection,
+        upload: Option<Rc<Cell<bool>>>,
+        copy: Option<(request::Parts, Body)>,
+        progress: &mut Progress<'_>,
+    ) -> Result<Answer, Box<Failed>> {
+        let (mut head, incoming) = response.into_parts();
+        if head.status.is_informational() {
+            blame(progress);
+            let error = Error::new(Kind::BadReply, "the service switched protocols without being asked");
+            return Err(Failed::boxed(Failure::BadReply, error, None));
+        }
+        if head.version < Version::HTTP_11 {
+            // hyper would send the next request in HTTP/1.0, where a streamed body cannot be framed.
+            connection.single = true;
+        }
+        head.version = Version::HTTP_11;
+        hop_by_hop::strip_response(&mut head.headers);
+        let status = head.status;
+        if matches!(status, StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT) {
+            blame(progress);
+        } else if let Some(visit) = &mut progress.visit {
+            visit.answered();
+        }
+        let answer = Answer { head, incoming, connection, upload, visit: progress.visit.take() };
+        if self.cluster.settings.retry.statuses.contains(&status.as_u16()) && copy.is_some() {
+            let error = Error::new(Kind::BadReply, "the service failed");
+            let failure = Failure::Status(status);
+            return Err(Box::new(Failed { failure, error, request: copy, answer: Some(answer) }));
+        }
+        Ok(answer)
+    }
+
+    fn unavailable(&self, wait: Duration) -> Error {
+        let seconds = wait.as_millis().div_ceil(1000).max(1);
+        let error = Error::new(Kind::ClusterUnavailable, "every endpoint of the service is failing; try again later");
+        match HeaderValue::from_str(&seconds.to_string()) {
+            Ok(seconds) => error.header(RETRY_AFTER, seconds),
+            Err(_) => error,
+        }
+    }
+}
+
+impl Failed {
+    fn boxed(failure: Failure, error: Error, request: Option<(request::Parts, Body)>) -> Box<Self> {
+        Box::new(Self { failure, error, request, answer: None })
+    }
+}
+
+fn blame(progress: &mut Progress<'_>) {
+    if let Some(visit) = progress.visit.take() {
+        visit.failed();
+    }
+}
+
+fn unreachable(cause: &dyn std::fmt::Display) -> Error {
+    Error::new(Kind::EndpointUnreachable, "the service could not be reached").retry(Retry::Safe).cause(cause)
+}
+
+/// What hyper's error means, and whether the endpoint is at fault.
+fn classify(error: &hyper::Error, reused: bool) -> (Failure, Error, bool) {
+    if error.is_user() || error.is_body_write_aborted() {
+        let own = std::error::Error::source(error).and_then(|source| source.downcast_ref::<Error>());
+        let fault = match own {
+            Some(error) => error.clone(),
+            None => Error::new(Kind::InvalidBody, "the request body ended early").cause(reply::chain(error)),
+        };
+        return (Failure::BadReply, fault, false);
+    }
+    if error.is_parse() {
+        let detail = if error.is_parse_too_large() {
+            "the head of the service's response is too large"
+        } else {
+            "the service's response is not valid HTTP"
+        };
+        return (Failure::BadReply, Error::new(Kind::BadReply, detail).cause(reply::chain(error)), true);
+    }
+    let fault = Error::new(Kind::BadReply, "the service closed the connection before it answered")
+        .retry(Retry::IfIdempotent)
+        .cause(reply::chain(error));
+    (Failure::Reset { reused }, fault, true)
+}
+
+/// Framing follows from the body and from nothing else (RFC 9112 §6.3): a length that the body does not have would let
+/// the endpoint take the next request for content. hyper would also drop the streamed body of a GET without these.
+fn set_framing(head: &mut request::Parts, body: &Body) {
+    head.version = Version::HTTP_11;
+    head.headers.remove(TRANSFER_ENCODING);
+    let Some(length) = body.size_hint().exact() else {
+        head.headers.remove(CONTENT_LENGTH);
+        head.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        return;
+    };
+    let mut given = head.headers.get_all(CONTENT_LENGTH).iter();
+    let right = match (given.next(), given.next()) {
+        (Some(value), None) => value.to_str().is_ok_and(|value| value.parse() == Ok(length)),
+        // RFC 9110 §8.6: a length of 0 is said where the method anticipates content.
+        (None, _) => length == 0 && !matches!(head.method, Method::POST | Method::PUT | Method::PATCH),
+        _ => false,
+    };
+    if !right {
+        head.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
+}

@@ -1,0 +1,109 @@
+//! A request that the engine sends through a cluster, with its whole answer or a clear word about what is known.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use http::header::{HeaderMap, HOST};
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Method, Request, StatusCode, Uri};
+use http_body::Body as _;
+
+use super::{hop_by_hop, retry, Cluster, Pools, SendOptions, SendReport};
+use crate::error::{Error, Kind};
+use crate::protocol::body::Body;
+
+/// More than this in an answer's body is `BadReply`.
+pub const ANSWER_BYTES: usize = 1024 * 1024;
+
+#[derive(Debug)]
+pub struct Call {
+    pub id: u64,
+    pub cluster: String,
+    pub method: Method,
+    /// Path and query, percent-encoded.
+    pub path: String,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+    pub timeout: Duration,
+}
+
+#[derive(Debug)]
+pub enum Outcome {
+    /// Whatever the status.
+    Answered { status: StatusCode, headers: HeaderMap, body: Bytes },
+    /// `sent` is false only when it is certain that no byte of the request was written.
+    Unanswered { sent: bool, error: Error },
+}
+
+/// `cluster` is the one of that name in the current Program, if there is one.
+///
+/// Idempotent by its method (RFC 9110 §9.2.2) or because it carries an `Idempotency-Key`.
+pub async fn run(call: Call, cluster: Option<Arc<Cluster>>, pools: &Rc<Pools>) -> Outcome {
+    let deadline = Instant::now() + call.timeout;
+    let Some(cluster) = cluster else {
+        let error = Error::new(Kind::ClusterUnavailable, format!("there is no cluster '{}'", call.cluster));
+        return Outcome::Unanswered { sent: false, error };
+    };
+    let mut report = SendReport::default();
+    match answer(call, &cluster, pools, deadline, &mut report).await {
+        Ok((status, headers, body)) => Outcome::Answered { status, headers, body },
+        Err(error) => Outcome::Unanswered { sent: report.sent, error },
+    }
+}
+
+async fn answer(
+    call: Call,
+    cluster: &Arc<Cluster>,
+    pools: &Rc<Pools>,
+    deadline: Instant,
+    report: &mut SendReport,
+) -> Result<(StatusCode, HeaderMap, Bytes), Error> {
+    let idempotent = retry::is_idempotent(&call.method) || call.headers.contains_key("idempotency-key");
+    let request = request(call, cluster)?;
+    let options = SendOptions { deadline, idempotent, interim: None, report };
+    let (head, body) = cluster.send(pools, request, options).await?.into_parts();
+    Ok((head.status, head.headers, collect(body).await?))
+}
+
+fn request(call: Call, cluster: &Cluster) -> Result<Request<Body>, Error> {
+    let invalid =
+        |cause: &dyn std::fmt::Display| Error::new(Kind::BadRequest, "the call's path is not valid").cause(cause);
+    let path = if call.path.starts_with('/') { call.path } else { format!("/{}", call.path) };
+    let target = PathAndQuery::try_from(path).map_err(|error| invalid(&error))?;
+    let mut request = Request::new(if call.body.is_empty() { Body::empty() } else { Body::full(call.body) });
+    *request.method_mut() = call.method;
+    *request.uri_mut() = Uri::from(target);
+    *request.headers_mut() = call.headers;
+    let headers = request.headers_mut();
+    hop_by_hop::strip_request(headers);
+    if !headers.contains_key(HOST) {
+        // The authority of the first endpoint: a cluster is one service, so its servers share a name.
+        let host = cluster.endpoints.first().map(|endpoint| HeaderValue::from_str(&endpoint.name));
+        if let Some(Ok(host)) = host {
+            headers.insert(HOST, host);
+        }
+    }
+    Ok(request)
+}
+
+async fn collect(mut body: Body) -> Result<Bytes, Error> {
+    let too_large =
+        || Error::new(Kind::BadReply, format!("the service's response is larger than {ANSWER_BYTES} bytes"));
+    if body.size_hint().lower() > ANSWER_BYTES as u64 {
+        return Err(too_large());
+    }
+    let mut whole = BytesMut::new();
+    while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+        if let Ok(data) = frame?.into_data() {
+            if whole.len() + data.len() > ANSWER_BYTES {
+                return Err(too_large());
+            }
+            whole.extend_from_slice(&data);
+        }
+    }
+    Ok(whole.freeze())
+}

@@ -1,0 +1,58 @@
+//! One server of a cluster, as compiled from the configuration.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use http::uri::Authority;
+
+use super::health::EndpointHealth;
+
+pub struct Endpoint {
+    /// `host:port`, as configured: for logs and metrics.
+    pub name: Arc<str>,
+    pub(super) address: Address,
+    pub(super) weight: u32,
+    pub(super) health: Arc<EndpointHealth>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Address {
+    Socket(SocketAddr),
+    /// Looked up for every new connection.
+    Name(Box<str>, u16),
+}
+
+impl Address {
+    /// `host:port`; IPv6 addresses in brackets (RFC 3986 §3.2.2).
+    pub(super) fn parse(authority: &str) -> Result<Self, String> {
+        let wrong = |what: &str| format!("endpoint `{authority}`: {what}; expected `host:port`");
+        if authority.contains('@') {
+            return Err(wrong("user information is not allowed"));
+        }
+        let parsed: Authority = authority.parse().map_err(|_| wrong("not a valid authority"))?;
+        let port = parsed.port_u16().filter(|port| *port != 0).ok_or_else(|| wrong("the port is missing"))?;
+        let host = parsed.host();
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        match bare.parse::<IpAddr>() {
+            Ok(address) => Ok(Self::Socket(SocketAddr::new(address, port))),
+            Err(_) if host.is_empty() || host.starts_with('[') => Err(wrong("not a valid host")),
+            Err(_) => Ok(Self::Name(host.into(), port)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn authorities_are_addresses_or_names_with_a_port() {
+        assert_eq!(Address::parse("127.0.0.1:80"), Ok(Address::Socket(([127, 0, 0, 1], 80).into())));
+        assert!(matches!(Address::parse("[::1]:8080"), Ok(Address::Socket(address)) if address.is_ipv6()));
+        assert_eq!(Address::parse("stock.local:81"), Ok(Address::Name("stock.local".into(), 81)));
+        for wrong in ["", "host", "host:", "host:0", "host:99999", "user@host:80", "http://host:80", "[::1]", "a b:80"]
+        {
+            assert!(Address::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}

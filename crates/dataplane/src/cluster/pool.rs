@@ -1,0 +1,274 @@
+//! Kept connections of one worker to one endpoint. A connection comes back only after both bodies of its last exchange
+//! have ended and is looked at before it is lent again; waiting for a free one is first come, first served.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::{Rc, Weak};
+use std::time::{Duration, Instant};
+
+use hyper::client::conn::http1::SendRequest;
+use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
+
+use super::connect::{self, ConnectError};
+use super::endpoint::Address;
+use super::io::Socket;
+use super::upload::Upload;
+use crate::snapshot::Pool as Bounds;
+
+/// How long a connection whose exchange is over may take to say that it is ready for the next.
+const SETTLE: Duration = Duration::from_secs(1);
+
+pub(super) struct Pool {
+    bounds: RefCell<Bounds>,
+    /// The connection used last is used next, so that surplus ones time out.
+    idle: RefCell<Vec<Connection>>,
+    open: Cell<usize>,
+    waiting: RefCell<VecDeque<oneshot::Sender<Grant>>>,
+    /// Its endpoint has left the configuration: nothing is kept any more.
+    retired: Cell<bool>,
+    sweeping: Cell<bool>,
+    /// This worker's place in the cluster's round robin.
+    pub(super) turn: Cell<i64>,
+}
+
+enum Grant {
+    Connection(Connection),
+    Slot(Slot),
+}
+
+/// The right to have one connection open; goes to the next in line when dropped.
+struct Slot(Weak<Pool>);
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if let Some(pool) = self.0.upgrade() {
+            pool.open.set(pool.open.get() - 1);
+            pool.serve_waiting();
+        }
+    }
+}
+
+/// An open connection; closed when dropped.
+pub(super) struct Connection {
+    pub(super) sender: SendRequest<Upload>,
+    socket: Socket,
+    task: AbortHandle,
+    slot: Slot,
+    idle_since: Instant,
+    /// It has served an exchange before.
+    pub(super) reused: bool,
+    /// It must not serve another one.
+    pub(super) single: bool,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        // hyper would go on writing an unfinished upload.
+        self.task.abort();
+    }
+}
+
+impl Connection {
+    fn usable(&self) -> bool {
+        self.sender.is_ready() && self.socket.is_quiet()
+    }
+
+    /// Both bodies have ended: back to the pool that it came from.
+    pub(super) fn release(self) {
+        let Some(pool) = self.slot.0.upgrade() else {
+            return;
+        };
+        if self.single {
+            return;
+        }
+        if self.sender.is_ready() {
+            pool.keep(self);
+        } else if !self.sender.is_closed() {
+            tokio::task::spawn_local(settle(self, pool));
+        }
+    }
+}
+
+/// hyper has still to flush or to notice the end; seldom, so a task of its own is affordable.
+async fn settle(mut connection: Connection, pool: Rc<Pool>) {
+    if let Ok(Ok(())) = tokio::time::timeout(SETTLE, connection.sender.ready()).await {
+        pool.keep(connection);
+    }
+}
+
+impl Pool {
+    pub(super) fn new(bounds: Bounds) -> Rc<Self> {
+        Rc::new(Self {
+            bounds: RefCell::new(bounds),
+            idle: RefCell::default(),
+            open: Cell::new(0),
+            waiting: RefCell::default(),
+            retired: Cell::new(false),
+            sweeping: Cell::new(false),
+            turn: Cell::new(0),
+        })
+    }
+
+    pub(super) fn set_bounds(&self, bounds: &Bounds) {
+        if *self.bounds.borrow() != *bounds {
+            self.bounds.replace(bounds.clone());
+        }
+        self.retired.set(false);
+    }
+
+    /// Closes what is idle and keeps nothing from now on. Exchanges under way are not disturbed.
+    pub(super) fn retire(&self) {
+        self.retired.set(true);
+        let idle = self.idle.take();
+        drop(idle);
+    }
+
+    /// A kept connection, or a new one. `fresh`: a new one in any case. Waits its turn when all that may be open are in
+    /// use; the caller bounds the time by dropping the future.
+    pub(super) async fn acquire(
+        self: &Rc<Self>,
+        address: &Address,
+        connect_timeout: Duration,
+        fresh: bool,
+    ) -> Result<Connection, ConnectError> {
+        if !fresh {
+            if let Some(connection) = self.take_idle() {
+                return Ok(connection);
+            }
+        }
+        let slot = match self.slot(fresh) {
+            Some(slot) => slot,
+            None => match self.wait().await {
+                Grant::Connection(connection) if !fresh && connection.usable() => return Ok(connection),
+                Grant::Connection(connection) => connection.into_slot(),
+                Grant::Slot(slot) => slot,
+            },
+        };
+        let stream = connect::connect(address, connect_timeout).await?;
+        let (sender, socket, task) = connect::handshake(stream).await?;
+        Ok(Connection { sender, socket, task, slot, idle_since: Instant::now(), reused: false, single: false })
+    }
+
+    fn take_idle(&self) -> Option<Connection> {
+        loop {
+            let connection = self.idle.borrow_mut().pop()?;
+            if connection.usable() {
+                return Some(connection);
+            }
+        }
+    }
+
+    fn slot(self: &Rc<Self>, fresh: bool) -> Option<Slot> {
+        if self.open.get() >= self.bounds.borrow().connections && fresh {
+            let idle = self.idle.borrow_mut().pop();
+            drop(idle);
+        }
+        if self.open.get() >= self.bounds.borrow().connections {
+            return None;
+        }
+        self.open.set(self.open.get() + 1);
+        Some(Slot(Rc::downgrade(self)))
+    }
+
+    async fn wait(&self) -> Grant {
+        loop {
+            let (sender, receiver) = oneshot::channel();
+            self.waiting.borrow_mut().push_back(sender);
+            if let Ok(grant) = receiver.await {
+                return grant;
+            }
+        }
+    }
+
+    /// Gives slots that have become free to those who wait.
+    fn serve_waiting(self: &Rc<Self>) {
+        loop {
+            let Some(next) = self.next_waiting() else {
+                return;
+            };
+            let Some(slot) = self.slot(false) else {
+                self.waiting.borrow_mut().push_front(next);
+                return;
+            };
+            if let Err(Grant::Slot(mut slot)) = next.send(Grant::Slot(slot)) {
+                // Whoever waited has gone. Given back by hand: dropping it would come back here.
+                slot.0 = Weak::new();
+                self.open.set(self.open.get() - 1);
+            }
+        }
+    }
+
+    fn next_waiting(&self) -> Option<oneshot::Sender<Grant>> {
+        let mut waiting = self.waiting.borrow_mut();
+        while let Some(next) = waiting.pop_front() {
+            if !next.is_closed() {
+                return Some(next);
+            }
+        }
+        None
+    }
+
+    fn keep(self: &Rc<Self>, mut connection: Connection) {
+        connection.reused = true;
+        while let Some(next) = self.next_waiting() {
+            match next.send(Grant::Connection(connection)) {
+                Ok(()) => return,
+                Err(Grant::Connection(back)) => connection = back,
+                Err(Grant::Slot(_)) => return,
+            }
+        }
+        if self.retired.get() || self.idle.borrow().len() >= self.bounds.borrow().idle {
+            return;
+        }
+        connection.idle_since = Instant::now();
+        self.idle.borrow_mut().push(connection);
+        if !self.sweeping.replace(true) {
+            tokio::task::spawn_local(sweep(Rc::downgrade(self)));
+        }
+    }
+
+    /// Drops what has been idle for too long or was closed; the time until the next look, None when nothing is idle.
+    fn expire(&self) -> Option<Duration> {
+        let limit = Duration::from_millis(self.bounds.borrow().idle_ms);
+        let now = Instant::now();
+        let mut gone = Vec::new();
+        let mut idle = self.idle.borrow_mut();
+        let mut index = 0;
+        let mut oldest = now;
+        while index < idle.len() {
+            let connection = &idle[index];
+            if connection.sender.is_closed() || now.saturating_duration_since(connection.idle_since) >= limit {
+                gone.push(idle.remove(index));
+            } else {
+                oldest = oldest.min(connection.idle_since);
+                index += 1;
+            }
+        }
+        let empty = idle.is_empty();
+        drop(idle);
+        drop(gone);
+        (!empty).then(|| (oldest + limit).saturating_duration_since(now).max(Duration::from_millis(10)))
+    }
+}
+
+impl Connection {
+    /// Closes the connection and keeps its place.
+    fn into_slot(mut self) -> Slot {
+        std::mem::replace(&mut self.slot, Slot(Weak::new()))
+    }
+}
+
+/// One task for each pool that has idle connections, and one timer for all of them.
+async fn sweep(pool: Weak<Pool>) {
+    loop {
+        let Some(pause) = pool.upgrade().and_then(|pool| {
+            let pause = pool.expire();
+            pool.sweeping.set(pause.is_some());
+            pause
+        }) else {
+            return;
+        };
+        tokio::time::sleep(pause).await;
+    }
+}

@@ -1,0 +1,83 @@
+//! All connections of one worker, and its view of every cluster. Lives as long as the worker, across Programs.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use rustc_hash::FxHashMap;
+
+use super::deadline::Deadlines;
+use super::pool::Pool;
+use super::retry::Budget;
+use super::Cluster;
+
+#[derive(Default)]
+pub struct Pools {
+    /// By endpoint, so that a new Program finds the connections of endpoints that it keeps.
+    pools: RefCell<FxHashMap<u64, Rc<Pool>>>,
+    budgets: RefCell<FxHashMap<Arc<str>, Rc<Budget>>>,
+    views: RefCell<FxHashMap<u64, Rc<View>>>,
+    pub(super) deadlines: Rc<Deadlines>,
+}
+
+/// A compiled cluster as one worker sees it: the same order of endpoints.
+pub(super) struct View {
+    pub(super) pools: Box<[Rc<Pool>]>,
+    pub(super) budget: Rc<Budget>,
+}
+
+impl Pools {
+    pub fn new() -> Rc<Self> {
+        Rc::default()
+    }
+
+    /// One look-up by number on every request; built at the first one after a new Program.
+    pub(super) fn view(&self, cluster: &Cluster) -> Rc<View> {
+        if let Some(view) = self.views.borrow().get(&cluster.version) {
+            return view.clone();
+        }
+        let pool = |endpoint: &super::Endpoint| {
+            let mut pools = self.pools.borrow_mut();
+            let pool = pools.entry(endpoint.health.id).or_insert_with(|| Pool::new(cluster.settings.pool.clone()));
+            pool.set_bounds(&cluster.settings.pool);
+            pool.clone()
+        };
+        let percent = cluster.settings.retry.budget_percent;
+        let mut budgets = self.budgets.borrow_mut();
+        let budget =
+            budgets.entry(cluster.name.clone()).or_insert_with(|| Rc::new(Budget::new(percent, Instant::now())));
+        budget.set_percent(percent);
+        let view = Rc::new(View { pools: cluster.endpoints.iter().map(pool).collect(), budget: budget.clone() });
+        self.views.borrow_mut().insert(cluster.version, view.clone());
+        view
+    }
+
+    /// To be called by the worker when it takes over a new Program: idle connections to endpoints that have left are
+    /// closed; exchanges under way end as they would have.
+    pub fn retain<'a>(&self, clusters: impl Iterator<Item = &'a Arc<Cluster>> + Clone) {
+        let endpoints = || clusters.clone().flat_map(|cluster| cluster.endpoints.iter());
+        self.views.borrow_mut().retain(|version, _| clusters.clone().any(|cluster| cluster.version == *version));
+        self.budgets.borrow_mut().retain(|name, _| clusters.clone().any(|cluster| cluster.name == *name));
+        let kept: rustc_hash::FxHashSet<u64> = endpoints().map(|endpoint| endpoint.health.id).collect();
+        let mut retired = Vec::new();
+        self.pools.borrow_mut().retain(|id, pool| {
+            let keep = kept.contains(id);
+            if !keep {
+                retired.push(pool.clone());
+            }
+            keep
+        });
+        for pool in retired {
+            pool.retire();
+        }
+    }
+
+    /// Closes every idle connection and keeps none from now on: the worker is draining.
+    pub fn close_idle(&self) {
+        let pools: Vec<Rc<Pool>> = self.pools.borrow().values().cloned().collect();
+        for pool in pools {
+            pool.retire();
+        }
+    }
+}

@@ -9,6 +9,8 @@
 pub mod cluster;
 pub mod error;
 pub mod exchange;
+pub mod forwarded;
+pub mod identity;
 pub mod policy;
 pub mod program;
 pub mod protocol;

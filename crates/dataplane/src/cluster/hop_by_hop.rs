@@ -1,7 +1,9 @@
 //! Header fields that are for one connection only (RFC 9110 §7.6.1) and are never passed on.
 
-use http::header::{CONNECTION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONNECTION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::identity;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
@@ -72,27 +74,15 @@ pub fn strip_response(headers: &mut HeaderMap) {
     strip_named(headers);
 }
 
-/// Fields that may not come after the body, since they frame, route or control the message (RFC 9110 §6.5.1).
+/// Removes fields that may not come after the body, since they route, frame or control the message or say who is
+/// calling (RFC 9110 §6.5.1): a server that merges trailers into the head would believe them.
 pub fn strip_trailers(trailers: &mut HeaderMap) {
-    if trailers.is_empty() {
-        return;
-    }
-    strip_named(trailers);
-    for name in [
-        http::header::CONTENT_LENGTH,
-        http::header::CONTENT_TYPE,
-        http::header::CONTENT_ENCODING,
-        http::header::CONTENT_RANGE,
-        http::header::HOST,
-        http::header::AUTHORIZATION,
-        http::header::SET_COOKIE,
-        http::header::COOKIE,
-        http::header::CACHE_CONTROL,
-        http::header::EXPECT,
-        http::header::MAX_FORWARDS,
-        http::header::RANGE,
-        TRAILER,
-    ] {
+    let forbidden = |name: &HeaderName| {
+        let name = name.as_str();
+        is_always(name) || is_protected(name) || identity::is_reserved(name) || identity::spells(name, "x-forwarded-")
+    };
+    let named: Vec<HeaderName> = trailers.keys().filter(|name| forbidden(name)).cloned().collect();
+    for name in named {
         trailers.remove(name);
     }
 }
@@ -193,6 +183,7 @@ mod tests {
             ("content-length", "0"),
             ("authorization", "x"),
             ("host", "b"),
+            ("x_consumer_id", "root"),
             ("grpc-status", "0"),
             ("etag", "x"),
         ]);

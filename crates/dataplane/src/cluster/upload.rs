@@ -13,6 +13,7 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use tokio::time::Sleep;
 
+use super::hop_by_hop;
 use super::interim::Interim;
 use crate::error::Error;
 use crate::protocol::body::Body;
@@ -57,6 +58,16 @@ impl Upload {
     }
 }
 
+fn clean(frame: Frame<Bytes>) -> Frame<Bytes> {
+    match frame.into_trailers() {
+        Ok(mut trailers) => {
+            hop_by_hop::strip_trailers(&mut trailers);
+            Frame::trailers(trailers)
+        }
+        Err(frame) => frame,
+    }
+}
+
 impl http_body::Body for Upload {
     type Data = Bytes;
     type Error = Error;
@@ -77,7 +88,7 @@ impl http_body::Body for Upload {
         if last {
             self.note_sent();
         }
-        Poll::Ready(frame)
+        Poll::Ready(frame.map(|frame| frame.map(clean)))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -1,10 +1,19 @@
-//! A target that forwards the request to a cluster.
+//! A target that forwards the request to a cluster. The original `Host` is kept, as most gateways do: services build
+//! links and choose tenants by it.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
+use http::header::VIA;
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Request, Response, Uri};
+
 use super::Context;
-use crate::cluster::Cluster;
+use crate::cluster::{retry, Cluster, InterimSink, Pools, SendOptions, SendReport};
+use crate::error::{Error, Kind};
+use crate::exchange::Exchange;
 use crate::program::Report;
+use crate::protocol::body::Body;
 use crate::route::template::PathTemplate;
 use crate::snapshot;
 
@@ -37,4 +46,47 @@ impl ForwardTarget {
             }
         }
     }
+
+    /// What is asked of the endpoint: what was routed, or the template with the values of the routed path.
+    fn target(&self, exchange: &Exchange) -> Result<PathAndQuery, Error> {
+        let Some(template) = &self.path else {
+            return Ok(exchange.target.clone());
+        };
+        let mut target = template.render(&exchange.params, exchange.path(), &[]);
+        // Values are single segments of a normalised path, but two of them side by side may make a new one.
+        if target.split('/').any(|segment| matches!(segment, "." | "..")) {
+            return Err(Error::new(Kind::BadRequest, "the path's values make a path that leaves its place"));
+        }
+        if let Some(query) = exchange.query() {
+            target.push('?');
+            target.push_str(query);
+        }
+        PathAndQuery::try_from(target)
+            .map_err(|error| Error::new(Kind::BadRequest, "the path is not valid").cause(error))
+    }
+}
+
+/// Sends the request, whose head `forwarded::receive` has cleaned, and notes in the exchange who answered.
+pub async fn forward(
+    pools: &Rc<Pools>,
+    exchange: &mut Exchange,
+    target: &ForwardTarget,
+    mut request: Request<Body>,
+    interim: Option<InterimSink>,
+) -> Result<Response<Body>, Error> {
+    let cluster = &target.cluster;
+    exchange.deadline = exchange.deadline.min(exchange.received + cluster.request_timeout());
+    *request.uri_mut() = Uri::from(target.target(exchange)?);
+    let idempotent = retry::is_idempotent(request.method());
+    let headers = request.headers_mut();
+    headers.append(VIA, HeaderValue::from_static("1.1 stagedoor"));
+    if let Some(consumer) = &exchange.consumer {
+        consumer.identity.set(headers);
+    }
+    let mut report = SendReport::default();
+    let options = SendOptions { deadline: exchange.deadline, idempotent, interim, report: &mut report };
+    let outcome = cluster.send(pools, request, options).await;
+    exchange.endpoint = report.endpoint;
+    exchange.retries = report.retries;
+    outcome
 }

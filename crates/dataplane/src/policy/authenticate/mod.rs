@@ -12,12 +12,15 @@ use subtle::ConstantTimeEq;
 use super::{Context, RequestHead};
 use crate::error::{Error, Kind};
 use crate::exchange::Exchange;
+use crate::identity::Identity;
 use crate::program::Report;
 use crate::snapshot;
 
 pub struct Consumer {
     pub name: Arc<str>,
     pub groups: Vec<Box<str>>,
+    /// The same as endpoints are told.
+    pub identity: Identity,
 }
 
 /// SHA-256 of a credential; the credential itself is never kept.
@@ -35,8 +38,9 @@ impl Credentials {
     pub fn new(consumers: &BTreeMap<String, snapshot::Consumer>, report: &mut Report) -> Self {
         let mut credentials = Self { by_prefix: FxHashMap::default() };
         for (name, settings) in consumers {
-            let groups = settings.groups.iter().map(|group| group.as_str().into()).collect();
-            let consumer = Arc::new(Consumer { name: name.as_str().into(), groups });
+            let groups: Vec<Box<str>> = settings.groups.iter().map(|group| group.as_str().into()).collect();
+            let identity = Identity::new(name, &groups);
+            let consumer = Arc::new(Consumer { name: name.as_str().into(), groups, identity });
             for (index, text) in settings.api_key_sha256.iter().enumerate() {
                 let Some(digest) = parse_digest(text) else {
                     report.error(format!(

@@ -10,6 +10,7 @@ pub mod cluster;
 pub mod error;
 pub mod exchange;
 pub mod forwarded;
+pub mod head;
 pub mod identity;
 pub mod policy;
 pub mod program;

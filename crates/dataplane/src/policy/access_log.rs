@@ -7,7 +7,9 @@ use http::{header, HeaderName, HeaderValue};
 use super::{Context, RequestHead};
 use crate::exchange::Exchange;
 use crate::snapshot::{self, Snapshot};
+use crate::target::Target;
 use crate::telemetry::access_log::Sink;
+use crate::telemetry::metrics::Outcome;
 
 pub struct AccessLog {
     pub sink: Arc<Sink>,
@@ -54,6 +56,38 @@ impl AccessLog {
             });
             exchange.captured.headers = captured.collect();
         }
+    }
+
+    /// The line. The query is left out: it may carry secrets that nobody has named.
+    pub fn log(&self, worker: usize, exchange: &Exchange, outcome: &Outcome) {
+        let cluster = exchange.route.as_ref().and_then(|route| match &route.target {
+            Target::Cluster(forward) => Some(forward.cluster.name.as_bytes()),
+            _ => None,
+        });
+        self.sink.push(worker, |line| {
+            line.optional("request_id", exchange.request_id.as_ref().map(HeaderValue::as_bytes));
+            line.text("trace_id", exchange.trace.id().as_bytes());
+            line.displayed("client", exchange.client);
+            line.text("method", exchange.method.as_str().as_bytes());
+            line.text("host", exchange.host.as_bytes());
+            line.text("path", exchange.path().as_bytes());
+            line.optional("route", exchange.route.as_ref().map(|route| route.id.as_bytes()));
+            line.optional("consumer", exchange.consumer.as_ref().map(|consumer| consumer.name.as_bytes()));
+            line.number("status", outcome.status.into());
+            line.number("bytes_in", outcome.bytes_in);
+            line.number("bytes_out", outcome.bytes_out);
+            line.milliseconds("duration_ms", outcome.duration);
+            line.optional("cluster", cluster);
+            line.optional("endpoint", exchange.endpoint.as_ref().map(|name| name.as_bytes()));
+            line.number("retries", exchange.retries.into());
+            line.optional("error", exchange.error.map(|kind| kind.code().as_bytes()));
+            line.optional("user_agent", exchange.captured.user_agent.as_ref().map(HeaderValue::as_bytes));
+            if !self.headers.is_empty() {
+                let names = self.headers.iter().map(|(name, _)| name.as_str());
+                let values = exchange.captured.headers.iter().map(|value| value.as_ref().map(HeaderValue::as_bytes));
+                line.object("headers", names.zip(values));
+            }
+        });
     }
 }
 

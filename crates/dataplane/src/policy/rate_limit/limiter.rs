@@ -186,7 +186,10 @@ impl Limiter {
     /// The counters of the rule of that identity, which may have been there before.
     pub fn counters(&self, rule: &str) -> Counters {
         let mut shared = self.shared.lock();
-        shared.retain(|_, counter| counter.strong_count() > 0);
+        // What no program has any more is forgotten when the map would have to grow.
+        if shared.len() == shared.capacity() {
+            shared.retain(|_, counter| counter.strong_count() > 0);
+        }
         let counter = shared.get(rule).and_then(Weak::upgrade).unwrap_or_default();
         shared.insert(rule.into(), Arc::downgrade(&counter));
         let mut hashers = (self.seeds.0.build_hasher(), self.seeds.1.build_hasher());
@@ -227,5 +230,127 @@ impl Shard {
             self.swept = now;
         }
         self.counters.len() < capacity
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rate(limit: u64, per_ms: u64, burst: u64) -> Rate {
+        Rate::new(limit, per_ms, burst).expect("valid")
+    }
+
+    fn remaining(verdict: Verdict) -> Option<u64> {
+        match verdict {
+            Verdict::Taken { remaining, .. } => Some(remaining),
+            Verdict::Refused { .. } => None,
+        }
+    }
+
+    const SECOND: u64 = 1_000_000_000;
+
+    #[test]
+    fn the_allowance_is_used_up_and_comes_back_steadily() {
+        let (rate, counter) = (rate(2, 1000, 3), AtomicU64::new(0));
+        let start = 100 * SECOND;
+        let takes: Vec<_> = (0..5).map(|_| remaining(rate.take(&counter, start))).collect();
+        assert_eq!(takes, [Some(2), Some(1), Some(0), None, None]);
+        let half = Duration::from_millis(500);
+        assert_eq!(rate.take(&counter, start), Verdict::Refused { retry_after: half });
+        assert_eq!(remaining(rate.take(&counter, start + SECOND / 2 - 1)), None);
+        let full_after = Duration::from_millis(1500);
+        assert_eq!(rate.take(&counter, start + SECOND / 2), Verdict::Taken { remaining: 0, full_after });
+        assert_eq!(remaining(rate.take(&counter, start + 60 * SECOND)), Some(2), "never more than the burst");
+    }
+
+    #[test]
+    fn a_changed_rate_never_holds_a_caller_longer_than_itself_would() {
+        let (slow, fast, counter) = (rate(1, 86_400_000, 1), rate(10, 1000, 10), AtomicU64::new(0));
+        let now = 100 * SECOND;
+        assert_eq!(remaining(slow.take(&counter, now)), Some(0));
+        assert_eq!(fast.peek(&counter, now), Verdict::Refused { retry_after: Duration::from_millis(100) });
+    }
+
+    #[test]
+    fn what_is_given_back_can_be_taken_again() {
+        let (rate, counter) = (rate(1, 1000, 2), AtomicU64::new(0));
+        let now = 100 * SECOND;
+        assert_eq!(remaining(rate.take(&counter, now)), Some(1));
+        assert_eq!(remaining(rate.take(&counter, now)), Some(0));
+        rate.give_back(&counter);
+        assert_eq!(remaining(rate.take(&counter, now)), Some(0));
+        assert_eq!(remaining(rate.take(&counter, now)), None);
+    }
+
+    #[test]
+    fn sixty_four_threads_at_a_frozen_clock_get_exactly_the_burst() {
+        let limiter = Limiter::new();
+        let counters = limiter.counters("items/0");
+        let rate = rate(1000, 1000, 500);
+        let now = limiter.now(Instant::now());
+        let admitted = AtomicU64::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..64 {
+                scope.spawn(|| {
+                    for _ in 0..100 {
+                        let key = counters.key(&Key::Consumer("web"));
+                        let verdict = limiter.with(key, &counters.shared, now, |counter| rate.take(counter, now));
+                        admitted.fetch_add(u64::from(remaining(verdict).is_some()), Ordering::Relaxed);
+                    }
+                });
+            }
+        });
+        assert_eq!(admitted.into_inner(), 500);
+    }
+
+    #[test]
+    fn a_rule_counts_on_under_its_name_and_callers_apart() {
+        let limiter = Limiter::new();
+        let now = limiter.now(Instant::now());
+        let (one, same, other) = (limiter.counters("a"), limiter.counters("a"), limiter.counters("b"));
+        assert!(Arc::ptr_eq(&one.shared, &same.shared));
+        assert_eq!(one.key(&Key::Consumer("web")), same.key(&Key::Consumer("web")));
+        assert_ne!(one.key(&Key::Consumer("web")), other.key(&Key::Consumer("web")));
+        assert_ne!(one.key(&Key::Consumer("web")), one.key(&Key::Consumer("app")));
+        assert_ne!(one.key(&Key::Header(vec![b"a", b"b"])), one.key(&Key::Header(vec![b"ab"])));
+        let rate = rate(1, 1000, 1);
+        let take = |name: &str| {
+            let key = one.key(&Key::Consumer(name));
+            remaining(limiter.with(key, &one.shared, now, |counter| rate.take(counter, now)))
+        };
+        assert_eq!([take("web"), take("web"), take("app")], [Some(0), None, Some(0)]);
+    }
+
+    #[test]
+    fn an_address_is_counted_as_what_one_client_has() {
+        let key = |text: &str| {
+            let (one, two) = match Key::address(text.parse().expect("an address")) {
+                Key::Address(one, two) => (one, two),
+                _ => unreachable!("an address"),
+            };
+            (one, two)
+        };
+        assert_eq!(key("2001:db8:0:1::1"), key("2001:db8:0:1:ffff::2"));
+        assert_ne!(key("2001:db8:0:1::1"), key("2001:db8:0:2::1"));
+        assert_eq!(key("::ffff:192.0.2.1"), key("192.0.2.1"));
+        assert_ne!(key("192.0.2.1"), key("192.0.2.2"));
+    }
+
+    #[test]
+    fn a_flood_of_callers_is_bounded_and_shares_one_counter() {
+        let limiter = Limiter::with_capacity(64 * 4);
+        let counters = limiter.counters("a");
+        let rate = rate(1, 1000, 1);
+        let now = limiter.now(Instant::now());
+        let take = |address: u64, now: u64| {
+            let key = counters.key(&Key::Address(4, address));
+            limiter.with(key, &counters.shared, now, |counter| rate.take(counter, now))
+        };
+        let admitted = (0..10_000).filter(|address| remaining(take(*address, now)).is_some()).count();
+        assert_eq!(limiter.len(), 64 * 4);
+        assert_eq!(admitted, 64 * 4 + 1, "each that is counted alone, and one of the others");
+        assert_eq!(remaining(take(10_001, now + 2 * SECOND)), Some(0), "there is room again once they have expired");
+        assert!(limiter.len() < 64 * 4);
     }
 }

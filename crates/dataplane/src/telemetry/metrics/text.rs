@@ -1,0 +1,132 @@
+//! The text format of Prometheus, version 0.0.4.
+
+use std::fmt::Write;
+
+use super::cells::{ClusterCells, Histogram, RouteCells, Statuses, BOUNDS};
+use crate::telemetry::access_log::Level;
+
+#[derive(Default)]
+pub struct Text(String);
+
+impl Text {
+    pub fn finish(self) -> String {
+        self.0
+    }
+
+    pub fn family(&mut self, name: &str, kind: &str, help: &str) {
+        // Writing into a String does not fail.
+        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+
+    pub fn line(&mut self, name: &str, labels: &[(&str, &str)], value: u64) {
+        self.sample(name, labels, format_args!("{value}"));
+    }
+
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: std::fmt::Arguments<'_>) {
+        self.0.push_str(name);
+        for (index, (label, text)) in labels.iter().enumerate() {
+            self.0.push(if index == 0 { '{' } else { ',' });
+            let _ = write!(self.0, "{label}=\"");
+            for char in text.chars() {
+                match char {
+                    '"' => self.0.push_str("\\\""),
+                    '\\' => self.0.push_str("\\\\"),
+                    '\n' => self.0.push_str("\\n"),
+                    _ => self.0.push(char),
+                }
+            }
+            self.0.push('"');
+        }
+        let _ = writeln!(self.0, "{} {value}", if labels.is_empty() { "" } else { "}" });
+    }
+
+    fn statuses(&mut self, name: &str, label: (&str, &str), statuses: &Statuses) {
+        for (class, count) in Statuses::CLASSES.iter().zip(statuses.get()) {
+            if count > 0 {
+                self.line(name, &[label, ("status", class)], count);
+            }
+        }
+    }
+
+    fn histogram(&mut self, name: &str, label: (&str, &str), histogram: &Histogram) {
+        let (buckets, micros) = histogram.get();
+        let bounds = BOUNDS.iter().map(|(_, bound)| *bound).chain(["+Inf"]);
+        let mut total = 0;
+        for (bound, count) in bounds.zip(buckets) {
+            total += count;
+            self.line(&format!("{name}_bucket"), &[label, ("le", bound)], total);
+        }
+        self.sample(&format!("{name}_sum"), &[label], format_args!("{}", micros as f64 / 1e6));
+        self.line(&format!("{name}_count"), &[label], total);
+    }
+
+    pub fn routes(&mut self, routes: &[(&str, RouteCells)]) {
+        let name = "stagedoor_requests_total";
+        self.family(name, "counter", "Requests by route, empty where none matched, and class of status.");
+        for (route, cells) in routes {
+            self.statuses(name, ("route", route), &cells.statuses);
+        }
+        let name = "stagedoor_request_duration_seconds";
+        self.family(name, "histogram", "From the end of a request's head to the end of its response.");
+        for (route, cells) in routes {
+            self.histogram(name, ("route", route), &cells.latency);
+        }
+        type Cell = fn(&RouteCells) -> u64;
+        let counters: [(&str, &str, Cell); 3] = [
+            ("stagedoor_request_bytes_total", "Bytes of request bodies.", |cells| cells.bytes_in.get()),
+            ("stagedoor_response_bytes_total", "Bytes of response bodies.", |cells| cells.bytes_out.get()),
+            ("stagedoor_rate_limited_total", "Requests refused by a rate limit.", |cells| cells.rate_limited.get()),
+        ];
+        for (name, help, cell) in counters {
+            self.family(name, "counter", help);
+            for (route, cells) in routes {
+                self.line(name, &[("route", route)], cell(cells));
+            }
+        }
+    }
+
+    pub fn clusters(&mut self, clusters: &[(&str, ClusterCells)]) {
+        let name = "stagedoor_cluster_requests_total";
+        self.family(name, "counter", "Calls by cluster and class of status, 'none' where no answer came.");
+        for (cluster, cells) in clusters {
+            self.statuses(name, ("cluster", cluster), &cells.statuses);
+            if cells.unanswered.get() > 0 {
+                self.line(name, &[("cluster", cluster), ("status", "none")], cells.unanswered.get());
+            }
+        }
+        let name = "stagedoor_cluster_request_duration_seconds";
+        self.family(name, "histogram", "From the begin of a call to the head of its answer, retries included.");
+        for (cluster, cells) in clusters {
+            self.histogram(name, ("cluster", cluster), &cells.latency);
+        }
+        type Cell = fn(&ClusterCells) -> u64;
+        let counters: [(&str, &str, &str, Cell); 3] = [
+            ("stagedoor_cluster_retries_total", "counter", "Calls sent again.", |cells| cells.retries.get()),
+            ("stagedoor_cluster_ejections_total", "counter", "Endpoints left out for failing.", |cells| {
+                cells.ejections.get()
+            }),
+            ("stagedoor_cluster_connections", "gauge", "Open connections to endpoints.", |cells| {
+                cells.connected.get().saturating_sub(cells.disconnected.get())
+            }),
+        ];
+        for (name, kind, help, cell) in counters {
+            self.family(name, kind, help);
+            for (cluster, cells) in clusters {
+                self.line(name, &[("cluster", cluster)], cell(cells));
+            }
+        }
+    }
+
+    pub fn sinks(&mut self, levels: &[Level]) {
+        let name = "stagedoor_access_log_queued_lines";
+        self.family(name, "gauge", "Access-log lines that wait to be written.");
+        for level in levels {
+            self.line(name, &[("path", &level.path)], level.queued);
+        }
+        let name = "stagedoor_access_log_dropped_lines_total";
+        self.family(name, "counter", "Access-log lines lost because the queue was full or writing failed.");
+        for level in levels {
+            self.line(name, &[("path", &level.path)], level.dropped);
+        }
+    }
+}

@@ -1,0 +1,94 @@
+"""Addresses as users write them."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator
+
+from stagedoor.policies.model import wrong
+
+_LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?")
+_PORT = re.compile(r"[0-9]{1,5}")
+
+
+def split_bind(value: str) -> tuple[ipaddress.IPv4Address | ipaddress.IPv6Address, int]:
+    """``IP:PORT`` → both; ValueError otherwise."""
+    host, _, port = value.rpartition(":")
+    if not _PORT.fullmatch(port) or int(port) > 65535:
+        raise ValueError
+    if host.startswith("[") and host.endswith("]"):
+        return ipaddress.IPv6Address(host[1:-1]), int(port)
+    return ipaddress.IPv4Address(host), int(port)
+
+
+def _bind(value: str) -> str:
+    try:
+        split_bind(value)
+    except ValueError:
+        hint = None
+        if value.startswith("localhost:"):
+            hint = f"did you mean '127.0.0.1:{value[10:]}'?"
+        elif re.fullmatch(r":?[0-9]{1,5}", value):
+            hint = f"for every address write '0.0.0.0:{value.lstrip(':')}'"
+        raise wrong("expected IP:PORT, for example 127.0.0.1:8080 or [::1]:8080", hint) from None
+    return value
+
+
+def _network(value: str) -> str:
+    try:
+        return str(ipaddress.ip_network(value))
+    except ValueError:
+        try:
+            near = ipaddress.ip_network(value, strict=False)
+        except ValueError:
+            raise wrong("expected an address or a network, for example 10.0.0.0/8 or 192.0.2.1") from None
+        raise wrong("the address has bits beyond its prefix", f"did you mean '{near}'?") from None
+
+
+def _url(value: str) -> str:
+    example = "expected http://HOST:PORT, for example http://127.0.0.1:9101"
+    scheme, separator, rest = value.partition("://")
+    if not separator:
+        raise wrong(example, f"did you mean 'http://{value}'?" if _HOST.match(value) else None)
+    if scheme.lower() == "https":
+        raise wrong("https endpoints are not supported: calls to endpoints are plain HTTP", "write http://HOST:PORT")
+    if scheme.lower() != "http":
+        raise wrong(f"the scheme '{scheme[:16]}' is not supported; {example}")
+    if "@" in rest:
+        raise wrong("an endpoint's URL holds no user name or password")
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:
+        raise wrong(example) from None
+    if parts.path not in ("", "/") or "?" in value or "#" in value:
+        raise wrong("an endpoint is http://HOST:PORT without a path", "give the path in the route's target")
+    host = parts.hostname or ""
+    if ":" in host:
+        try:
+            host = f"[{ipaddress.IPv6Address(host)}]"
+        except ValueError:
+            raise wrong(example) from None
+    elif not _HOST.fullmatch(host) or len(host) > 253:
+        raise wrong(example)
+    if port == 0:
+        raise wrong("port 0 cannot be called")
+    return f"http://{host.lower()}:{80 if port is None else port}"
+
+
+Bind = Annotated[str, AfterValidator(_bind)]
+"""``IP:PORT``; port 0 lets the system choose."""
+Network = Annotated[str, AfterValidator(_network)]
+"""An address or a network as CIDR."""
+EndpointUrl = Annotated[str, AfterValidator(_url)]
+"""``http://HOST:PORT``; kept in lower case and with its port (80 where none is written)."""
+
+
+def authority(url: str) -> str:
+    """``host:port`` of an ``EndpointUrl``."""
+    return url.removeprefix("http://")

@@ -1,0 +1,179 @@
+"""Settings → snapshot: pure, every default filled in, durations as milliseconds, keys as hashes.
+
+The shape is that of ``crates/dataplane/src/snapshot.rs``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from stagedoor.config.address import authority
+from stagedoor.config.cluster import Cluster, Retry, endpoint
+from stagedoor.config.configuration import Configuration
+from stagedoor.config.consumer import Consumer
+from stagedoor.config.listener import Listener
+from stagedoor.config.route import (
+    ClusterTarget,
+    Match,
+    Present,
+    ResponseTarget,
+    Route,
+    WorkflowTarget,
+    expression,
+)
+from stagedoor.policies import BUILT_IN, Policies
+from stagedoor.policies.compile import compile_policies
+
+Json = dict[str, Any]
+
+
+def compile(configuration: Configuration) -> Json:
+    """The snapshot, as data for JSON."""
+    settings, folder = configuration.settings, configuration.path.parent
+    defaults = settings.policies.over(BUILT_IN)
+    clusters = {name: _cluster(cluster) for name, cluster in settings.clusters.items()}
+    clusters |= {url: _cluster(Cluster(endpoints=[url])) for url in settings.engine.allow_hosts}
+    routes: Json = {}
+    for name, route in settings.routes.items():
+        policies = route.policies.over(defaults)
+        routes[name] = _route(name, route, compile_policies(policies, name, folder))
+        if isinstance(route.target, WorkflowTarget):
+            routes[f"{name}@executions"] = _status_route(name, route, route.target, policies, folder)
+    # A request that matches no route has no caller yet: what asks for one stays with the routes.
+    unrouted = defaults.model_copy(update={"authenticate": None, "rate_limit": None})
+    return {
+        "workers": settings.workers,
+        "listeners": {name: _listener(listener) for name, listener in settings.listeners.items()},
+        "consumers": {name: _consumer(consumer) for name, consumer in settings.consumers.items()},
+        "clusters": clusters,
+        "routes": routes,
+        "unrouted": compile_policies(unrouted, "", folder),
+    }
+
+
+def _listener(listener: Listener) -> Json:
+    limits = listener.limits
+    return {
+        "bind": listener.bind,
+        "trusted_proxies": list(listener.trusted_proxies),
+        "limits": {
+            "head_bytes": int(limits.head),
+            "uri_bytes": int(limits.uri),
+            "header_count": limits.headers,
+            "connections": limits.connections,
+            "head_read_ms": int(limits.head_read),
+            "idle_ms": int(limits.idle),
+            "body_idle_ms": int(limits.body_idle),
+            "half_close_ms": int(limits.half_close),
+        },
+    }
+
+
+def _consumer(consumer: Consumer) -> Json:
+    keys = [hashlib.sha256(key.get_secret_value().encode()).hexdigest() for key in consumer.api_keys]
+    return {"api_key_sha256": keys, "groups": list(consumer.groups)}
+
+
+def _cluster(cluster: Cluster) -> Json:
+    return {
+        "endpoints": [
+            {"authority": authority(each.url), "weight": each.weight} for each in map(endpoint, cluster.endpoints)
+        ],
+        "balance": cluster.balance,
+        "connect_ms": int(cluster.timeouts.connect),
+        "request_ms": int(cluster.timeouts.request),
+        "retry": _retry(cluster.retry),
+        "ejection": {
+            "failures": cluster.ejection.failures,
+            "base_ms": int(cluster.ejection.base),
+            "max_ms": int(cluster.ejection.max),
+        },
+        "pool": {
+            "idle": cluster.pool.idle,
+            "idle_ms": int(cluster.pool.idle_timeout),
+            "connections": cluster.pool.connections,
+        },
+    }
+
+
+def _retry(retry: Retry) -> Json:
+    statuses: set[int] = set()
+    for cause in map(str, retry.on):
+        if cause != "connect_failure":
+            first, _, last = cause.partition("-")
+            statuses.update(range(int(first), int(last or first) + 1))
+    return {
+        "attempts": retry.attempts,
+        "connect_failure": "connect_failure" in retry.on,
+        "statuses": sorted(statuses),
+        "budget_percent": int(retry.budget),
+    }
+
+
+def _route(name: str, route: Route, policies: Json) -> Json:
+    return {
+        "match": _match(route.match),
+        "priority": route.priority,
+        "policies": policies,
+        "target": _target(route, route.target),
+    }
+
+
+def _status_route(name: str, route: Route, target: WorkflowTarget, policies: Policies, folder: Path) -> Json:
+    """The status resource beside a workflow route: seen by whoever may start executions, and free of its rate limit,
+    which counts starts."""
+    match = Match(hosts=_hosts(route.match), path=_status_path(route, target), methods=["GET"])
+    return {
+        "match": _match(match),
+        "priority": route.priority,
+        "policies": compile_policies(policies.model_copy(update={"rate_limit": None}), name, folder),
+        "target": {"execution": {"route": name}},
+    }
+
+
+def _status_path(route: Route, target: WorkflowTarget) -> str:
+    return target.status or route.match.path.rstrip("/") + "/executions/{execution}"
+
+
+def _hosts(match: Match) -> list[str]:
+    return list(match.hosts) if match.host is None else [match.host, *match.hosts]
+
+
+def _match(match: Match) -> Json:
+    def values(conditions: dict[str, str | Present]) -> Json:
+        return {
+            name: "present" if isinstance(value, Present) else {"exact": value} for name, value in conditions.items()
+        }
+
+    return {
+        "hosts": _hosts(match),
+        "path": match.path,
+        "methods": list(match.methods),
+        "headers": values(match.headers),
+        "query": values(match.query),
+    }
+
+
+def _target(route: Route, target: ClusterTarget | WorkflowTarget | ResponseTarget) -> Json:
+    if isinstance(target, ClusterTarget):
+        return {"cluster": {"cluster": target.cluster, "path": target.path}}
+    if isinstance(target, ResponseTarget):
+        response = target.response
+        return {
+            "response": {"status": response.status, "headers": dict(response.headers), "body": response.body},
+        }
+    return {
+        "workflow": {
+            "workflow": target.workflow,
+            "input": expression(target.input),
+            "wait_ms": int(target.wait),
+            "status_path": _status_path(route, target),
+            "response": {
+                "status": target.response.status,
+                "headers": dict(target.response.headers),
+                "body": target.response.body,
+            },
+        }
+    }

@@ -1,0 +1,93 @@
+"""What the data plane says about a snapshot, brought back to the lines that a user wrote."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+
+from stagedoor import _core
+from stagedoor.config.compile import compile
+from stagedoor.config.configuration import Configuration
+from stagedoor.config.node import Mapping, Node, Scalar, find, scalars
+from stagedoor.config.problem import Located, Path
+from stagedoor.config.route import ClusterTarget
+
+_THING = re.compile(r"(route|cluster|consumer|listener)s? '([^']*)'(?:: )?(.*)", re.DOTALL)
+_STEP = re.compile(r"([a-z_]+)(?:\[([0-9]+)\])?: (.*)", re.DOTALL)
+_QUOTED = re.compile(r"'([^']+)'")
+_UNROUTED = "requests that match no route: "
+
+
+def data_plane(root: Node, configuration: Configuration, problems: list[Located]) -> list[Located]:
+    """Errors and warnings of compiling for serving. What already has an error is left out, so that it is told once."""
+    if not hasattr(_core, "check"):
+        return []
+    sound = _sound(configuration, problems)
+    return [_located(root, *each) for each in _core.check(json.dumps(compile(sound)))]
+
+
+def _sound(configuration: Configuration, problems: list[Located]) -> Configuration:
+    settings = configuration.settings
+    wrong = {problem.path[1] for problem in problems if problem.path[:1] == ("routes",) and len(problem.path) > 1}
+    if any(problem.path[:1] == ("policies",) for problem in problems):
+        wrong |= set(settings.routes)
+    routes = {
+        name: route
+        for name, route in settings.routes.items()
+        if name not in wrong
+        and not (isinstance(route.target, ClusterTarget) and route.target.cluster not in settings.clusters)
+    }
+    bad_consumers = any(problem.path[:1] == ("consumers",) for problem in problems)
+    consumers = {} if bad_consumers else settings.consumers
+    return replace(configuration, settings=settings.model_copy(update={"routes": routes, "consumers": consumers}))
+
+
+def _located(root: Node, severity: str, message: str) -> Located:
+    path, rest = _path(root, message)
+    place, node = find(root, path)
+    for word in _QUOTED.findall(rest):
+        # The value that the sentence is about, where it stands below.
+        at = next((at for at, scalar in scalars(node) if scalar.value == word), None)
+        if at is not None:
+            path = (*path, *at)
+            place, node = find(root, path)
+            return Located(node.place if isinstance(node, Scalar) else place, path, rest, severity=severity)
+    return Located(place, path, rest, severity=severity)
+
+
+def _path(root: Node, message: str) -> tuple[Path, str]:
+    """Where a sentence such as ``route 'x': rate_limit[0]: …`` points, and what is left of it."""
+    if message.startswith(_UNROUTED):
+        path: Path = ("policies",)
+        rest = message.removeprefix(_UNROUTED)
+    elif (match := _THING.match(message)) is not None and match[3]:
+        # The status resource of a workflow route is not in the file; its route is.
+        path = (f"{match[1]}s", match[2].partition("@")[0])
+        rest = match[3] if message[match.start(3) - 2 : match.start(3)] == ": " else message
+    else:
+        return (), message
+    while (step := _STEP.match(rest)) is not None:
+        below = _below(root, path, step[1], step[2])
+        if below is None:
+            break
+        path, rest = below, step[3]
+    return path, rest
+
+
+def _below(root: Node, path: Path, key: str, index: str | None) -> Path | None:
+    """One step down: a key, or a policy of a route, which may stand in the defaults."""
+    for candidate in ((*path, key), (*path, "policies", key), ("policies", key)):
+        _, parent = find(root, candidate[:-1])
+        if isinstance(parent, Mapping) and key in parent.entries and _exists(root, candidate):
+            return candidate if index is None else (*candidate, int(index))
+    return None
+
+
+def _exists(root: Node, path: Path) -> bool:
+    node = root
+    for step in path:
+        if not (isinstance(node, Mapping) and step in node.entries):
+            return False
+        node = node.entries[str(step)]
+    return True

@@ -1,0 +1,67 @@
+"""Where requests come in."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import Field, SecretStr, model_validator
+
+from stagedoor.config.address import Bind, Network, split_bind
+from stagedoor.policies.model import Strict, duration, size, wrong
+from stagedoor.policies.unit import Duration, Size
+
+
+class ListenerLimits(Strict):
+    """Bounds of what a client may send before a route is known."""
+
+    head: Size = size("32KiB", least="1KiB", most="1MiB")
+    """Request line and headers together; more is answered with 431."""
+    uri: Size = size("8KiB", least="256B", most="64KiB")
+    """The request target; more is answered with 414."""
+    headers: Annotated[int, Field(ge=1, le=1000)] = 100
+    """Number of header fields; more is answered with 431."""
+    connections: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
+    """Connections at once over all workers; one more is closed at once and counted."""
+    head_read: Duration = duration("10s", least="100ms", most="10m")
+    """From the first byte of a head to its end; longer is answered with 408."""
+    idle: Duration = duration("75s", least="100ms", most="1d")
+    """Between two requests of a connection; then it is closed."""
+    body_idle: Duration = duration("30s", least="100ms", most="1h")
+    """Between two reads of a request body; longer is answered with 408."""
+    half_close: Duration = duration("30s", least="0s", most="1h")
+    """How long an exchange may go on after its client has shut its sending side."""
+
+    @model_validator(mode="after")
+    def _uri_fits_into_head(self) -> Self:
+        if self.uri > self.head:
+            raise wrong(f"'uri' ({self.uri}) is larger than 'head' ({self.head}), of which it is a part")
+        return self
+
+
+class Listener(Strict):
+    """An address on which requests are accepted."""
+
+    bind: Bind
+    """``IP:PORT``; port 0 lets the system choose."""
+    trusted_proxies: Annotated[list[Network], Field(max_length=1000)] = []
+    """Addresses and networks whose ``Forwarded`` and ``X-Forwarded-*`` headers are believed."""
+    limits: ListenerLimits = ListenerLimits()
+    """Bounds of what a client may send before a route is known."""
+
+
+class Admin(Strict):
+    """The admin endpoint: health, metrics, executions."""
+
+    bind: Bind = "127.0.0.1:9901"
+    """``IP:PORT``; an address beyond this machine needs a ``token``."""
+    token: Annotated[SecretStr, Field(min_length=16, max_length=512)] | None = None
+    """Clients send it as ``Authorization: Bearer TOKEN``. Left out: none is asked for."""
+
+    @model_validator(mode="after")
+    def _token_beyond_this_machine(self) -> Self:
+        if self.token is None and not split_bind(self.bind)[0].is_loopback:
+            raise wrong(
+                "an admin address that is not loopback needs a 'token'",
+                'bind to 127.0.0.1, or set token: "${env:ADMIN_TOKEN}"',
+            )
+        return self

@@ -1,0 +1,70 @@
+"""Read, check, and say everything that is wrong."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping as Environment
+from dataclasses import replace
+from pathlib import Path
+
+from stagedoor.config.configuration import Configuration
+from stagedoor.config.data_plane import data_plane
+from stagedoor.config.include import Reader
+from stagedoor.config.problem import InvalidConfiguration, Located, Report, ordered
+from stagedoor.config.references import references
+from stagedoor.config.validate import validate
+from stagedoor.config.workflows import load_workflows
+
+
+def load(path: str | os.PathLike[str], environment: Environment[str, str] = os.environ) -> Configuration:
+    """The configuration of a file. Raises InvalidConfiguration with every problem."""
+    report = check(path, environment)
+    if report.configuration is None:
+        raise InvalidConfiguration(report.problems)
+    return report.configuration
+
+
+def check(path: str | os.PathLike[str], environment: Environment[str, str] = os.environ) -> Report:
+    """Everything there is to say about a file: errors and warnings of the file, of what it includes, of its workflow
+    documents, and of the data plane."""
+    file = Path(path).resolve()
+    reader = Reader(environment)
+    root = reader.root(file)
+    if root is None:
+        return Report(_finish(reader, reader.problems))
+    settings, problems = validate(root)
+    workflows = load_workflows(reader, root)
+    problems += reader.problems
+    if settings is None:
+        return Report(_finish(reader, problems))
+    problems += references(root, settings, workflows)
+    configuration = Configuration(
+        path=file,
+        settings=settings,
+        workflows=workflows.definitions,
+        documents=workflows.documents,
+        files=frozenset(reader.files) | reader.substitution.files,
+    )
+    problems += data_plane(root, configuration, problems)
+    problems = _finish(reader, problems)
+    if any(problem.severity == "error" for problem in problems):
+        return Report(problems)
+    return Report(problems, replace(configuration, warnings=tuple(problems)))
+
+
+_SHORTEST_SECRET = 4
+"""Shorter values are words such as "on"; to hide them would garble every sentence."""
+
+
+def _finish(reader: Reader, problems: list[Located]) -> list[Located]:
+    """Ordered, and without any value that came from the environment or another file, whoever wrote the sentence."""
+    secrets = sorted((each for each in reader.substitution.secrets if len(each) >= _SHORTEST_SECRET), key=len)[::-1]
+
+    def hide(text: str | None) -> str | None:
+        for secret in secrets:
+            text = text.replace(secret, "***") if text else text
+        return text
+
+    return ordered(
+        replace(problem, message=hide(problem.message) or "", hint=hide(problem.hint)) for problem in problems
+    )

@@ -1,0 +1,142 @@
+"""What one part of the configuration says about another: names that must exist, things that must be unique."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from stagedoor.config.cluster import endpoint
+from stagedoor.config.node import Mapping, Node, find
+from stagedoor.config.problem import Located, Path, did_you_mean, listed
+from stagedoor.config.route import ClusterTarget, Route, WorkflowTarget
+from stagedoor.config.settings import Settings
+from stagedoor.config.workflows import Workflows, called_endpoints
+from stagedoor.policies import BUILT_IN, Policies
+from stagedoor.policies.rate_limit import RateLimit
+
+_ENDPOINT = re.compile(r"(cluster|https?)://([^/?#{}$]*)")
+
+
+def references(root: Node, settings: Settings, workflows: Workflows) -> list[Located]:
+    """Every problem of this kind. ``settings`` may be a part of ``root``; names count as they stand in that."""
+    problems: list[tuple[Path, str, str | None]] = []
+    clusters = _names(root, "clusters")
+    problems += _listeners(settings)
+    problems += _keys(settings)
+    problems += _clusters(settings)
+    shared: dict[str, tuple[str, RateLimit]] = {}
+    defaults = settings.policies.over(BUILT_IN)
+    for name, route in settings.routes.items():
+        problems += _route(name, route, clusters, workflows)
+        problems += _policies(name, route, defaults, shared)
+    located = [Located(find(root, path)[0], path, message, hint) for path, message, hint in problems]
+    hosts = set(settings.engine.allow_hosts)
+    for node in workflows.nodes.values():
+        for path, message, hint in _calls(node, clusters, hosts):
+            located.append(Located(find(node, path)[0], path, message, hint))
+    return located
+
+
+Found = Iterator[tuple[Path, str, str | None]]
+
+
+def _names(root: Node, section: str) -> list[str]:
+    node = find(root, (section,))[1]
+    return list(node.entries) if isinstance(node, Mapping) and node is not root else []
+
+
+def _listeners(settings: Settings) -> Found:
+    seen: dict[str, str] = {}
+    for name, listener in settings.listeners.items():
+        if not listener.bind.endswith(":0"):
+            first = seen.setdefault(listener.bind, name)
+            if first != name:
+                yield ("listeners", name, "bind"), f"the listener '{first}' is bound to {listener.bind} already", None
+    taken = seen.get(settings.admin.bind)
+    if taken is not None:
+        yield ("admin", "bind"), f"the listener '{taken}' is bound to {settings.admin.bind} already", None
+
+
+def _keys(settings: Settings) -> Found:
+    """One key must stand for one consumer. The key itself is never told."""
+    seen: dict[str, str] = {}
+    for name, consumer in settings.consumers.items():
+        for index, key in enumerate(consumer.api_keys):
+            path = ("consumers", name, "api_keys", index)
+            first = seen.get(key.get_secret_value())
+            seen.setdefault(key.get_secret_value(), name)
+            if first == name:
+                yield path, "this key is given twice", "remove one of the two"
+            elif first is not None:
+                yield path, f"the consumer '{first}' has the same key", "give each consumer a key of its own"
+
+
+def _clusters(settings: Settings) -> Found:
+    for name, cluster in settings.clusters.items():
+        seen: set[str] = set()
+        for index, each in enumerate(map(endpoint, cluster.endpoints)):
+            if each.url in seen:
+                message = f"the endpoint {each.url} is given twice"
+                yield ("clusters", name, "endpoints", index), message, "give it a 'weight' instead"
+            seen.add(each.url)
+        if cluster.ejection.base > cluster.ejection.max:
+            yield ("clusters", name, "ejection"), "'base' is longer than 'max'", None
+
+
+def _route(name: str, route: Route, clusters: list[str], workflows: Workflows) -> Found:
+    target = route.target
+    if route.match.host is not None and route.match.hosts:
+        yield ("routes", name, "match", "host"), "'host' and 'hosts' do not go together", "put all into 'hosts'"
+    if isinstance(target, ClusterTarget) and target.cluster not in clusters:
+        hint = did_you_mean(target.cluster, clusters) or f"there are: {listed(clusters)}"
+        yield ("routes", name, "target", "cluster"), f"there is no cluster '{target.cluster}'", hint
+    if isinstance(target, WorkflowTarget):
+        known = workflows.nodes
+        if target.workflow not in known and not workflows.unreadable:
+            hint = did_you_mean(target.workflow, known) or f"there are: {listed(known)}"
+            yield ("routes", name, "target", "workflow"), f"there is no workflow '{target.workflow}'", hint
+        if target.status is None and "...}" in route.match.path:
+            message = "is required where the route's path ends in '{rest...}'"
+            yield ("routes", name, "target", "status"), message, "for example /orders/executions/{execution}"
+        if target.status is not None and "{execution}" not in target.status:
+            yield ("routes", name, "target", "status"), "needs a segment '{execution}'", None
+
+
+def _policies(name: str, route: Route, defaults: Policies, shared: dict[str, tuple[str, RateLimit]]) -> Found:
+    policies = route.policies.over(defaults)
+    own = route.policies.rate_limit is not None
+    if not isinstance(policies.rate_limit, list):
+        return
+    for index, rule in enumerate(policies.rate_limit):
+        path: Path = (*(("routes", name) if own else ()), "policies", "rate_limit", index)
+        if rule.by == "consumer" and policies.authenticate in (None, "off"):
+            message = f"'by: consumer' needs the policy 'authenticate', which is off on the route '{name}'"
+            yield (*path, "by"), message, "add authenticate: {any: [api_key]}, or count by address"
+        if rule.name is not None:
+            other, first = shared.setdefault(rule.name, (name, rule))
+            if first != rule:
+                message = (
+                    f"the rule '{rule.name}' of the route '{other}' is different; rules of one name share counters"
+                )
+                yield (*path, "name"), message, None
+
+
+def _calls(node: Node, clusters: list[str], hosts: set[str]) -> Found:
+    """Clusters and hosts that a workflow document calls."""
+    for path, scalar in called_endpoints(node):
+        match = _ENDPOINT.match(scalar.written)
+        if match is None:
+            continue
+        scheme, name = match[1], match[2]
+        computed = scalar.written[match.end() : match.end() + 1] in ("{", "$")
+        if scheme == "cluster":
+            if not computed and name not in clusters:
+                hint = did_you_mean(name, clusters) or f"there are: {listed(clusters)}"
+                yield path, f"there is no cluster '{name}'", hint
+        elif scheme == "https":
+            yield path, "https endpoints are not supported: calls to endpoints are plain HTTP", None
+        elif not computed:
+            host = name.lower() if ":" in name.rpartition("]")[2] else f"{name.lower()}:80"
+            if f"http://{host}" not in hosts:
+                message = f"the host '{name}' is not allowed"
+                yield path, message, f"add http://{host} to engine.allow_hosts, or declare a cluster"

@@ -1,0 +1,92 @@
+"""The whole configuration file as typed, immutable values with every default filled in."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from stagedoor.config.address import EndpointUrl
+from stagedoor.config.cluster import Cluster
+from stagedoor.config.consumer import Consumer
+from stagedoor.config.listener import Admin, Listener
+from stagedoor.config.route import Route
+from stagedoor.policies import Policies
+from stagedoor.policies.model import Name, Strict, wrong
+
+_STORE = re.compile(r"sqlite:///(?P<path>[^?#\0]+)")
+
+
+def available_cores() -> int:
+    """The cores that this process may run on."""
+    return len(os.sched_getaffinity(0))
+
+
+def _store(value: str) -> str:
+    if not _STORE.fullmatch(value) or value.endswith("/"):
+        raise wrong("expected sqlite:///PATH, for example sqlite:///var/stagedoor.db")
+    return value
+
+
+class Engine(Strict):
+    """The workflow engine."""
+
+    store: Annotated[str, AfterValidator(_store)] = "sqlite:///stagedoor.db"
+    """Where executions are kept: ``sqlite:///PATH``, relative to the configuration file's folder;
+    ``sqlite:////PATH``, with a fourth slash, is absolute."""
+    allow_hosts: Annotated[list[EndpointUrl], Field(max_length=1000)] = []
+    """``http://HOST:PORT`` that workflows may call beside the declared clusters."""
+
+    def store_path(self, folder: Path) -> Path:
+        """The database's file."""
+        return folder / self.store.removeprefix("sqlite:///")
+
+
+class Logs(Strict):
+    """What the gateway itself says, on stderr. Not the access log, which is a policy."""
+
+    format: Literal["text", "json"] = "text"
+    """Lines for people, or one JSON object a line."""
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least severity that is written."""
+
+
+class Metrics(Strict):
+    """Prometheus metrics at ``/metrics`` of the admin endpoint; always on, without settings."""
+
+
+class Telemetry(Strict):
+    """How the gateway is watched."""
+
+    logs: Logs = Logs()
+    """What the gateway itself says."""
+    metrics: Metrics = Metrics()
+    """Prometheus metrics."""
+
+
+class Settings(Strict):
+    """stagedoor.yaml"""
+
+    listeners: Annotated[dict[Name, Listener], Field(min_length=1, max_length=100)]
+    """Addresses on which requests are accepted, by name."""
+    admin: Admin = Admin()
+    """The admin endpoint."""
+    workers: Annotated[int, Field(ge=1, le=1024)] = Field(default_factory=available_cores)
+    """Threads that serve requests. Left out: the cores available."""
+    consumers: dict[Name, Consumer] = {}
+    """Who calls, by name."""
+    clusters: dict[Name, Cluster] = {}
+    """Groups of servers, by name."""
+    policies: Policies = Policies()
+    """Defaults for every route."""
+    routes: dict[Name, Route] = {}
+    """Which requests go where, by name. Order never matters."""
+    workflows: Annotated[list[str], Field(max_length=1000)] = []
+    """Globs of workflow documents, relative to the file that names them."""
+    engine: Engine = Engine()
+    """The workflow engine."""
+    telemetry: Telemetry = Telemetry()
+    """How the gateway is watched."""

@@ -1,0 +1,86 @@
+"""Workflow documents: found, read with positions, and compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from stagedoor.config.include import Reader
+from stagedoor.config.node import Mapping, Node, Place, Scalar, find, plain, scalars
+from stagedoor.config.problem import Located
+from stagedoor.errors import InvalidDefinition
+
+
+@dataclass(slots=True)
+class Workflows:
+    """By ``namespace/name``."""
+
+    definitions: dict[str, Any] = field(default_factory=dict)
+    nodes: dict[str, Node] = field(default_factory=dict)
+    """Also of those that are wrong: that they exist is known."""
+    unreadable: bool = False
+    """A document could not even be read, so names may be missing."""
+
+    @property
+    def documents(self) -> dict[str, Any]:
+        return {name: plain(self.nodes[name]) for name in self.definitions}
+
+
+def load_workflows(reader: Reader, root: Mapping) -> Workflows:
+    """Every document of the globs in ``workflows``; what is wrong goes to the reader's problems."""
+    workflows = Workflows()
+    seen: set[Path] = set()
+    for index, item in enumerate(reader.globs(root, "workflows")):
+        for path in reader.matches(item, ("workflows", index), "workflows"):
+            if path not in seen:
+                seen.add(path)
+                reader.files.setdefault(path, None)
+                _load(reader, workflows, path, item.place, ("workflows", index))
+    return workflows
+
+
+def _load(reader: Reader, workflows: Workflows, path: Path, origin: Place, at: tuple[str | int, ...]) -> None:
+    node = reader.node(path, origin, at)
+    if node is None:
+        workflows.unreadable = True
+        return
+    name, place = _name(node)
+    if name is not None and name in workflows.nodes:
+        first = find(workflows.nodes[name], ("document", "name"))[0]
+        where = f"{first.source.name}:{first.line}:{first.column}"
+        message = f"the workflow '{name}' is given twice: here and at {where}"
+        reader.problems.append(Located(place, ("document", "name"), message))
+        return
+    if name is not None:
+        workflows.nodes[name] = node
+    # Imported here: a configuration without workflows needs no machine.
+    from stagedoor.workflow.parse import parse
+
+    try:
+        definition = parse(plain(node))
+    except InvalidDefinition as invalid:
+        for problem in invalid.problems:
+            place, _ = find(node, problem.path)
+            reader.problems.append(Located(place, problem.path, problem.message, problem.hint, problem.severity))
+        workflows.unreadable = workflows.unreadable or name is None
+        return
+    if name is not None:
+        workflows.definitions[name] = definition
+
+
+def _name(node: Node) -> tuple[str | None, Place]:
+    """``namespace/name`` of a document, where it has both."""
+    place, name = find(node, ("document", "name"))
+    _, namespace = find(node, ("document", "namespace"))
+    if isinstance(name, Scalar) and isinstance(namespace, Scalar) and isinstance(node, Mapping):
+        return f"{namespace.value}/{name.value}", place
+    return None, place
+
+
+def called_endpoints(node: Node) -> Iterator[tuple[tuple[str | int, ...], Scalar]]:
+    """Every text that is an endpoint of a call: the value of ``endpoint`` or of its ``uri``."""
+    for path, scalar in scalars(node):
+        if isinstance(scalar.value, str) and (path[-1:] == ("endpoint",) or path[-2:] == ("endpoint", "uri")):
+            yield path, scalar

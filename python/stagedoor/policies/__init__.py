@@ -1,0 +1,56 @@
+"""What a user may ask for on a route: one file each, named as in the configuration. A closed set."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import Discriminator, Tag
+
+from stagedoor.policies.access_log import AccessLog
+from stagedoor.policies.authenticate import Authenticate
+from stagedoor.policies.cors import Cors
+from stagedoor.policies.headers import Headers
+from stagedoor.policies.limits import Limits
+from stagedoor.policies.model import Strict
+from stagedoor.policies.rate_limit import RateLimits
+from stagedoor.policies.request_id import RequestId
+
+T = TypeVar("T")
+Off = Literal["off"]
+
+
+def _switch(value: Any) -> str:
+    return "<off>" if isinstance(value, str) else "<on>"
+
+
+Switch = Annotated[Annotated[Off, Tag("<off>")] | Annotated[T, Tag("<on>")], Discriminator(_switch)]
+
+
+class Policies(Strict):
+    """What holds on a route. A key here replaces the default of the same name as a whole; ``off`` removes it."""
+
+    limits: Switch[Limits] | None = None
+    """Bounds of one exchange."""
+    request_id: Switch[RequestId] | None = None
+    """An identity for every request."""
+    access_log: Switch[AccessLog] | None = None
+    """One JSON line for every exchange."""
+    cors: Switch[Cors] | None = None
+    """Which web pages may call."""
+    authenticate: Switch[Authenticate] | None = None
+    """Who may call."""
+    rate_limit: Switch[RateLimits] | None = None
+    """How often a caller may call."""
+    headers: Switch[Headers] | None = None
+    """Headers to remove, set and add."""
+
+    def over(self, defaults: Policies) -> Policies:
+        """These on top of ``defaults``, key by key."""
+        given = {name: value for name in type(self).model_fields if (value := getattr(self, name)) is not None}
+        return defaults.model_copy(update=given)
+
+
+BUILT_IN = Policies(limits=Limits())
+"""What holds on every route unless the configuration says otherwise."""
+
+__all__ = ["BUILT_IN", "Policies"]

@@ -1,0 +1,79 @@
+"""Policies → their part of the snapshot. Pure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from stagedoor.policies import Policies
+from stagedoor.policies.access_log import AccessLog
+from stagedoor.policies.authenticate import Authenticate, api_key
+from stagedoor.policies.cors import Cors
+from stagedoor.policies.headers import HeaderChanges, Headers
+from stagedoor.policies.limits import Limits
+from stagedoor.policies.rate_limit import ByHeader, RateLimit
+from stagedoor.policies.request_id import RequestId
+
+Json = dict[str, Any]
+
+
+def compile_policies(policies: Policies, route: str, folder: Path) -> Json:
+    """``route`` is the counters' identity, ``folder`` is what log paths are relative to. What is off is left out."""
+    parts: Json = {}
+    if isinstance(policies.limits, Limits):
+        request = policies.limits.request
+        parts["limits"] = {
+            "body_bytes": int(policies.limits.body),
+            "request_ms": None if request is None else int(request),
+        }
+    if isinstance(policies.request_id, RequestId):
+        parts["request_id"] = {"header": policies.request_id.header, "accept": policies.request_id.accept}
+    if isinstance(policies.access_log, AccessLog):
+        parts["access_log"] = _access_log(policies.access_log, folder)
+    if isinstance(policies.cors, Cors):
+        parts["cors"] = _cors(policies.cors)
+    if isinstance(policies.authenticate, Authenticate):
+        parts["authenticate"] = _authenticate(policies.authenticate)
+    if isinstance(policies.rate_limit, list):
+        parts["rate_limit"] = [_rate_limit(rule, f"{route}/{index}") for index, rule in enumerate(policies.rate_limit)]
+    if isinstance(policies.headers, Headers):
+        parts["headers"] = {
+            "request": _changes(policies.headers.request),
+            "response": _changes(policies.headers.response),
+        }
+    return parts
+
+
+def _access_log(policy: AccessLog, folder: Path) -> Json:
+    standard = policy.path in ("stdout", "stderr")
+    return {"path": policy.path if standard else str(folder / policy.path), "headers": list(policy.headers)}
+
+
+def _cors(policy: Cors) -> Json:
+    return {
+        "origins": list(policy.origins),
+        "methods": list(policy.methods),
+        "headers": list(policy.headers),
+        "expose": list(policy.expose),
+        "credentials": policy.credentials,
+        "max_age_s": int(policy.max_age) // 1000,
+    }
+
+
+def _authenticate(policy: Authenticate) -> Json:
+    settings = [api_key(authenticator) for authenticator in policy.any]
+    return {"any": [{"api_key": {"header": each.header, "query": each.query}} for each in settings]}
+
+
+def _rate_limit(rule: RateLimit, identity: str) -> Json:
+    return {
+        "id": rule.name or identity,
+        "limit": rule.limit,
+        "per_ms": int(rule.per),
+        "burst": rule.limit if rule.burst is None else rule.burst,
+        "by": {"header": rule.by.header} if isinstance(rule.by, ByHeader) else rule.by,
+    }
+
+
+def _changes(changes: HeaderChanges) -> Json:
+    return {"remove": list(changes.remove), "set": dict(changes.set), "add": dict(changes.add)}

@@ -1,0 +1,16 @@
+"""How large a request body may be, and how long an exchange may take."""
+
+from __future__ import annotations
+
+from stagedoor.policies.model import Strict, duration, size
+from stagedoor.policies.unit import Duration, Size
+
+
+class Limits(Strict):
+    """Bounds of one exchange. On for every route with its defaults; ``limits: off`` removes both bounds."""
+
+    body: Size = size("1MiB", least="0B", most="1024GiB")
+    """Largest request body; more is answered with 413."""
+    request: Duration | None = duration(None, least="1ms", most="1d", optional=True)
+    """The whole exchange, retries included; longer is answered with 504. Left out: the cluster's
+    ``timeouts.request``."""

@@ -224,8 +224,7 @@ fn a_new_program_keeps_the_connections_of_endpoints_that_stay_and_closes_those_o
 #[test]
 fn an_answer_in_http_1_0_is_passed_on_and_its_connection_not_used_again() {
     on_worker(async {
-        let server =
-            Endpoint::answering(b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok");
+        let server = Endpoint::answering(b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok");
         let worker = Worker::new(&settings(&[server.address]));
         for _ in 0..2 {
             let (feed, body) = streamed();

@@ -137,6 +137,11 @@ impl Connection {
         Some((head, body))
     }
 
+    /// All that this connection has received, as text.
+    pub fn received_text(&self) -> String {
+        String::from_utf8_lossy(&self.received.lock().unwrap()[self.index]).into_owned()
+    }
+
     pub fn send(&mut self, bytes: &[u8]) -> bool {
         self.stream.write_all(bytes).is_ok()
     }

@@ -1,5 +1,7 @@
 //! What is tried again, what is not, and that nothing of the request is lost on the way.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod endpoint;
 
 use std::time::Duration;

@@ -21,7 +21,7 @@ use super::reply::{self, Reply};
 use super::retry::{self, Decision, Failure};
 use super::upload::Upload;
 use super::visit::Visit;
-use super::{hop_by_hop, Cluster, Event, SendReport};
+use super::{hop_by_hop, Cluster, SendReport};
 use crate::error::{Error, Kind, Retry};
 use crate::protocol::body::Body;
 
@@ -59,6 +59,10 @@ pub(super) struct Answer {
 }
 
 impl Answer {
+    pub(super) fn status(&self) -> u16 {
+        self.head.status.as_u16()
+    }
+
     pub(super) fn into_response(self, deadline: Deadline) -> Response<Body> {
         if self.incoming.is_end_stream() {
             if let Some(visit) = self.visit {
@@ -135,7 +139,7 @@ impl Attempts<'_> {
             return false;
         }
         progress.report.retries += 1;
-        self.cluster.count(Event::Retry);
+        self.cluster.metrics.retried(self.view.worker);
         tried.push(index);
         // An endpoint that refuses connections says nothing about the next one.
         if failure != Failure::Connect || tried.len() >= self.cluster.endpoints.len() {
@@ -155,7 +159,7 @@ impl Attempts<'_> {
         let endpoint = &self.cluster.endpoints[pick.index];
         progress.report.endpoint = Some(endpoint.name.clone());
         progress.waiting = None;
-        progress.visit = Some(Visit::begin(self.cluster, pick));
+        progress.visit = Some(Visit::begin(self.cluster, pick, self.view.worker));
         let pool = &self.view.pools[pick.index];
         let mut connection = match pool.acquire(&endpoint.address, self.cluster.connect_timeout, fresh).await {
             Ok(connection) => connection,

@@ -28,6 +28,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use attempt::Answer;
 use http::{Request, Response};
 
 pub use endpoint::Endpoint;
@@ -40,11 +41,13 @@ use crate::program;
 use crate::protocol::body::Body;
 use crate::shared::Shared;
 use crate::snapshot;
+use crate::telemetry::metrics::ClusterMetrics;
 
 pub struct Cluster {
     pub name: Arc<str>,
     pub endpoints: Box<[Endpoint]>,
     settings: snapshot::Cluster,
+    metrics: Arc<ClusterMetrics>,
     /// Unique for each compilation: what a worker's view of this cluster is keyed by.
     version: u64,
     connect_timeout: Duration,
@@ -71,15 +74,6 @@ pub struct SendReport {
     pub sent: bool,
 }
 
-/// What is counted for a cluster.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Event {
-    Request,
-    Failure,
-    Retry,
-    Ejection,
-}
-
 static VERSION: AtomicU64 = AtomicU64::new(1);
 
 impl Cluster {
@@ -90,11 +84,11 @@ impl Cluster {
         shared: &Shared,
         report: &mut program::Report,
     ) -> Option<Arc<Self>> {
-        Self::build(name, settings, &shared.health).map_err(|wrong| report.errors.extend(wrong)).ok()
+        Self::build(name, settings, shared).map_err(|wrong| report.errors.extend(wrong)).ok()
     }
 
     /// Every mistake, each as a sentence.
-    pub fn build(name: &str, settings: &snapshot::Cluster, health: &health::Health) -> Result<Arc<Self>, Vec<String>> {
+    pub fn build(name: &str, settings: &snapshot::Cluster, shared: &Shared) -> Result<Arc<Self>, Vec<String>> {
         let mut wrong = Vec::new();
         let mut endpoints: Vec<Endpoint> = Vec::with_capacity(settings.endpoints.len());
         for endpoint in &settings.endpoints {
@@ -109,7 +103,7 @@ impl Cluster {
                     name: endpoint.authority.as_str().into(),
                     address,
                     weight: endpoint.weight,
-                    health: health.endpoint(name, &endpoint.authority),
+                    health: shared.health.endpoint(name, &endpoint.authority),
                 }),
                 Err(message) => wrong.push(message),
             }
@@ -132,8 +126,10 @@ impl Cluster {
         if !wrong.is_empty() {
             return Err(wrong.into_iter().map(|message| format!("cluster '{name}': {message}")).collect());
         }
+        let name: Arc<str> = name.into();
         Ok(Arc::new(Self {
-            name: name.into(),
+            metrics: shared.metrics.cluster(&name),
+            name,
             endpoints: endpoints.into(),
             connect_timeout: Duration::from_millis(settings.connect_ms),
             settings: settings.clone(),
@@ -160,7 +156,6 @@ impl Cluster {
         let started = Instant::now();
         let view = pools.view(self);
         view.budget.call(started);
-        self.count(Event::Request);
         let mut deadline = pools.deadlines.at(options.deadline);
         let mut progress = attempt::Progress::new(options.report);
         let attempts = attempt::Attempts {
@@ -182,14 +177,8 @@ impl Cluster {
             progress.timed_out();
             Err(Error::new(Kind::DeadlineExceeded, "the service did not answer in time"))
         });
-        match outcome {
-            Ok(answer) => Ok(answer.into_response(deadline)),
-            Err(error) => {
-                self.count(Event::Failure);
-                Err(error)
-            }
-        }
+        let status = outcome.as_ref().ok().map(Answer::status);
+        self.metrics.record(pools.worker, status, started.elapsed());
+        Ok(outcome?.into_response(deadline))
     }
-
-    fn count(&self, _event: Event) {}
 }

@@ -4,6 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hyper::client::conn::http1::SendRequest;
@@ -15,12 +16,14 @@ use super::endpoint::Address;
 use super::io::Socket;
 use super::upload::Upload;
 use crate::snapshot::Pool as Bounds;
+use crate::telemetry::metrics::ClusterMetrics;
 
 /// How long a connection whose exchange is over may take to say that it is ready for the next.
 const SETTLE: Duration = Duration::from_secs(1);
 
 pub(super) struct Pool {
     bounds: RefCell<Bounds>,
+    gauge: Gauge,
     /// The connection used last is used next, so that surplus ones time out.
     idle: RefCell<Vec<Connection>>,
     open: Cell<usize>,
@@ -49,12 +52,19 @@ impl Drop for Slot {
     }
 }
 
+#[derive(Clone)]
+struct Gauge {
+    metrics: Arc<ClusterMetrics>,
+    worker: usize,
+}
+
 /// An open connection; closed when dropped.
 pub(super) struct Connection {
     pub(super) sender: SendRequest<Upload>,
     socket: Socket,
     task: AbortHandle,
     slot: Slot,
+    gauge: Gauge,
     idle_since: Instant,
     /// It has served an exchange before.
     pub(super) reused: bool,
@@ -66,6 +76,7 @@ impl Drop for Connection {
     fn drop(&mut self) {
         // hyper would go on writing an unfinished upload.
         self.task.abort();
+        self.gauge.metrics.disconnected(self.gauge.worker);
     }
 }
 
@@ -98,9 +109,10 @@ async fn settle(mut connection: Connection, pool: Rc<Pool>) {
 }
 
 impl Pool {
-    pub(super) fn new(bounds: Bounds) -> Rc<Self> {
+    pub(super) fn new(bounds: &Bounds, metrics: Arc<ClusterMetrics>, worker: usize) -> Rc<Self> {
         Rc::new(Self {
-            bounds: RefCell::new(bounds),
+            bounds: RefCell::new(bounds.clone()),
+            gauge: Gauge { metrics, worker },
             idle: RefCell::default(),
             open: Cell::new(0),
             waiting: RefCell::default(),
@@ -147,7 +159,9 @@ impl Pool {
         };
         let stream = connect::connect(address, connect_timeout).await?;
         let (sender, socket, task) = connect::handshake(stream).await?;
-        Ok(Connection { sender, socket, task, slot, idle_since: Instant::now(), reused: false, single: false })
+        let gauge = self.gauge.clone();
+        gauge.metrics.connected(gauge.worker);
+        Ok(Connection { sender, socket, task, slot, gauge, idle_since: Instant::now(), reused: false, single: false })
     }
 
     fn take_idle(&self) -> Option<Connection> {

@@ -14,6 +14,8 @@ use super::Cluster;
 
 #[derive(Default)]
 pub struct Pools {
+    /// Index under which this worker counts.
+    pub(super) worker: usize,
     /// By endpoint, so that a new Program finds the connections of endpoints that it keeps.
     pools: RefCell<FxHashMap<u64, Rc<Pool>>>,
     budgets: RefCell<FxHashMap<Arc<str>, Rc<Budget>>>,
@@ -23,13 +25,14 @@ pub struct Pools {
 
 /// A compiled cluster as one worker sees it: the same order of endpoints.
 pub(super) struct View {
+    pub(super) worker: usize,
     pub(super) pools: Box<[Rc<Pool>]>,
     pub(super) budget: Rc<Budget>,
 }
 
 impl Pools {
-    pub fn new() -> Rc<Self> {
-        Rc::default()
+    pub fn new(worker: usize) -> Rc<Self> {
+        Rc::new(Self { worker, ..Self::default() })
     }
 
     /// One look-up by number on every request; built at the first one after a new Program.
@@ -39,7 +42,9 @@ impl Pools {
         }
         let pool = |endpoint: &super::Endpoint| {
             let mut pools = self.pools.borrow_mut();
-            let pool = pools.entry(endpoint.health.id).or_insert_with(|| Pool::new(cluster.settings.pool.clone()));
+            let pool = pools
+                .entry(endpoint.health.id)
+                .or_insert_with(|| Pool::new(&cluster.settings.pool, cluster.metrics.clone(), self.worker));
             pool.set_bounds(&cluster.settings.pool);
             pool.clone()
         };
@@ -48,7 +53,11 @@ impl Pools {
         let budget =
             budgets.entry(cluster.name.clone()).or_insert_with(|| Rc::new(Budget::new(percent, Instant::now())));
         budget.set_percent(percent);
-        let view = Rc::new(View { pools: cluster.endpoints.iter().map(pool).collect(), budget: budget.clone() });
+        let view = Rc::new(View {
+            worker: self.worker,
+            pools: cluster.endpoints.iter().map(pool).collect(),
+            budget: budget.clone(),
+        });
         self.views.borrow_mut().insert(cluster.version, view.clone());
         view
     }

@@ -12,18 +12,19 @@ use crate::snapshot::Balance;
 
 pub(super) struct Visit {
     cluster: Arc<Cluster>,
-    pub(super) index: usize,
+    index: usize,
+    worker: usize,
     probe: bool,
     counted: bool,
 }
 
 impl Visit {
-    pub(super) fn begin(cluster: &Arc<Cluster>, pick: Pick) -> Self {
+    pub(super) fn begin(cluster: &Arc<Cluster>, pick: Pick, worker: usize) -> Self {
         let counted = cluster.settings.balance == Balance::LeastRequest;
         if counted {
             cluster.endpoints[pick.index].health.active.fetch_add(1, Relaxed);
         }
-        Self { cluster: cluster.clone(), index: pick.index, probe: pick.probe, counted }
+        Self { cluster: cluster.clone(), index: pick.index, worker, probe: pick.probe, counted }
     }
 
     /// The head of an answer has come. That is enough for a probe, whose answer may be a long stream.
@@ -43,7 +44,7 @@ impl Visit {
         let probe = std::mem::take(&mut self.probe);
         let health = &self.cluster.endpoints[self.index].health;
         if health.failed(&self.cluster.settings.ejection, probe, Instant::now()) == Verdict::Ejected {
-            self.cluster.count(super::Event::Ejection);
+            self.cluster.metrics.ejected(self.worker);
         }
     }
 }

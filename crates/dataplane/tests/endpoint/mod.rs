@@ -1,5 +1,5 @@
 //! An endpoint that follows a script in raw bytes and remembers what it was sent, and what a worker needs to call it.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::future::{poll_fn, Future};
 use std::io::{Read, Write};
@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use http_body::{Body as _, Frame};
-use stagedoor_dataplane::cluster::health::Health;
 use stagedoor_dataplane::cluster::{retry, Cluster, InterimSink, Pools, SendOptions, SendReport};
 use stagedoor_dataplane::error::Error;
 use stagedoor_dataplane::protocol::body::Body;
+use stagedoor_dataplane::shared::Shared;
 use stagedoor_dataplane::snapshot;
 
 pub const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -201,20 +201,20 @@ pub fn settings(endpoints: &[SocketAddr]) -> snapshot::Cluster {
 #[derive(Clone)]
 pub struct Worker {
     pub pools: Rc<Pools>,
-    pub health: Rc<Health>,
+    pub shared: Rc<Shared>,
     pub cluster: Arc<Cluster>,
 }
 
 impl Worker {
     pub fn new(settings: &snapshot::Cluster) -> Self {
-        let health = Health::default();
-        let cluster = Cluster::build("test", settings, &health).unwrap();
-        Self { pools: Pools::new(), health: Rc::new(health), cluster }
+        let shared = Shared::new(1);
+        let cluster = Cluster::build("test", settings, &shared).unwrap();
+        Self { pools: Pools::new(0), shared: Rc::new(shared), cluster }
     }
 
     /// A new Program with the same worker.
     pub fn apply(&mut self, settings: &snapshot::Cluster) {
-        self.cluster = Cluster::build("test", settings, &self.health).unwrap();
+        self.cluster = Cluster::build("test", settings, &self.shared).unwrap();
         self.pools.retain([&self.cluster].into_iter());
     }
 

@@ -1,0 +1,1 @@
+"""Running machines durably: every outcome is in the event log before its machine hears of it."""

@@ -1,0 +1,191 @@
+"""The event log: append-only, one writer thread, many appends to a commit.
+
+An append is acknowledged in the loop after its commit; what is acknowledged survives a crash of the machine
+(``synchronous=FULL``). While the store cannot be written, new executions are refused and the outcomes of running ones
+are kept and tried again, so that none is lost and none is fed before it is written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, SimpleQueue
+
+from stagedoor.engine.history import History
+from stagedoor.engine.measure import Histogram
+from stagedoor.engine.statement import Start, write
+from stagedoor.engine.store import SYNCHRONOUS, Lock, StoreError, connect, reader
+
+BATCH = 512
+"""Events of one commit at most."""
+RETRY_S = 0.5
+"""Between two attempts while the store cannot be written."""
+
+
+@dataclass(slots=True)
+class Append:
+    """One event on its way into the log."""
+
+    execution: str
+    seq: int
+    type: str
+    at: float
+    data: str
+    done: Callable[[StoreError | None], None] | None = None
+    """Called in the loop: with None after the commit, with the reason if the start of an execution is refused."""
+    start: Start | None = None
+    status: str | None = None
+    """The execution's status from this event on."""
+
+
+Task = Callable[[sqlite3.Connection], None]
+Work = list[Append] | tuple[Task, "asyncio.Future[None]"] | None
+
+
+class EventLog:
+    """Opens and locks the store; StoreError says what is wrong with it. All methods are for the loop's thread.
+
+    ``crash_after`` ends the process, as a crash would, once that many events are committed: for tests of recovery.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        synchronous: str = SYNCHRONOUS,
+        crash_after: int | None = None,
+    ) -> None:
+        self._lock = Lock(path)
+        try:
+            self._connection = connect(path, synchronous)
+        except StoreError:
+            self._lock.release()
+            raise
+        self.history = History(reader(path), loop)
+        self.broken: str | None = None
+        """Why the store cannot be written at present."""
+        self.events = 0
+        self.batch_sizes = Histogram((1, 2, 4, 8, 16, 32, 64, 128, 256, 512))
+        self.commit_seconds = Histogram((0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2))
+        self._loop = loop
+        self._crash_after = crash_after
+        self._queue: SimpleQueue[Work] = SimpleQueue()
+        self._appended = 0
+        self._refused = 0
+        self._thread = threading.Thread(target=self._run, name="event-log", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """Appends that are not committed yet."""
+        return self._appended - self.events - self._refused
+
+    def append(self, appends: list[Append]) -> None:
+        """In this order, as one commit or several, together with what others append meanwhile."""
+        self._appended += len(appends)
+        self._queue.put(appends)
+
+    async def define(self, definitions: list[tuple[str, str, str, str]]) -> None:
+        """Keep documents (hash, workflow, version, JSON) before anything runs by them. StoreError if it cannot be."""
+
+        def task(connection: sqlite3.Connection) -> None:
+            connection.executemany("INSERT OR IGNORE INTO definition VALUES (?, ?, ?, ?)", definitions)
+
+        done: asyncio.Future[None] = self._loop.create_future()
+        self._queue.put((task, done))
+        await done
+
+    async def close(self) -> None:
+        """Write what was appended, once more if it must be, and let go of the store."""
+        self._queue.put(None)
+        await self._loop.run_in_executor(None, self._thread.join)
+        self.history.close()
+        self._connection.close()
+        self._lock.release()
+
+    # From here on: the writer's thread.
+
+    def _run(self) -> None:
+        held: list[Append] = []
+        open_ = True
+        while open_:
+            appends, tasks, open_ = self._collect()
+            self._perform(tasks)
+            held = self._commit(held + appends)
+            if not open_ and held:
+                held = self._commit(held)
+
+    def _collect(self) -> tuple[list[Append], list[tuple[Task, asyncio.Future[None]]], bool]:
+        """All that waits; at least one thing, unless it is time to try a broken store again."""
+        appends: list[Append] = []
+        tasks: list[tuple[Task, asyncio.Future[None]]] = []
+        try:
+            work = self._queue.get(timeout=RETRY_S if self.broken else None)
+            while True:
+                if work is None:
+                    return appends, tasks, False
+                if isinstance(work, list):
+                    appends += work
+                else:
+                    tasks.append(work)
+                if len(appends) >= BATCH:
+                    break
+                work = self._queue.get_nowait()
+        except Empty:
+            pass
+        return appends, tasks, True
+
+    def _perform(self, tasks: list[tuple[Task, asyncio.Future[None]]]) -> None:
+        for task, done in tasks:
+            try:
+                task(self._connection)
+            except sqlite3.Error as error:
+                self._loop.call_soon_threadsafe(done.set_exception, StoreError(f"the store cannot be written: {error}"))
+            else:
+                self._loop.call_soon_threadsafe(done.set_result, None)
+
+    def _commit(self, appends: list[Append]) -> list[Append]:
+        """What could not be written and is still owed."""
+        if not appends:
+            if self.broken:
+                self._probe()
+            return []
+        if self._crash_after is not None and self.events + len(appends) >= self._crash_after:
+            write(self._connection, appends[: self._crash_after - self.events])
+            os._exit(137)
+        begin = time.perf_counter()
+        try:
+            write(self._connection, appends)
+        except sqlite3.Error as error:
+            self.broken = str(error)
+            refused = [append for append in appends if append.start is not None]
+            self._refused += len(refused)
+            self._loop.call_soon_threadsafe(_acknowledge, refused, StoreError(f"the store cannot be written: {error}"))
+            return [append for append in appends if append.start is None]
+        self.broken = None
+        self.commit_seconds.observe(time.perf_counter() - begin)
+        self.batch_sizes.observe(len(appends))
+        self.events += len(appends)
+        self._loop.call_soon_threadsafe(_acknowledge, appends, None)
+        return []
+
+    def _probe(self) -> None:
+        try:
+            self._connection.execute("UPDATE schema_version SET version = version")
+        except sqlite3.Error as error:
+            self.broken = str(error)
+        else:
+            self.broken = None
+
+
+def _acknowledge(appends: list[Append], error: StoreError | None) -> None:
+    for append in appends:
+        if append.done is not None:
+            append.done(error)

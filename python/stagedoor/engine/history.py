@@ -1,0 +1,101 @@
+"""Reading the store: executions, their events, and the documents they run by. One connection, one thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from stagedoor.engine.record import decode
+from stagedoor.workflow.events import Event
+
+T = TypeVar("T")
+Json = Any
+
+_COLUMNS = "id, workflow, version, definition, status, route, consumer, key, fingerprint, created"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An execution as the store knows it. Times are seconds since the epoch."""
+
+    id: str
+    workflow: str
+    version: str
+    definition: str
+    status: str
+    route: str
+    consumer: str | None
+    key: str | None
+    fingerprint: str | None
+    created: float
+
+
+class History:
+    """The plain methods read at once and are for the time before serving; ``ask`` runs one in the reader's thread."""
+
+    def __init__(self, connection: sqlite3.Connection, loop: asyncio.AbstractEventLoop) -> None:
+        self._connection = connection
+        self._loop = loop
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="history")
+
+    def ask(self, read: Callable[[], T]) -> asyncio.Future[T]:
+        return self._loop.run_in_executor(self._thread, read)
+
+    def close(self) -> None:
+        self._thread.shutdown()
+        self._connection.close()
+
+    def open(self) -> list[Row]:
+        """Every execution that has not ended, oldest first."""
+        found = self._connection.execute(
+            f"SELECT {_COLUMNS} FROM execution WHERE status IN ('running', 'suspended') ORDER BY id"
+        )
+        return [Row(*row) for row in found]
+
+    def row(self, execution: str) -> Row | None:
+        found = self._connection.execute(f"SELECT {_COLUMNS} FROM execution WHERE id = ?", (execution,)).fetchone()
+        return None if found is None else Row(*found)
+
+    def with_key(self, workflow: str, consumer: str | None, key: str) -> Row | None:
+        found = self._connection.execute(
+            f"SELECT {_COLUMNS} FROM execution WHERE workflow = ? AND ifnull(consumer, '') = ? AND key = ?",
+            (workflow, consumer or "", key),
+        ).fetchone()
+        return None if found is None else Row(*found)
+
+    def events(self, execution: str) -> list[Event]:
+        found = self._connection.execute(
+            "SELECT type, at, data FROM event WHERE execution = ? ORDER BY seq", (execution,)
+        )
+        return [decode(*row) for row in found]
+
+    def last(self, execution: str) -> Event:
+        """The latest event; an execution always has one."""
+        found = self._connection.execute(
+            "SELECT type, at, data FROM event WHERE execution = ? ORDER BY seq DESC LIMIT 1", (execution,)
+        ).fetchone()
+        return decode(*found)
+
+    def document(self, definition: str) -> Json:
+        """The document with this hash; KeyError if the store never had it."""
+        found = self._connection.execute("SELECT document FROM definition WHERE hash = ?", (definition,)).fetchone()
+        if found is None:
+            raise KeyError(definition)
+        return json.loads(found[0])
+
+    def page(self, workflow: str | None, status: str | None, before: str | None, limit: int) -> list[tuple[Row, float]]:
+        """Newest first, with the time of the last event; ``before`` is the id at which the previous page ended."""
+        conditions = [("workflow = ?", workflow), ("status = ?", status), ("id < ?", before)]
+        chosen = [(text, value) for text, value in conditions if value is not None]
+        where = f"WHERE {' AND '.join(text for text, _ in chosen)}" if chosen else ""
+        found = self._connection.execute(
+            f"SELECT {_COLUMNS}, (SELECT at FROM event WHERE execution = id ORDER BY seq DESC LIMIT 1) "
+            f"FROM execution {where} ORDER BY id DESC LIMIT ?",
+            [*(value for _, value in chosen), limit],
+        )
+        return [(Row(*row[:-1]), row[-1]) for row in found]

@@ -1,0 +1,32 @@
+"""Events as rows of the event log and back: type, time, and the other fields as JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from typing import Any, NoReturn, get_args
+
+from stagedoor.workflow.events import Event
+
+CLASSES: dict[str, type[Event]] = {cls.__name__: cls for cls in get_args(Event)}
+_FIELDS = {cls: tuple(field.name for field in fields(cls) if field.name != "at") for cls in CLASSES.values()}
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+# ASCII only, so that a lone surrogate in somebody's JSON survives as the escape it came as; never NaN.
+encode_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+decode_json = json.JSONDecoder(parse_constant=_no_constant).decode
+canonical_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False, sort_keys=True).encode
+
+
+def encode(event: Event) -> str:
+    """The ``data`` column. ValueError when a value is not JSON."""
+    return encode_json({name: getattr(event, name) for name in _FIELDS[type(event)]})
+
+
+def decode(type: str, at: float, data: str) -> Event:
+    values: dict[str, Any] = json.loads(data)
+    return CLASSES[type](at=at, **values)

@@ -1,0 +1,91 @@
+"""The SQL that the writer runs. sqlite3 releases and takes the GIL once a statement, so many rows are one statement."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from stagedoor.engine.event_log import Append
+
+T = TypeVar("T")
+
+ROWS = 128
+"""Rows of one INSERT at most: each count is a statement of its own in the connection's cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What is known of an execution when it begins: its row, written together with its first event."""
+
+    workflow: str
+    version: str
+    definition: str
+    route: str
+    consumer: str | None = None
+    key: str | None = None
+    """The caller's idempotency key, unique for a workflow and consumer."""
+    fingerprint: str | None = None
+    """SHA-256 of the canonical input that came with the key."""
+
+
+def _insert(table: str, columns: int) -> list[str]:
+    row = f"({','.join('?' * columns)})"
+    return [f"INSERT INTO {table} VALUES {','.join([row] * count)}" for count in range(ROWS + 1)]
+
+
+_EVENTS = _insert("event", 5)
+_EXECUTIONS = _insert("execution", 10)
+_STATUS = [f"UPDATE execution SET status = ? WHERE id IN ({','.join('?' * count)})" for count in range(ROWS + 1)]
+
+
+def write(connection: sqlite3.Connection, appends: Sequence[Append]) -> None:
+    """All of it in one transaction, or nothing of it and sqlite3.Error."""
+    starts = [append for append in appends if append.start is not None]
+    status: dict[str, list[str]] = {}
+    for append in appends:
+        if append.status is not None:
+            status.setdefault(append.status, []).append(append.execution)
+    single = len(appends) <= ROWS and not starts and not status
+    try:
+        if not single:
+            connection.execute("BEGIN IMMEDIATE")
+        for chunk in _chunks(appends):
+            values: list[Any] = []
+            for each in chunk:
+                values += (each.execution, each.seq, each.type, each.at, each.data)
+            connection.execute(_EVENTS[len(chunk)], values)
+        for chunk in _chunks(starts):
+            connection.execute(_EXECUTIONS[len(chunk)], [value for each in chunk for value in _row(each)])
+        for name, ids in status.items():
+            for some in _chunks(ids):
+                connection.execute(_STATUS[len(some)], [name, *some])
+        if not single:
+            connection.execute("COMMIT")
+    except sqlite3.Error:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _row(append: Append) -> tuple[Any, ...]:
+    start = append.start
+    assert start is not None
+    return (
+        append.execution,
+        start.workflow,
+        start.version,
+        start.definition,
+        append.status or "running",
+        start.route,
+        start.consumer,
+        start.key,
+        start.fingerprint,
+        append.at,
+    )
+
+
+def _chunks(items: Sequence[T]) -> list[Sequence[T]]:
+    return [items[first : first + ROWS] for first in range(0, len(items), ROWS)]

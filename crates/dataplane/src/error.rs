@@ -2,6 +2,11 @@
 
 use std::fmt;
 
+use crate::protocol::body::Body;
+
+/// Where every kind is explained, by its code.
+const DOCUMENTATION: &str = "https://stagedoor.dev/errors#";
+
 /// Who caused an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
@@ -111,3 +116,30 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// The one mapping from errors to responses: `application/problem+json` (RFC 9457). `detail` is for the client; the
+/// cause stays in the log. A request that could not be read to its end closes its connection.
+pub fn respond(error: &Error, request_id: Option<&http::HeaderValue>) -> http::Response<Body> {
+    let kind = error.kind;
+    let mut problem = serde_json::json!({
+        "type": format!("{DOCUMENTATION}{}", kind.code()),
+        "title": kind.title(),
+        "status": kind.status(),
+        "detail": error.detail,
+    });
+    if let Some(id) = request_id.and_then(|id| id.to_str().ok()) {
+        problem["request_id"] = id.into();
+    }
+    let mut response = http::Response::new(Body::full(problem.to_string()));
+    *response.status_mut() = http::StatusCode::from_u16(kind.status()).unwrap_or(http::StatusCode::BAD_GATEWAY);
+    let headers = response.headers_mut();
+    headers.insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/problem+json"));
+    for (name, value) in &error.headers {
+        headers.append(name.clone(), value.clone());
+    }
+    let unread = [Kind::BodyTooLarge, Kind::RequestTimeout, Kind::ClientGone, Kind::Draining];
+    if unread.contains(&kind) {
+        headers.insert(http::header::CONNECTION, http::HeaderValue::from_static("close"));
+    }
+    response
+}

@@ -45,6 +45,8 @@ pub struct Exchange {
     pub bytes_out: u64,
     /// What went wrong, if anything did.
     pub error: Option<Kind>,
+    /// What the log should say of it and the client should not know.
+    pub cause: Option<String>,
 }
 
 impl Exchange {

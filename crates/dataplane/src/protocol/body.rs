@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
+use super::request_body::RequestBody;
 use crate::cluster::Reply;
 use crate::error::Error;
 
@@ -20,6 +21,7 @@ enum Kind {
     Full(Bytes),
     /// An endpoint's answer: a kind of its own, since a box for each would cost an allocation.
     Reply(Reply),
+    Request(RequestBody),
     Stream(Pin<Box<dyn http_body::Body<Data = Bytes, Error = Error>>>),
 }
 
@@ -36,6 +38,10 @@ impl Body {
         Self(Kind::Reply(reply))
     }
 
+    pub fn request(body: RequestBody) -> Self {
+        Self(Kind::Request(body))
+    }
+
     /// The whole content is in memory: it is sent at once and can be sent again.
     pub fn is_at_hand(&self) -> bool {
         matches!(self.0, Kind::Empty | Kind::Full(_))
@@ -46,7 +52,7 @@ impl Body {
         match &self.0 {
             Kind::Empty => Some(Self(Kind::Empty)),
             Kind::Full(bytes) => Some(Self(Kind::Full(bytes.clone()))),
-            Kind::Reply(_) | Kind::Stream(_) => None,
+            Kind::Reply(_) | Kind::Request(_) | Kind::Stream(_) => None,
         }
     }
 
@@ -71,6 +77,7 @@ impl http_body::Body for Body {
                 Poll::Ready(Some(Ok(Frame::data(whole))))
             }
             Kind::Reply(reply) => Pin::new(reply).poll_frame(context),
+            Kind::Request(body) => Pin::new(body).poll_frame(context),
             Kind::Stream(body) => body.as_mut().poll_frame(context),
         }
     }
@@ -80,6 +87,7 @@ impl http_body::Body for Body {
             Kind::Empty => true,
             Kind::Full(bytes) => bytes.is_empty(),
             Kind::Reply(reply) => reply.is_end_stream(),
+            Kind::Request(body) => body.is_end_stream(),
             Kind::Stream(body) => body.is_end_stream(),
         }
     }
@@ -89,6 +97,7 @@ impl http_body::Body for Body {
             Kind::Empty => SizeHint::with_exact(0),
             Kind::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Kind::Reply(reply) => reply.size_hint(),
+            Kind::Request(body) => body.size_hint(),
             Kind::Stream(body) => body.size_hint(),
         }
     }

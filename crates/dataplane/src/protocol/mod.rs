@@ -1,3 +1,7 @@
 //! The rooms that may name hyper's types.
 
 pub mod body;
+mod guard;
+pub mod http1;
+pub mod link;
+pub mod request_body;

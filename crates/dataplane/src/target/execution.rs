@@ -2,9 +2,17 @@
 
 use std::sync::Arc;
 
+use std::rc::Rc;
+
+use http::Response;
+
 use super::Context;
+use crate::error::{Error, Kind};
+use crate::exchange::Exchange;
 use crate::program::Report;
+use crate::protocol::body::Body;
 use crate::snapshot;
+use crate::worker::Worker;
 
 pub struct ExecutionTarget {
     /// The workflow route whose executions are shown.
@@ -18,5 +26,9 @@ impl ExecutionTarget {
             return None;
         }
         Some(Self { route: settings.route.as_str().into() })
+    }
+
+    pub async fn run(&self, _worker: &Rc<Worker>, _exchange: &Exchange) -> Result<Response<Body>, Error> {
+        Err(Error::new(Kind::EngineUnavailable, "There is no workflow engine"))
     }
 }

@@ -1,10 +1,11 @@
 //! A target that is a fixed response.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
 use super::Context;
 use crate::program::Report;
+use crate::protocol::body::Body;
 use crate::snapshot;
 
 pub struct FixedResponse {
@@ -32,5 +33,12 @@ impl FixedResponse {
             }
         }
         Some(Self { status, headers, body: settings.body.clone().into() })
+    }
+
+    pub fn respond(&self) -> Response<Body> {
+        let mut response = Response::new(Body::full(self.body.clone()));
+        *response.status_mut() = self.status;
+        *response.headers_mut() = self.headers.clone();
+        response
     }
 }

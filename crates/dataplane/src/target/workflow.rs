@@ -1,9 +1,17 @@
 //! A target that starts an execution of a workflow, by a callout to the control plane.
 
+use std::rc::Rc;
+
+use http::{Request, Response};
+
 use super::Context;
+use crate::error::{Error, Kind};
+use crate::exchange::Exchange;
 use crate::program::Report;
+use crate::protocol::body::Body;
 use crate::route::template::PathTemplate;
 use crate::snapshot;
+use crate::worker::Worker;
 
 pub struct WorkflowTarget {
     pub settings: snapshot::WorkflowTarget,
@@ -20,5 +28,14 @@ impl WorkflowTarget {
                 None
             }
         }
+    }
+
+    pub async fn run(
+        &self,
+        _worker: &Rc<Worker>,
+        _exchange: &Exchange,
+        _request: Request<Body>,
+    ) -> Result<Response<Body>, Error> {
+        Err(Error::new(Kind::EngineUnavailable, "There is no workflow engine"))
     }
 }

@@ -3,6 +3,7 @@
 pub mod access_log;
 pub mod hex;
 pub mod metrics;
+pub mod recording;
 pub mod trace;
 
 use std::time::Instant;

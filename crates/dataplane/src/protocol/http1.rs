@@ -1,0 +1,122 @@
+//! One HTTP/1.1 connection from its accept to its end: hyper behind the guard, and what hyper leaves to us — a client
+//! that goes away, interim responses, drain, and an end that lets the last answer arrive.
+
+use std::convert::Infallible;
+use std::future::{poll_fn, Future};
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::pin::{pin, Pin};
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1::Builder;
+use hyper::service::service_fn;
+use tokio::io::AsyncReadExt;
+
+use super::body::Body;
+use super::guard::Guard;
+use super::link::{Link, Presence};
+use super::request_body::RequestBody;
+use crate::proxy;
+use crate::telemetry::recording::Recorded;
+use crate::worker::Worker;
+
+/// How much of what a client still sends is read after our last answer, and for how long: closing with unread bytes
+/// would reset the connection and could take the answer with it (RFC 9112 §9.6).
+const LINGER_BYTES: usize = 256 * 1024;
+const LINGER: Duration = Duration::from_secs(1);
+
+/// hyper's own bounds lie above those of the guard, which has judged everything that hyper reads.
+fn builder(link: &Link) -> Builder {
+    let mut builder = Builder::new();
+    builder
+        .half_close(true)
+        .max_headers(link.listener.limits.header_count + 1)
+        .max_buf_size((link.listener.limits.head_bytes + 4096).max(64 * 1024));
+    builder
+}
+
+pub async fn serve(worker: Rc<Worker>, link: Rc<Link>) {
+    let service = {
+        let (worker, link) = (worker.clone(), link.clone());
+        service_fn(move |request: Request<Incoming>| exchange(worker.clone(), link.clone(), request))
+    };
+    let connection = builder(&link).serve_connection(Guard::new(link.clone()), service);
+    let mut connection = pin!(connection);
+    let mut presence = Presence::new(Duration::from_millis(link.listener.limits.half_close_ms));
+    let mut told = false;
+    let orderly = poll_fn(|context| {
+        link.watch(context);
+        if link.is_draining() && !told {
+            told = true;
+            connection.as_mut().graceful_shutdown();
+        }
+        if let Poll::Ready(result) = connection.as_mut().poll(context) {
+            return Poll::Ready(result.is_ok());
+        }
+        if matches!(link.poll_interim(context), Poll::Ready(Err(_))) {
+            return Poll::Ready(false);
+        }
+        presence.poll_gone(&link, context).map(|()| false)
+    })
+    .await;
+    if orderly && !link.ended.get() {
+        linger(&link).await;
+    }
+}
+
+async fn exchange(
+    worker: Rc<Worker>,
+    link: Rc<Link>,
+    request: Request<Incoming>,
+) -> Result<Response<Recorded>, Infallible> {
+    let refusal = link.begin();
+    let (head, incoming) = request.into_parts();
+    let body = match hyper::body::Body::is_end_stream(&incoming) {
+        true => Body::empty(),
+        false => Body::request(RequestBody::new(incoming, link.clone())),
+    };
+    let request = Request::from_parts(head, body);
+    let handling = Unwinding { future: proxy::handle(worker, link.clone(), request, refusal) };
+    let response = handling.await.unwrap_or_else(|_panic| proxy::panicked(link.clone()));
+    link.answer_started();
+    Ok(response)
+}
+
+pin_project_lite::pin_project! {
+    /// A panic ends its exchange and nothing else.
+    struct Unwinding<F> {
+        #[pin]
+        future: F,
+    }
+}
+
+impl<F: Future> Future for Unwinding<F> {
+    type Output = Result<F::Output, Box<dyn std::any::Any + Send>>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let future = self.project().future;
+        match catch_unwind(AssertUnwindSafe(|| future.poll(context))) {
+            Ok(poll) => poll.map(Ok),
+            Err(panic) => Poll::Ready(Err(panic)),
+        }
+    }
+}
+
+async fn linger(link: &Link) {
+    let drained = async {
+        let mut scratch = [0; 4096];
+        let mut left = LINGER_BYTES;
+        // Nobody else uses the stream any more: hyper's connection is over.
+        let Ok(mut stream) = link.stream.try_borrow_mut() else { return };
+        while left > 0 {
+            match stream.read(&mut scratch).await {
+                Ok(0) | Err(_) => return,
+                Ok(count) => left = left.saturating_sub(count),
+            }
+        }
+    };
+    let _ended = tokio::time::timeout(LINGER, drained).await;
+}

@@ -1,0 +1,211 @@
+//! The phases of a request in order, each a call into the module that knows it.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::header::{ALLOW, EXPECT, HOST};
+use http::uri::PathAndQuery;
+use http::{request, HeaderValue, Method, Request, Response, StatusCode, Version};
+
+use crate::error::{self, Error, Kind};
+use crate::exchange::Exchange;
+use crate::forwarded;
+use crate::policy::Flow;
+use crate::program::Program;
+use crate::protocol::body::Body;
+use crate::protocol::link::Link;
+use crate::route::{path, Found};
+use crate::target::{forward, Target};
+use crate::telemetry::recording::{Recorded, Recording};
+use crate::telemetry::trace::Trace;
+use crate::worker::Worker;
+
+/// The bound of an exchange that neither a route nor a cluster bounds: workflow routes and fixed responses.
+const LONGEST: Duration = Duration::from_secs(600);
+
+/// Answers one request, whatever happens to it. `refusal`: the head was not clean, and `request` only stands in for it.
+pub async fn handle(
+    worker: Rc<Worker>,
+    link: Rc<Link>,
+    request: Request<Body>,
+    refusal: Option<Error>,
+) -> Response<Recorded> {
+    let program = worker.program();
+    let (mut head, body) = request.into_parts();
+    let exchange = open(&link, &mut head, refusal.is_some());
+    let mut recording = Recording::new(exchange, program.clone(), worker.clone(), link.clone());
+    let exchange = &mut recording.exchange;
+    let outcome = match refusal {
+        Some(error) => Err(error),
+        None => phases(&worker, &link, &program, exchange, head, body).await,
+    };
+    let response = outcome.unwrap_or_else(|error| {
+        exchange.error = Some(error.kind);
+        exchange.cause = error.cause.clone();
+        error::respond(&error, exchange.request_id.as_ref())
+    });
+    let (mut head, body) = response.into_parts();
+    let policies = match &exchange.route {
+        Some(route) => route.clone(),
+        None => {
+            program.unrouted.on_response(exchange, &mut head);
+            return recording.into_response(Response::from_parts(head, body));
+        }
+    };
+    policies.policies.on_response(exchange, &mut head);
+    recording.into_response(Response::from_parts(head, body))
+}
+
+/// The answer to a request whose handling panicked; its exchange has been recorded by then.
+pub fn panicked(link: Rc<Link>) -> Response<Recorded> {
+    link.end();
+    let error = Error::new(Kind::Internal, "The request could not be handled");
+    let mut response = error::respond(&error, None);
+    response.headers_mut().insert(http::header::CONNECTION, HeaderValue::from_static("close"));
+    response.map(Recorded::unrecorded)
+}
+
+fn open(link: &Link, head: &mut request::Parts, refused: bool) -> Exchange {
+    let received = Instant::now();
+    let trace = Trace::take(head);
+    Exchange {
+        received,
+        deadline: received + LONGEST,
+        peer: link.peer,
+        client: link.peer.ip().to_canonical(),
+        scheme: "http",
+        method: head.method.clone(),
+        host: head.headers.get(HOST).filter(|_| !refused).cloned().unwrap_or_else(|| HeaderValue::from_static("")),
+        target: head.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/")),
+        params: Default::default(),
+        route: None,
+        consumer: None,
+        request_id: None,
+        trace,
+        origin: None,
+        rate: None,
+        captured: Default::default(),
+        endpoint: None,
+        retries: 0,
+        bytes_in: 0,
+        bytes_out: 0,
+        error: None,
+        cause: None,
+    }
+}
+
+async fn phases(
+    worker: &Rc<Worker>,
+    link: &Rc<Link>,
+    program: &Arc<Program>,
+    exchange: &mut Exchange,
+    mut head: request::Parts,
+    body: Body,
+) -> Result<Response<Body>, Error> {
+    let shared = &worker.shared;
+    let located = locate(link, program, exchange, &mut head);
+    let route = match located {
+        Ok(Located::Route(route)) => route,
+        // The id and the log line are owed also where no route answers.
+        other => {
+            program.unrouted.on_request(exchange, &mut head, shared)?;
+            return match other {
+                Ok(Located::Answer(response)) => Ok(response),
+                Ok(Located::Route(_)) => Err(Error::new(Kind::Internal, "The request could not be handled")),
+                Err(error) => Err(error),
+            };
+        }
+    };
+    exchange.route = Some(route.clone());
+    if let Some(limits) = &route.policies.limits {
+        link.allowed.set(limits.body_bytes);
+    }
+    if let Flow::Respond(response) = route.policies.on_request(exchange, &mut head, shared)? {
+        return Ok(response);
+    }
+    let interim = (head.version == Version::HTTP_11).then(|| link.interim_sink());
+    let request = Request::from_parts(head, body);
+    match &route.target {
+        Target::Cluster(target) => forward::forward(&worker.pools, exchange, target, request, interim).await,
+        Target::Workflow(target) => target.run(worker, exchange, request).await,
+        Target::Execution(target) => target.run(worker, exchange).await,
+        Target::Response(target) => Ok(target.respond()),
+    }
+}
+
+enum Located {
+    Route(Arc<crate::route::Route>),
+    Answer(Response<Body>),
+}
+
+/// Everything before the policies: what may be asked at all, from whom it comes, and which route answers.
+fn locate(
+    link: &Link,
+    program: &Program,
+    exchange: &mut Exchange,
+    head: &mut request::Parts,
+) -> Result<Located, Error> {
+    if head.method == Method::CONNECT || head.method == Method::TRACE {
+        return Err(Error::new(Kind::MethodNotImplemented, "The gateway does not serve this method"));
+    }
+    if head.headers.get(EXPECT).is_some_and(|expected| !expected.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
+        return Err(Error::new(Kind::ExpectationFailed, "The only expectation that is supported is 100-continue"));
+    }
+    authority(exchange, head)?;
+    let client = forwarded::receive(head, link.peer, "http", &link.listener.trusted);
+    (exchange.client, exchange.scheme) = (client.address, client.scheme);
+    if head.method == Method::OPTIONS && exchange.target.path() == "*" {
+        return Ok(Located::Answer(empty(StatusCode::NO_CONTENT)));
+    }
+    if let std::borrow::Cow::Owned(normal) = path::normalise(exchange.target.path())? {
+        let target = match exchange.target.query() {
+            Some(query) => format!("{normal}?{query}"),
+            None => normal,
+        };
+        exchange.target = PathAndQuery::try_from(target)
+            .map_err(|error| Error::new(Kind::BadRequest, "The path is not valid").cause(error))?;
+    }
+    let host = exchange.host.to_str().unwrap_or_default();
+    match program.routes.find(host, exchange.target.path(), head) {
+        Found::Route { route, params } => {
+            exchange.params = params;
+            Ok(Located::Route(route.clone()))
+        }
+        Found::MethodNotAllowed { allow } if head.method == Method::OPTIONS => {
+            let mut response = empty(StatusCode::NO_CONTENT);
+            response.headers_mut().insert(ALLOW, allow);
+            Ok(Located::Answer(response))
+        }
+        Found::MethodNotAllowed { allow } => {
+            let detail = format!("{} is not allowed here", head.method);
+            Err(Error::new(Kind::MethodNotAllowed, detail).header(ALLOW, allow))
+        }
+        Found::NotFound => Err(Error::new(Kind::RouteNotFound, "No route matches the request")),
+    }
+}
+
+/// A target in absolute form names the host, whatever the Host header says (RFC 9112 §3.2.2).
+fn authority(exchange: &mut Exchange, head: &mut request::Parts) -> Result<(), Error> {
+    let wrong = || Error::new(Kind::BadRequest, "The target is not a path, nor an http URI with a host");
+    let Some(authority) = head.uri.authority() else {
+        return match exchange.target.path() {
+            path if path.starts_with('/') || path == "*" => Ok(()),
+            _ => Err(wrong()),
+        };
+    };
+    let served = matches!(head.uri.scheme_str(), Some("http" | "https"));
+    if !served || authority.as_str().contains('@') || authority.host().is_empty() {
+        return Err(wrong());
+    }
+    let host = HeaderValue::from_str(authority.as_str()).map_err(|_| wrong())?;
+    head.headers.insert(HOST, host.clone());
+    exchange.host = host;
+    Ok(())
+}
+
+fn empty(status: StatusCode) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}

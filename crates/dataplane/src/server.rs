@@ -1,0 +1,309 @@
+//! Worker threads from their start to their end: start, apply (atomic swap), drain, stop.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::rc::Rc;
+use std::sync::{mpsc, Arc};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use tokio::sync::{mpsc as control, watch};
+use tokio::task::LocalSet;
+
+use crate::forwarded::TrustedProxies;
+use crate::listener::{self, Listener};
+use crate::program::Program;
+use crate::shared::Shared;
+use crate::snapshot::Snapshot;
+use crate::worker::Worker;
+
+/// How often a draining worker looks whether its last connection has ended.
+const DRAIN_CHECK: Duration = Duration::from_millis(10);
+
+/// What hinders a start or an apply; nothing has changed then.
+#[derive(Debug)]
+pub enum StartError {
+    /// Every mistake of the snapshot, each as a sentence that names its place.
+    Snapshot(Vec<String>),
+    /// An address could not be bound.
+    Bind { listener: String, address: String, cause: io::Error },
+    /// A thread or runtime could not be made.
+    Thread(io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StartError::Snapshot(errors) => f.write_str(&errors.join("\n")),
+            StartError::Bind { listener, address, cause } => {
+                write!(f, "listener '{listener}': cannot listen on {address}: {cause}")
+            }
+            StartError::Thread(cause) => write!(f, "a worker thread could not be started: {cause}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// Work for a worker's own thread.
+pub type Job = Box<dyn FnOnce(&Rc<Worker>) + Send>;
+
+enum Control {
+    Accept {
+        socket: StdListener,
+        current: watch::Receiver<Arc<Listener>>,
+        stop: watch::Receiver<bool>,
+    },
+    Run(Job),
+    /// Answered when the worker's last connection has ended.
+    Drain(mpsc::Sender<()>),
+    Stop,
+}
+
+struct Bound {
+    bind: String,
+    address: SocketAddr,
+    current: watch::Sender<Arc<Listener>>,
+    stop: watch::Sender<bool>,
+}
+
+struct Thread {
+    control: control::UnboundedSender<Control>,
+    handle: JoinHandle<()>,
+}
+
+pub struct Server {
+    pub shared: Arc<Shared>,
+    program: Arc<ArcSwap<Program>>,
+    listeners: Mutex<BTreeMap<String, Bound>>,
+    threads: Mutex<Vec<Thread>>,
+    workers: usize,
+}
+
+/// A listener that an apply adds or changes, ready but not in use.
+enum Change {
+    Open { bound: Bound, sockets: Vec<StdListener> },
+    Set(Arc<Listener>),
+}
+
+impl Server {
+    /// Compiles, binds and serves.
+    pub fn start(snapshot: &Snapshot) -> Result<Self, StartError> {
+        let workers = snapshot.workers.max(1);
+        let shared = Arc::new(Shared::new(workers));
+        let program = Program::compile(snapshot, &shared).map_err(StartError::Snapshot)?;
+        let server = Self {
+            program: Arc::new(ArcSwap::from_pointee(program)),
+            shared,
+            listeners: Mutex::default(),
+            threads: Mutex::default(),
+            workers,
+        };
+        let changes = server.changes(snapshot, &BTreeMap::new())?;
+        server.spawn()?;
+        server.commit(changes, &mut server.listeners.lock());
+        Ok(server)
+    }
+
+    fn spawn(&self) -> Result<(), StartError> {
+        let mut threads = self.threads.lock();
+        for index in 0..self.workers {
+            let (control, commands) = control::unbounded_channel();
+            let (shared, program) = (self.shared.clone(), self.program.clone());
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
+            let handle = thread::Builder::new()
+                .name(format!("worker-{index}"))
+                .spawn(move || {
+                    let local = LocalSet::new();
+                    let main = async move { work(Worker::new(index, shared, program), commands).await };
+                    runtime.block_on(local.run_until(main));
+                })
+                .map_err(StartError::Thread)?;
+            threads.push(Thread { control, handle });
+        }
+        Ok(())
+    }
+
+    /// Swaps the whole program by one pointer. Exchanges under way finish under the old one; connections stay. The number
+    /// of workers cannot change while they run.
+    pub fn apply(&self, snapshot: &Snapshot) -> Result<(), StartError> {
+        let program = Program::compile(snapshot, &self.shared).map_err(StartError::Snapshot)?;
+        let mut listeners = self.listeners.lock();
+        let changes = self.changes(snapshot, &listeners)?;
+        self.program.store(Arc::new(program));
+        self.commit(changes, &mut listeners);
+        listeners.retain(|name, bound| {
+            let kept = snapshot.listeners.contains_key(name);
+            if !kept {
+                bound.stop.send_replace(true);
+            }
+            kept
+        });
+        drop(listeners);
+        self.run_everywhere(|worker| {
+            let program = worker.program();
+            worker.pools.retain(program.clusters.values());
+        });
+        self.shared.sinks.reopen();
+        self.shared.metrics.prune();
+        Ok(())
+    }
+
+    /// Binds what is new, without touching what serves.
+    fn changes(
+        &self,
+        snapshot: &Snapshot,
+        listeners: &BTreeMap<String, Bound>,
+    ) -> Result<Vec<(String, Change)>, StartError> {
+        let mut errors = Vec::new();
+        let mut wanted = Vec::new();
+        for (name, settings) in &snapshot.listeners {
+            let trusted = TrustedProxies::parse(&settings.trusted_proxies);
+            let address = settings.bind.parse::<SocketAddr>();
+            match (trusted, address) {
+                (Ok(trusted), Ok(address)) => wanted.push((name, settings, trusted, address)),
+                (trusted, address) => {
+                    let place = |error: String| format!("listener '{name}': {error}");
+                    errors.extend(trusted.err().into_iter().flatten().map(place));
+                    if address.is_err() {
+                        errors.push(place(format!("bind: '{}' is not an address such as 0.0.0.0:8080", settings.bind)));
+                    }
+                }
+            }
+        }
+        if !errors.is_empty() {
+            return Err(StartError::Snapshot(errors));
+        }
+        let mut changes = Vec::new();
+        for (name, settings, trusted, address) in wanted {
+            let old = listeners.get(name);
+            let previous = old.map(|bound| bound.current.borrow().clone());
+            let listener = Arc::new(Listener::new(settings, trusted, previous.as_deref()));
+            if old.is_some_and(|bound| bound.bind == settings.bind) {
+                changes.push((name.clone(), Change::Set(listener)));
+                continue;
+            }
+            let (address, sockets) = listener::bind(address, self.workers).map_err(|cause| StartError::Bind {
+                listener: name.clone(),
+                address: settings.bind.clone(),
+                cause,
+            })?;
+            let (current, stop) = (watch::Sender::new(listener), watch::Sender::new(false));
+            let bound = Bound { bind: settings.bind.clone(), address, current, stop };
+            changes.push((name.clone(), Change::Open { bound, sockets }));
+        }
+        Ok(changes)
+    }
+
+    fn commit(&self, changes: Vec<(String, Change)>, listeners: &mut BTreeMap<String, Bound>) {
+        for (name, change) in changes {
+            match change {
+                Change::Set(listener) => {
+                    if let Some(bound) = listeners.get(&name) {
+                        bound.current.send_replace(listener);
+                    }
+                }
+                Change::Open { bound, sockets } => {
+                    for (thread, socket) in self.threads.lock().iter().zip(sockets) {
+                        let (current, stop) = (bound.current.subscribe(), bound.stop.subscribe());
+                        // A worker that has ended takes nothing more; its end has been told.
+                        let _gone = thread.control.send(Control::Accept { socket, current, stop });
+                    }
+                    if let Some(old) = listeners.insert(name, bound) {
+                        old.stop.send_replace(true);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The bound address of every listener, by name.
+    pub fn addresses(&self) -> BTreeMap<String, SocketAddr> {
+        self.listeners.lock().iter().map(|(name, bound)| (name.clone(), bound.address)).collect()
+    }
+
+    pub fn workers(&self) -> usize {
+        self.workers
+    }
+
+    /// Runs on the thread of that worker, soon. False when it has ended; the job is dropped then.
+    pub fn run(&self, worker: usize, job: Job) -> bool {
+        self.threads.lock().get(worker).is_some_and(|thread| thread.control.send(Control::Run(job)).is_ok())
+    }
+
+    fn run_everywhere(&self, job: impl Fn(&Rc<Worker>) + Send + Clone + 'static) {
+        for worker in 0..self.workers {
+            let job = job.clone();
+            self.run(worker, Box::new(move |worker| job(worker)));
+        }
+    }
+
+    /// Prometheus text.
+    pub fn metrics(&self) -> String {
+        self.shared.metrics.render(&self.shared.sinks)
+    }
+
+    /// Accepts no more, lets exchanges finish and closes idle connections. False when the time ran out.
+    pub fn drain(&self, timeout: Duration) -> bool {
+        let until = Instant::now() + timeout;
+        for bound in self.listeners.lock().values() {
+            bound.stop.send_replace(true);
+        }
+        let (drained, done) = mpsc::channel();
+        let mut open = 0;
+        for thread in self.threads.lock().iter() {
+            if thread.control.send(Control::Drain(drained.clone())).is_ok() {
+                open += 1;
+            }
+        }
+        (0..open).all(|_| done.recv_timeout(until.saturating_duration_since(Instant::now())).is_ok())
+    }
+
+    /// Ends at once and joins the threads; log lines that wait are written.
+    pub fn stop(&self) {
+        let threads = std::mem::take(&mut *self.threads.lock());
+        for thread in &threads {
+            let _gone = thread.control.send(Control::Stop);
+        }
+        for thread in threads {
+            let _panicked = thread.handle.join();
+        }
+        self.listeners.lock().clear();
+        self.shared.sinks.flush(Duration::from_secs(2));
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+async fn work(worker: Rc<Worker>, mut commands: control::UnboundedReceiver<Control>) {
+    while let Some(command) = commands.recv().await {
+        match command {
+            Control::Accept { socket, current, stop } => {
+                tokio::task::spawn_local(listener::accept(worker.clone(), socket, current, stop));
+            }
+            Control::Run(job) => job(&worker),
+            Control::Drain(drained) => {
+                let worker = worker.clone();
+                tokio::task::spawn_local(async move {
+                    // The accept loops take in what the kernel holds for them before they end.
+                    tokio::time::sleep(DRAIN_CHECK).await;
+                    worker.drain();
+                    while worker.open() > 0 {
+                        tokio::time::sleep(DRAIN_CHECK).await;
+                    }
+                    let _nobody_waits = drained.send(());
+                });
+            }
+            Control::Stop => return,
+        }
+    }
+}

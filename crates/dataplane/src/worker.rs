@@ -1,0 +1,90 @@
+//! One thread of the data plane: its runtime's tasks share what is in here and never leave the thread.
+
+use std::cell::{Cell, RefCell};
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, Cache};
+
+use crate::cluster::Pools;
+use crate::program::Program;
+use crate::protocol::link::Link;
+use crate::shared::Shared;
+
+pub struct Worker {
+    /// From 0; names the worker's own cells in metrics and log sinks.
+    pub index: usize,
+    pub shared: Arc<Shared>,
+    pub pools: Rc<Pools>,
+    program: RefCell<Cache<Arc<ArcSwap<Program>>, Arc<Program>>>,
+    links: RefCell<Vec<Weak<Link>>>,
+    /// Connections that are open.
+    open: Cell<usize>,
+    draining: Cell<bool>,
+}
+
+impl Worker {
+    pub fn new(index: usize, shared: Arc<Shared>, program: Arc<ArcSwap<Program>>) -> Rc<Self> {
+        Rc::new(Self {
+            index,
+            pools: Pools::new(),
+            shared,
+            program: RefCell::new(Cache::new(program)),
+            links: RefCell::default(),
+            open: Cell::new(0),
+            draining: Cell::new(false),
+        })
+    }
+
+    /// The Program of this moment: one atomic load, and a reference that stays until the exchange is over.
+    pub fn program(&self) -> Arc<Program> {
+        self.program.borrow_mut().load().clone()
+    }
+
+    pub fn open(&self) -> usize {
+        self.open.get()
+    }
+
+    pub fn is_draining(&self) -> bool {
+        self.draining.get()
+    }
+
+    /// Holds a connection's place among the worker's until it is dropped.
+    pub(crate) fn admit(self: &Rc<Self>, link: &Rc<Link>) -> Admitted {
+        let mut links = self.links.borrow_mut();
+        // Amortised: the list is swept when it has doubled since the last sweep.
+        if links.len() >= 64 && links.len() >= 2 * self.open.get() {
+            links.retain(|link| link.strong_count() > 0);
+        }
+        links.push(Rc::downgrade(link));
+        self.open.set(self.open.get() + 1);
+        self.shared.metrics.accepted(self.index);
+        if self.draining.get() {
+            link.drain();
+        }
+        Admitted { worker: self.clone(), link: link.clone() }
+    }
+
+    /// Every connection ends after its exchange at hand.
+    pub fn drain(&self) {
+        self.draining.set(true);
+        let links: Vec<_> = self.links.borrow().iter().filter_map(Weak::upgrade).collect();
+        for link in links {
+            link.drain();
+        }
+        self.pools.close_idle();
+    }
+}
+
+pub(crate) struct Admitted {
+    worker: Rc<Worker>,
+    link: Rc<Link>,
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        self.worker.open.set(self.worker.open.get() - 1);
+        self.worker.shared.metrics.closed(self.worker.index);
+        self.link.listener.leave();
+    }
+}

@@ -134,6 +134,8 @@ async fn phases(
     }
 }
 
+// Looked at once: a box would cost more than the move.
+#[allow(clippy::large_enum_variant)]
 enum Located {
     Route(Arc<crate::route::Route>),
     Answer(Response<Body>),

@@ -27,7 +27,7 @@ impl Worker {
     pub fn new(index: usize, shared: Arc<Shared>, program: Arc<ArcSwap<Program>>) -> Rc<Self> {
         Rc::new(Self {
             index,
-            pools: Pools::new(),
+            pools: Pools::new(index),
             shared,
             program: RefCell::new(Cache::new(program)),
             links: RefCell::default(),

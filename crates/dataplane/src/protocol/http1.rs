@@ -13,7 +13,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncRead, ReadBuf};
 
 use super::body::Body;
 use super::guard::Guard;
@@ -107,15 +107,16 @@ impl<F: Future> Future for Unwinding<F> {
 
 async fn linger(link: &Link) {
     let drained = async {
-        let mut scratch = [0; 4096];
         let mut left = LINGER_BYTES;
-        // Nobody else uses the stream any more: hyper's connection is over.
-        let Ok(mut stream) = link.stream.try_borrow_mut() else { return };
         while left > 0 {
-            match stream.read(&mut scratch).await {
-                Ok(0) | Err(_) => return,
-                Ok(count) => left = left.saturating_sub(count),
+            let mut scratch = [0; 4096];
+            let mut buffer = ReadBuf::new(&mut scratch);
+            let read =
+                poll_fn(|context| Pin::new(&mut *link.stream.borrow_mut()).poll_read(context, &mut buffer)).await;
+            if read.is_err() || buffer.filled().is_empty() {
+                return;
             }
+            left = left.saturating_sub(buffer.filled().len());
         }
     };
     let _ended = tokio::time::timeout(LINGER, drained).await;

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method};
@@ -13,6 +13,9 @@ use crate::policy::authenticate::Consumer;
 use crate::policy::rate_limit::RateReport;
 use crate::route::{Params, Route};
 use crate::telemetry::trace::Trace;
+
+/// Where neither a policy nor a cluster says how long an exchange may take.
+const DEADLINE: Duration = Duration::from_secs(3600);
 
 pub struct Exchange {
     pub received: Instant,
@@ -50,6 +53,33 @@ pub struct Exchange {
 }
 
 impl Exchange {
+    /// A request that has just been received, of which nothing more is known. `target` holds the normalised path.
+    pub fn new(received: Instant, peer: SocketAddr, method: Method, host: HeaderValue, target: PathAndQuery) -> Self {
+        Self {
+            received,
+            deadline: received + DEADLINE,
+            peer,
+            client: peer.ip().to_canonical(),
+            scheme: "http",
+            method,
+            host,
+            target,
+            params: Params::default(),
+            route: None,
+            consumer: None,
+            request_id: None,
+            trace: Trace::default(),
+            origin: None,
+            rate: None,
+            captured: Captured::default(),
+            endpoint: None,
+            retries: 0,
+            bytes_in: 0,
+            bytes_out: 0,
+            error: None,
+        }
+    }
+
     pub fn path(&self) -> &str {
         self.target.path()
     }

@@ -9,6 +9,7 @@
 pub mod cluster;
 pub mod error;
 pub mod exchange;
+pub mod explain;
 pub mod forwarded;
 pub mod head;
 pub mod identity;

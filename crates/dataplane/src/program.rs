@@ -2,9 +2,11 @@
 //! request.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::cluster::Cluster;
+use crate::forwarded::TrustedProxies;
 use crate::policy::{self, Policies};
 use crate::route::{overlap, Matcher, Route, RouteTable};
 use crate::shared::Shared;
@@ -33,14 +35,41 @@ pub struct Program {
     /// Of requests that match no route: request id and access log.
     pub unrouted: Policies,
     pub clusters: HashMap<Arc<str>, Arc<Cluster>>,
-    pub listeners: BTreeMap<String, snapshot::Listener>,
+    pub listeners: BTreeMap<String, Listener>,
     pub warnings: Vec<String>,
+}
+
+/// What a listener allows and whom it believes.
+#[derive(Debug, Clone)]
+pub struct Listener {
+    pub bind: SocketAddr,
+    pub trusted_proxies: TrustedProxies,
+    pub limits: snapshot::ListenerLimits,
+}
+
+impl Listener {
+    /// Every mistake goes to `report`; None then.
+    fn compile(name: &str, settings: &snapshot::Listener, report: &mut Report) -> Option<Self> {
+        let bind = settings.bind.parse();
+        if bind.is_err() {
+            report.error(format!("listener '{name}': bind: '{}' is not IP:PORT, such as 0.0.0.0:8080", settings.bind));
+        }
+        let trusted_proxies = TrustedProxies::parse(&settings.trusted_proxies).map_err(|wrong| {
+            wrong.into_iter().for_each(|message| report.error(format!("listener '{name}': {message}")));
+        });
+        Some(Self { bind: bind.ok()?, trusted_proxies: trusted_proxies.ok()?, limits: settings.limits.clone() })
+    }
 }
 
 impl Program {
     /// All errors, not only the first. Nothing in `shared` that another program uses is changed.
     pub fn compile(snapshot: &Snapshot, shared: &Shared) -> Result<Program, Vec<String>> {
         let mut report = Report::default();
+        let mut listeners = BTreeMap::new();
+        for (name, settings) in &snapshot.listeners {
+            let listener = Listener::compile(name, settings, &mut report);
+            listeners.extend(listener.map(|listener| (name.clone(), listener)));
+        }
         let mut clusters = HashMap::new();
         for (name, settings) in &snapshot.clusters {
             if let Some(cluster) = Cluster::compile(name, settings, shared, &mut report) {
@@ -56,13 +85,9 @@ impl Program {
         let routes = RouteTable::new(routes);
         overlap::examine(&routes, &mut report);
         match unrouted {
-            Some(unrouted) if report.errors.is_empty() => Ok(Program {
-                routes,
-                unrouted,
-                clusters,
-                listeners: snapshot.listeners.clone(),
-                warnings: report.warnings,
-            }),
+            Some(unrouted) if report.errors.is_empty() => {
+                Ok(Program { routes, unrouted, clusters, listeners, warnings: report.warnings })
+            }
             _ => Err(report.errors),
         }
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use http::{header, HeaderName, HeaderValue};
+use serde_json::{json, Value};
 
 use super::{Context, RequestHead};
 use crate::exchange::Exchange;
@@ -45,6 +46,11 @@ impl AccessLog {
             true => Ok(Self { sink: context.shared.sinks.sink(&settings.path), headers }),
             false => Err(errors),
         }
+    }
+
+    pub fn describe(&self) -> Value {
+        let headers: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
+        json!({"path": self.sink.path(), "headers": headers})
     }
 
     pub fn on_request(&self, exchange: &mut Exchange, head: &RequestHead) {

@@ -2,6 +2,7 @@
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Response, StatusCode};
+use serde_json::{json, Value};
 
 use super::{Flow, RequestHead, ResponseHead};
 use crate::exchange::Exchange;
@@ -42,7 +43,9 @@ impl Cors {
         let origins = (!any).then_some(origins.collect());
         let mut list = |what: &str, names: &[String], wild: bool| {
             for name in names.iter().filter(|name| !(wild && *name == "*")) {
-                if HeaderName::from_bytes(name.as_bytes()).is_err() {
+                if *name == "*" {
+                    errors.push(format!("{what}: '*' is not a name with credentials"));
+                } else if HeaderName::from_bytes(name.as_bytes()).is_err() {
                     errors.push(format!("{what}: '{name}' is not a name"));
                 }
             }
@@ -65,6 +68,19 @@ impl Cors {
             expose,
             credentials: settings.credentials,
             max_age: HeaderValue::from(settings.max_age_s),
+        })
+    }
+
+    pub fn describe(&self) -> Value {
+        let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let list = |value: &Option<HeaderValue>| value.as_ref().map_or_else(|| "*".to_owned(), text);
+        json!({
+            "origins": self.origins.as_ref().map_or_else(|| vec!["*".to_owned()], |all| all.iter().map(text).collect()),
+            "methods": list(&self.methods),
+            "headers": list(&self.headers),
+            "expose": self.expose.as_ref().map(text),
+            "credentials": self.credentials,
+            "max_age_s": text(&self.max_age),
         })
     }
 

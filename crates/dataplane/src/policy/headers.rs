@@ -1,6 +1,7 @@
 //! Headers removed, set and added, on the request towards the target and on the response towards the client.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::{json, Value};
 
 use super::{RequestHead, ResponseHead};
 use crate::snapshot;
@@ -49,6 +50,11 @@ impl Headers {
         }
     }
 
+    /// Names only: a value may be a secret.
+    pub fn describe(&self) -> Value {
+        json!({"request": self.request.describe(), "response": self.response.describe()})
+    }
+
     pub fn on_request(&self, head: &mut RequestHead) {
         self.request.apply(&mut head.headers);
     }
@@ -88,6 +94,14 @@ impl Changes {
             valid.collect()
         };
         Self { remove, set: values(set, "set"), add: values(add, "add") }
+    }
+
+    fn describe(&self) -> Value {
+        let names = |pairs: &[(HeaderName, HeaderValue)]| -> Vec<String> {
+            pairs.iter().map(|(name, _)| name.to_string()).collect()
+        };
+        let remove: Vec<&str> = self.remove.iter().map(HeaderName::as_str).collect();
+        json!({"remove": remove, "set": names(&self.set), "add": names(&self.add)})
     }
 
     fn apply(&self, headers: &mut HeaderMap) {

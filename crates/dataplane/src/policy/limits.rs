@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use http::header;
+use serde_json::{json, Value};
 
 use super::RequestHead;
 use crate::error::{Error, Kind};
@@ -34,6 +35,10 @@ impl Limits {
             Some(length) if self.body_bytes < length => Err(self.too_large()),
             _ => Ok(()),
         }
+    }
+
+    pub fn describe(&self) -> Value {
+        json!({"body_bytes": self.body_bytes, "request_ms": self.request.map(|time| time.as_millis() as u64)})
     }
 
     /// The answer to a body over the limit.

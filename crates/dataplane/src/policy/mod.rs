@@ -12,6 +12,7 @@ pub mod request_id;
 use std::sync::Arc;
 
 use http::{request, response, HeaderName, Response};
+use serde_json::Value;
 
 use crate::error::Error;
 use crate::exchange::Exchange;
@@ -32,8 +33,37 @@ pub enum Flow {
 pub type RequestHead = request::Parts;
 pub type ResponseHead = response::Parts;
 
-/// The names of all policies in the order in which they see a request. They see the response in the reverse order.
-pub const ORDER: [&str; 7] = ["request_id", "access_log", "limits", "cors", "authenticate", "rate_limit", "headers"];
+/// The policies there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Name {
+    RequestId,
+    AccessLog,
+    Limits,
+    Cors,
+    Authenticate,
+    RateLimit,
+    Headers,
+}
+
+/// The order in which all policies see a request, the same for every route; and then the response, so that `headers` has
+/// the last word on both.
+pub const ORDER: [Name; 7] =
+    [Name::RequestId, Name::AccessLog, Name::Limits, Name::Cors, Name::Authenticate, Name::RateLimit, Name::Headers];
+
+impl Name {
+    /// As in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Name::RequestId => "request_id",
+            Name::AccessLog => "access_log",
+            Name::Limits => "limits",
+            Name::Cors => "cors",
+            Name::Authenticate => "authenticate",
+            Name::RateLimit => "rate_limit",
+            Name::Headers => "headers",
+        }
+    }
+}
 
 /// The policies of a route. What is None is off.
 #[derive(Default)]
@@ -75,81 +105,100 @@ impl Policies {
         report: &mut Report,
     ) -> Option<Self> {
         let before = report.errors.len();
-        let mut said = |policy: &str, errors: Vec<String>| {
-            for error in errors {
-                report.error(format!("{place}: {policy}: {error}"));
-            }
-        };
-        /// A policy that is on and right; its errors are told otherwise.
-        macro_rules! on {
-            ($name:literal, $settings:expr, $new:expr) => {
-                match $settings.map($new) {
-                    None => None,
-                    Some(Ok(policy)) => Some(policy),
-                    Some(Err(errors)) => {
-                        said($name, errors);
-                        None
-                    }
-                }
-            };
-        }
+        let mut on = Place { place, report };
         let policies = Self {
-            request_id: on!("request_id", settings.request_id.as_ref(), request_id::RequestId::new),
-            access_log: on!("access_log", settings.access_log.as_ref(), |settings| {
-                access_log::AccessLog::new(settings, context)
-            }),
-            limits: on!("limits", settings.limits.as_ref(), limits::Limits::new),
-            cors: on!("cors", settings.cors.as_ref(), cors::Cors::new),
-            authenticate: on!("authenticate", settings.authenticate.as_ref(), |settings| {
-                authenticate::Authenticate::new(settings, context)
-            }),
-            rate_limit: on!("rate_limit", Some(&settings.rate_limit).filter(|rules| !rules.is_empty()), |rules| {
-                rate_limit::RateLimit::new(rules, settings.authenticate.is_some(), context)
-            }),
-            headers: on!("headers", settings.headers.as_ref(), headers::Headers::new),
+            request_id: on.build(Name::RequestId, settings.request_id.as_ref().map(request_id::RequestId::new)),
+            access_log: on.build(
+                Name::AccessLog,
+                settings.access_log.as_ref().map(|settings| access_log::AccessLog::new(settings, context)),
+            ),
+            limits: on.build(Name::Limits, settings.limits.as_ref().map(limits::Limits::new)),
+            cors: on.build(Name::Cors, settings.cors.as_ref().map(cors::Cors::new)),
+            authenticate: on.build(
+                Name::Authenticate,
+                settings.authenticate.as_ref().map(|settings| authenticate::Authenticate::new(settings, context)),
+            ),
+            rate_limit: on.build(
+                Name::RateLimit,
+                Some(&settings.rate_limit)
+                    .filter(|rules| !rules.is_empty())
+                    .map(|rules| rate_limit::RateLimit::new(rules, settings.authenticate.is_some(), context)),
+            ),
+            headers: on.build(Name::Headers, settings.headers.as_ref().map(headers::Headers::new)),
         };
         (report.errors.len() == before).then_some(policies)
     }
 
     /// In the order of `ORDER`, until one answers or fails.
     pub fn on_request(&self, exchange: &mut Exchange, head: &mut RequestHead, shared: &Shared) -> Result<Flow, Error> {
-        request_id::on_request(self.request_id.as_ref(), exchange, head);
-        if let Some(policy) = &self.access_log {
-            policy.on_request(exchange, head);
-        }
-        if let Some(policy) = &self.limits {
-            policy.on_request(exchange, head)?;
-        }
-        if let Some(policy) = &self.cors {
-            if let Flow::Respond(response) = policy.on_request(exchange, head) {
-                return Ok(Flow::Respond(response));
+        for name in ORDER {
+            match name {
+                Name::RequestId => request_id::on_request(self.request_id.as_ref(), exchange, head),
+                Name::AccessLog => self.access_log.iter().for_each(|policy| policy.on_request(exchange, head)),
+                Name::Limits => self.limits.iter().try_for_each(|policy| policy.on_request(exchange, head))?,
+                Name::Cors => {
+                    let flow = self.cors.as_ref().map(|policy| policy.on_request(exchange, head));
+                    if let Some(Flow::Respond(response)) = flow {
+                        return Ok(Flow::Respond(response));
+                    }
+                }
+                Name::Authenticate => {
+                    self.authenticate.iter().try_for_each(|policy| policy.on_request(exchange, head))?;
+                }
+                Name::RateLimit => {
+                    self.rate_limit.iter().try_for_each(|policy| policy.on_request(exchange, head, &shared.limiter))?
+                }
+                Name::Headers => self.headers.iter().for_each(|policy| policy.on_request(head)),
             }
-        }
-        if let Some(policy) = &self.authenticate {
-            policy.on_request(exchange, head)?;
-        }
-        if let Some(policy) = &self.rate_limit {
-            policy.on_request(exchange, head, &shared.limiter)?;
-        }
-        if let Some(policy) = &self.headers {
-            policy.on_request(head);
         }
         Ok(Flow::Continue)
     }
 
-    /// In the reverse order; also on the responses to errors.
-    pub fn on_response(&self, exchange: &mut Exchange, head: &mut ResponseHead) {
-        if let Some(policy) = &self.headers {
-            policy.on_response(head);
+    /// In the same order; also on the responses to errors and on those of policies.
+    pub fn on_response(&self, exchange: &Exchange, head: &mut ResponseHead) {
+        for name in ORDER {
+            match name {
+                Name::RequestId => self.request_id.iter().for_each(|policy| policy.on_response(exchange, head)),
+                Name::Cors => self.cors.iter().for_each(|policy| policy.on_response(exchange, head)),
+                Name::RateLimit => self.rate_limit.iter().for_each(|policy| policy.on_response(exchange, head)),
+                Name::Headers => self.headers.iter().for_each(|policy| policy.on_response(head)),
+                Name::AccessLog | Name::Limits | Name::Authenticate => {}
+            }
         }
-        if let Some(policy) = &self.rate_limit {
-            policy.on_response(exchange, head);
-        }
-        if let Some(policy) = &self.cors {
-            policy.on_response(exchange, head);
-        }
-        if let Some(policy) = &self.request_id {
-            policy.on_response(exchange, head);
+    }
+
+    /// Those that are on, in their order, with their settings and without any secret.
+    pub fn describe(&self) -> Vec<(Name, Value)> {
+        let describe = |name: Name| match name {
+            Name::RequestId => self.request_id.as_ref().map(request_id::RequestId::describe),
+            Name::AccessLog => self.access_log.as_ref().map(access_log::AccessLog::describe),
+            Name::Limits => self.limits.as_ref().map(limits::Limits::describe),
+            Name::Cors => self.cors.as_ref().map(cors::Cors::describe),
+            Name::Authenticate => self.authenticate.as_ref().map(authenticate::Authenticate::describe),
+            Name::RateLimit => self.rate_limit.as_ref().map(rate_limit::RateLimit::describe),
+            Name::Headers => self.headers.as_ref().map(headers::Headers::describe),
+        };
+        ORDER.into_iter().filter_map(|name| Some((name, describe(name)?))).collect()
+    }
+}
+
+/// Where policies are compiled, for their errors.
+struct Place<'a> {
+    place: &'a str,
+    report: &'a mut Report,
+}
+
+impl Place<'_> {
+    /// A policy that is on and right; its errors are told otherwise.
+    fn build<T>(&mut self, name: Name, policy: Option<Result<T, Vec<String>>>) -> Option<T> {
+        match policy? {
+            Ok(policy) => Some(policy),
+            Err(errors) => {
+                for error in errors {
+                    self.report.error(format!("{}: {}: {error}", self.place, name.as_str()));
+                }
+                None
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! An id for every request: the client's own if it is acceptable, else a fresh one; sent on and sent back.
 
 use http::{HeaderName, HeaderValue};
+use serde_json::{json, Value};
 
 use super::{RequestHead, ResponseHead};
 use crate::exchange::Exchange;
@@ -22,6 +23,10 @@ impl RequestId {
             Ok(header) => Ok(Self { header, accept: settings.accept }),
             Err(_) => Err(vec![format!("'{}' is not a header name", settings.header)]),
         }
+    }
+
+    pub fn describe(&self) -> Value {
+        json!({"header": self.header.as_str(), "accept": self.accept})
     }
 
     fn accepted(&self, head: &RequestHead) -> Option<HeaderValue> {

@@ -37,22 +37,11 @@ impl Conditions {
     }
 
     pub fn headers_hold(&self, headers: &HeaderMap) -> bool {
-        self.headers.iter().all(|(name, expected)| match expected {
-            ValueMatch::Present => headers.contains_key(name),
-            ValueMatch::Exact(text) => headers.get_all(name).iter().any(|value| value.as_bytes() == text.as_bytes()),
-        })
+        self.headers.iter().all(|condition| header_holds(condition, headers))
     }
 
     pub fn query_holds(&self, query: Option<&str>) -> bool {
-        self.query.iter().all(|(name, expected)| {
-            pairs(query.unwrap_or_default()).any(|(key, value)| {
-                decodes_to(key, name)
-                    && match expected {
-                        ValueMatch::Present => true,
-                        ValueMatch::Exact(text) => decodes_to(value, text),
-                    }
-            })
-        })
+        self.query.iter().all(|condition| query_holds(condition, query))
     }
 
     /// More is more specific: header conditions, query conditions, and how many of both name a value.
@@ -79,6 +68,20 @@ impl Conditions {
         self.headers.iter().all(|(name, one)| other.headers.iter().any(|(key, two)| name == key && weaker(one, two)))
             && self.query.iter().all(|(name, one)| other.query.iter().any(|(key, two)| name == key && weaker(one, two)))
     }
+}
+
+pub fn header_holds((name, expected): &(HeaderName, ValueMatch), headers: &HeaderMap) -> bool {
+    match expected {
+        ValueMatch::Present => headers.contains_key(name),
+        ValueMatch::Exact(text) => headers.get_all(name).iter().any(|value| value.as_bytes() == text.as_bytes()),
+    }
+}
+
+pub fn query_holds((name, expected): &(Box<str>, ValueMatch), query: Option<&str>) -> bool {
+    pairs(query.unwrap_or_default()).filter(|(key, _)| decodes_to(key, name)).any(|(_, value)| match expected {
+        ValueMatch::Present => true,
+        ValueMatch::Exact(text) => decodes_to(value, text),
+    })
 }
 
 /// The `name=value` pairs of a query, undecoded.

@@ -7,7 +7,8 @@ pub const MAX_PARAMS: usize = 16;
 /// Segments of a pattern; bounds the depth of a search.
 pub const MAX_SEGMENTS: usize = 64;
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Ordered by precedence.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Segment {
     /// In normal form, as `path::normalise` leaves it.
     Exact(Box<str>),
@@ -72,6 +73,30 @@ impl PathPattern {
         }
         self.names.push(name.into());
         Ok(segment)
+    }
+
+    /// Whether a normalised path matches; for explanations, `RouteTable::find` is for requests.
+    pub fn matches(&self, path: &str) -> bool {
+        let mut rest = path.strip_prefix('/');
+        for segment in &self.segments {
+            let Some(here) = rest else { return false };
+            let (part, below) = here.split_once('/').map_or((here, None), |(part, below)| (part, Some(below)));
+            match segment {
+                Segment::Exact(text) if **text == *part => {}
+                Segment::Param if !part.is_empty() => {}
+                Segment::Rest => return true,
+                _ => return false,
+            }
+            rest = below;
+        }
+        rest.is_none()
+    }
+
+    /// From the left: a literal before a parameter before the rest; then the longer one.
+    pub fn order(&self, other: &Self) -> std::cmp::Ordering {
+        let both = self.segments.iter().zip(&other.segments);
+        let differ = both.map(|(one, two)| one.cmp(two)).find(|order| order.is_ne());
+        differ.unwrap_or(other.segments.len().cmp(&self.segments.len()))
     }
 
     pub fn text(&self) -> &str {

@@ -235,7 +235,7 @@ impl Trie {
 }
 
 /// Among routes of one host and path, smallest first. Routes of equal precedence are told apart by `overlap`.
-pub(super) fn precedence(route: &Arc<Route>) -> impl Ord {
+pub(crate) fn precedence(route: &Arc<Route>) -> impl Ord {
     (Reverse(route.priority), route.methods.is_any(), Reverse(route.conditions.rank()))
 }
 

@@ -11,6 +11,13 @@ const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trace(HeaderValue);
 
+/// No trace yet: its id is empty.
+impl Default for Trace {
+    fn default() -> Self {
+        Self(HeaderValue::from_static(""))
+    }
+}
+
 impl Trace {
     /// The client's, if it is valid and stands alone, and then it is passed on as it is; otherwise a fresh, unsampled
     /// one, which replaces it, and the `tracestate` that came with it is dropped (Trace Context §3.2, §4.3).

@@ -2,6 +2,7 @@
 
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue};
+use serde_json::{json, Value};
 use sha2::{Digest as _, Sha256};
 
 use super::Presented;
@@ -40,6 +41,10 @@ impl ApiKey {
             true => Ok(Self { header, query }),
             false => Err(errors),
         }
+    }
+
+    pub fn describe(&self) -> Value {
+        json!({"api_key": {"header": self.header.as_ref().map(HeaderName::as_str), "query": self.query}})
     }
 
     /// No scheme is registered for API keys; this one tells where the key is expected.

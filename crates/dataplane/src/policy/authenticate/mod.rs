@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use http::{header, HeaderValue};
 use rustc_hash::FxHashMap;
+use serde_json::{json, Value};
 use subtle::ConstantTimeEq;
 
 use super::{Context, RequestHead};
@@ -118,6 +119,11 @@ impl Authenticate {
         }
         let challenges = any.iter().map(api_key::ApiKey::challenge).collect();
         Ok(Self { any, credentials: context.credentials.clone(), challenges })
+    }
+
+    pub fn describe(&self) -> Value {
+        let any: Vec<Value> = self.any.iter().map(api_key::ApiKey::describe).collect();
+        json!({"any": any})
     }
 
     /// The first authenticator that finds its credential decides; a wrong credential never falls through. Every

@@ -8,6 +8,7 @@ mod limiter;
 use std::time::Duration;
 
 use http::{header, HeaderName, HeaderValue};
+use serde_json::{json, Value};
 
 pub use fields::RateReport;
 use limiter::{Counters, Key, Verdict};
@@ -116,6 +117,20 @@ impl RateLimit {
             true => Ok(Self { policy: fields::policy(&compiled), rules: compiled }),
             false => Err(errors),
         }
+    }
+
+    pub fn describe(&self) -> Value {
+        let rules = self.rules.iter().map(|rule| {
+            let by = match &rule.by {
+                By::Consumer => "consumer".to_owned(),
+                By::Address => "address".to_owned(),
+                By::Route => "route".to_owned(),
+                By::Header(name) => format!("header {name}"),
+            };
+            let per_ms = rule.rate.per.as_millis() as u64;
+            json!({"id": rule.id, "limit": rule.rate.limit, "per_ms": per_ms, "burst": rule.rate.burst, "by": by})
+        });
+        rules.collect()
     }
 
     /// Takes from every rule; or from none, and refuses with 429.

@@ -57,6 +57,10 @@ impl Sink {
         }
     }
 
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
     /// Lets `write` make a line, a JSON object, unless the worker's share of the queue is full.
     pub fn push(&self, worker: usize, write: impl FnOnce(&mut Line<'_>)) {
         let Some(lane) = self.lanes.get(worker) else { return };

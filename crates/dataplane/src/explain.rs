@@ -1,0 +1,234 @@
+//! Which route answers a request and why, what happens to it there, and the table of all routes: for people. Nothing
+//! here is on a request's way, so it may look at every route.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+use http::{request, HeaderName, HeaderValue, Method, Uri};
+use serde_json::{json, Map, Value};
+
+use crate::policy::Policies;
+use crate::program::Program;
+use crate::route::condition::{header_holds, query_holds};
+use crate::route::method::Accepts;
+use crate::route::path::{decode, normalise};
+use crate::route::table::{normal_host, precedence, preflight};
+use crate::route::{Found, Params, Route};
+use crate::snapshot::ValueMatch;
+use crate::target::Target;
+
+/// The way of a request, as JSON: `request`, `outcome` (`route`, `method_not_allowed`, `not_found` or `refused`), `route`,
+/// `why`, `params`, `candidates` with the reason each was not taken, `policies` in their order, and `target`. `url` is
+/// absolute, or a path whose host is in `headers`. Secrets are not shown.
+pub fn explain(program: &Program, method: &str, url: &str, headers: &[(String, String)]) -> Value {
+    let asked = match Asked::new(method, url, headers) {
+        Ok(asked) => asked,
+        Err(reason) => return json!({"outcome": "refused", "status": 400, "reason": reason}),
+    };
+    let mut answer = json!({
+        "request": {"method": asked.head.method.as_str(), "host": asked.host, "path": asked.path},
+    });
+    let found = program.routes.find(&asked.host, &asked.path, &asked.head);
+    let chosen = match &found {
+        Found::Route { route, params } => {
+            answer["outcome"] = "route".into();
+            answer["route"] = json!(&*route.id);
+            answer["why"] = why(route, &asked);
+            answer["params"] = decoded(route, params, &asked.path);
+            Some(*route)
+        }
+        Found::MethodNotAllowed { allow } => {
+            answer["outcome"] = "method_not_allowed".into();
+            answer["status"] = if asked.head.method == Method::OPTIONS { 204 } else { 405 }.into();
+            answer["allow"] = text(allow).into();
+            None
+        }
+        Found::NotFound => {
+            answer["outcome"] = "not_found".into();
+            answer["status"] = 404.into();
+            None
+        }
+    };
+    answer["candidates"] = candidates(program, &asked, chosen);
+    answer["policies"] = policies(chosen.map_or(&program.unrouted, |route| &route.policies));
+    if let Some(route) = chosen {
+        answer["target"] = target(&route.target);
+    }
+    answer
+}
+
+/// All routes, first in precedence first; one with several hosts stands where its most specific one does.
+pub fn routes(program: &Program) -> Value {
+    let mut routes: Vec<&Arc<Route>> = program.routes.routes().iter().collect();
+    routes.sort_by(|one, two| {
+        let ahead = |one: &Route, two: &Route| {
+            (Reverse(one.priority), host_rank(one)).cmp(&(Reverse(two.priority), host_rank(two)))
+        };
+        let place = ahead(one, two).then_with(|| one.path.order(&two.path));
+        place.then_with(|| precedence(one).cmp(&precedence(two))).then_with(|| one.id.cmp(&two.id))
+    });
+    let describe = |route: &&Arc<Route>| {
+        json!({
+            "route": &*route.id,
+            "priority": route.priority,
+            "hosts": route.hosts,
+            "path": route.path.text(),
+            "methods": route.methods.names(),
+            "conditions": conditions(route),
+            "policies": route.policies.describe().iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(),
+            "target": target(&route.target),
+        })
+    };
+    routes.iter().map(describe).collect()
+}
+
+/// Exact before wildcard before any; among wildcards the longest.
+fn host_rank(route: &Route) -> (u8, Reverse<usize>, Option<&str>) {
+    let rank = |host: &str| match host.strip_prefix("*.") {
+        None => (0, Reverse(0)),
+        Some(suffix) => (1, Reverse(suffix.len())),
+    };
+    let ranks = route.hosts.iter().map(|host| (rank(host), &**host));
+    ranks.min().map_or((2, Reverse(0), None), |((kind, length), host)| (kind, length, Some(host)))
+}
+
+struct Asked {
+    host: String,
+    path: String,
+    head: request::Parts,
+}
+
+impl Asked {
+    fn new(method: &str, url: &str, headers: &[(String, String)]) -> Result<Self, String> {
+        let uri: Uri = url.parse().map_err(|_| format!("'{url}' is not a URL"))?;
+        let mut request = http::Request::new(());
+        *request.method_mut() =
+            Method::from_bytes(method.as_bytes()).map_err(|_| format!("'{method}' is no method"))?;
+        for (name, value) in headers {
+            let pair = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value));
+            let (Ok(name), Ok(value)) = pair else { return Err(format!("the header '{name}' is not valid")) };
+            request.headers_mut().append(name, value);
+        }
+        let host = match uri.authority() {
+            Some(authority) => authority.as_str().to_owned(),
+            None => request.headers().get(http::header::HOST).map(text).unwrap_or_default(),
+        };
+        let path = normalise(uri.path()).map_err(|error| error.detail)?.into_owned();
+        *request.uri_mut() = uri;
+        Ok(Self { host, path, head: request.into_parts().0 })
+    }
+}
+
+fn why(route: &Route, asked: &Asked) -> Value {
+    let host = match matching_host(route, &asked.host) {
+        Some(host) if host.starts_with("*.") => format!("the host is below '{}'", &host[2..]),
+        Some("") | None => "any host".to_owned(),
+        Some(host) => format!("the host is '{host}'"),
+    };
+    let method = match route.methods.accepts(&asked.head.method) {
+        Accepts::Explicitly if route.methods.is_any() => "any method".to_owned(),
+        Accepts::Explicitly => format!("it names {}", asked.head.method),
+        Accepts::Implicitly => "HEAD is answered where GET is".to_owned(),
+        Accepts::No => "a CORS preflight is answered by the route that it asks about".to_owned(),
+    };
+    json!({
+        "host": host,
+        "path": format!("it matches '{}'", route.path.text()),
+        "method": method,
+        "conditions": conditions(route),
+        "priority": route.priority,
+    })
+}
+
+/// Routes whose host and path match but that do not answer, each with the first reason.
+fn candidates(program: &Program, asked: &Asked, chosen: Option<&Arc<Route>>) -> Value {
+    let others =
+        program.routes.routes().iter().filter(|route| !chosen.is_some_and(|chosen| Arc::ptr_eq(chosen, route)));
+    let matching = others.filter(|route| {
+        (route.hosts.is_empty() || matching_host(route, &asked.host).is_some()) && route.path.matches(&asked.path)
+    });
+    matching.map(|route| json!({"route": &*route.id, "refused": refusal(route, asked, chosen)})).collect()
+}
+
+fn refusal(route: &Route, asked: &Asked, chosen: Option<&Arc<Route>>) -> String {
+    let asks_about = preflight(&asked.head).filter(|_| route.policies.cors.is_some());
+    let accepts = |method: &Method| route.methods.accepts(method) != Accepts::No;
+    if !accepts(&asked.head.method) && !asks_about.as_ref().is_some_and(accepts) {
+        return format!("it has no {}, only {}", asked.head.method, route.methods.names().join(", "));
+    }
+    let query = asked.head.uri.query();
+    if let Some((name, value)) = route.conditions.query.iter().find(|one| !query_holds(one, query)) {
+        return format!("the query has no {}", condition(name, value));
+    }
+    let headers = &asked.head.headers;
+    let failed = route.conditions.headers.iter().find(|one| !header_holds(one, headers));
+    if let Some((name, value)) = failed.filter(|_| asks_about.is_none()) {
+        return format!("there is no header {}", condition(name.as_str(), value));
+    }
+    match chosen {
+        Some(chosen) if chosen.priority > route.priority => {
+            format!("'{}' has the higher priority {}", chosen.id, chosen.priority)
+        }
+        Some(chosen) => format!("'{}' is more specific", chosen.id),
+        None => "it does not match".to_owned(),
+    }
+}
+
+/// The host of the route that covers the one asked for, the most specific of them; "" is any.
+fn matching_host<'r>(route: &'r Route, asked: &str) -> Option<&'r str> {
+    if route.hosts.is_empty() {
+        return Some("");
+    }
+    let asked =
+        normal_host(asked.rsplit_once(':').filter(|(_, port)| !port.contains(']')).map_or(asked, |(name, _)| name));
+    let asked = asked.ok()?;
+    let below = |suffix: &str| asked.strip_suffix(suffix).is_some_and(|rest| rest.ends_with('.') && rest.len() > 1);
+    let covers = |host: &&Box<str>| host.strip_prefix("*.").map_or(**host == asked, below);
+    route.hosts.iter().filter(covers).max_by_key(|host| (!host.starts_with("*."), host.len())).map(|host| &**host)
+}
+
+fn condition(name: &str, value: &ValueMatch) -> String {
+    match value {
+        ValueMatch::Present => format!("'{name}'"),
+        ValueMatch::Exact(text) => format!("'{name}' that is '{text}'"),
+    }
+}
+
+fn conditions(route: &Route) -> Value {
+    let headers =
+        route.conditions.headers.iter().map(|(name, value)| format!("header {}", condition(name.as_str(), value)));
+    let query = route.conditions.query.iter().map(|(name, value)| format!("query {}", condition(name, value)));
+    headers.chain(query).collect()
+}
+
+fn decoded(route: &Route, params: &Params, path: &str) -> Value {
+    let pairs = params.iter(route.path.names(), path);
+    Value::Object(pairs.map(|(name, value)| (name.to_owned(), decode(value).into())).collect::<Map<_, _>>())
+}
+
+fn policies(policies: &Policies) -> Value {
+    let describe =
+        |(name, settings): (crate::policy::Name, Value)| json!({"policy": name.as_str(), "settings": settings});
+    policies.describe().into_iter().map(describe).collect()
+}
+
+fn target(target: &Target) -> Value {
+    match target {
+        Target::Cluster(forward) => json!({
+            "cluster": &*forward.cluster.name,
+            "path": forward.path.as_ref().map(|template| template.text()),
+            "endpoints": forward.cluster.endpoints.iter().map(|endpoint| &*endpoint.name).collect::<Vec<_>>(),
+        }),
+        Target::Workflow(workflow) => json!({
+            "workflow": workflow.settings.workflow,
+            "wait_ms": workflow.settings.wait_ms,
+            "status_path": workflow.status_path.text(),
+        }),
+        Target::Execution(execution) => json!({"executions_of": &*execution.route}),
+        Target::Response(response) => json!({"response": response.status.as_u16()}),
+    }
+}
+
+fn text(value: &HeaderValue) -> String {
+    String::from_utf8_lossy(value.as_bytes()).into_owned()
+}

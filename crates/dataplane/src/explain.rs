@@ -183,8 +183,9 @@ fn matching_host<'r>(route: &'r Route, asked: &str) -> Option<&'r str> {
         normal_host(asked.rsplit_once(':').filter(|(_, port)| !port.contains(']')).map_or(asked, |(name, _)| name));
     let asked = asked.ok()?;
     let below = |suffix: &str| asked.strip_suffix(suffix).is_some_and(|rest| rest.ends_with('.') && rest.len() > 1);
-    let covers = |host: &&Box<str>| host.strip_prefix("*.").map_or(**host == asked, below);
-    route.hosts.iter().filter(covers).max_by_key(|host| (!host.starts_with("*."), host.len())).map(|host| &**host)
+    let covers = |host: &&str| host.strip_prefix("*.").map_or(*host == &*asked, below);
+    let hosts = route.hosts.iter().map(|host| &**host).filter(covers);
+    hosts.max_by_key(|host| (!host.starts_with("*."), host.len()))
 }
 
 fn condition(name: &str, value: &ValueMatch) -> String {

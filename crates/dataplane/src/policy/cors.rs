@@ -80,7 +80,7 @@ impl Cors {
             "headers": list(&self.headers),
             "expose": self.expose.as_ref().map(text),
             "credentials": self.credentials,
-            "max_age_s": text(&self.max_age),
+            "max_age_s": text(&self.max_age).parse::<u64>().ok(),
         })
     }
 

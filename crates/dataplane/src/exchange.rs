@@ -77,6 +77,7 @@ impl Exchange {
             bytes_in: 0,
             bytes_out: 0,
             error: None,
+            cause: None,
         }
     }
 

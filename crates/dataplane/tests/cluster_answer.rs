@@ -254,6 +254,39 @@ fn an_endpoint_that_never_says_continue_gets_the_body_after_a_while() {
 }
 
 #[test]
+fn interim_answers_that_come_in_pieces_are_put_together_and_the_final_answer_stays_whole() {
+    on_worker(async {
+        let server = Endpoint::start(|mut connection| {
+            connection.stream.set_nodelay(true).unwrap();
+            while connection.request().is_some() {
+                let content = "x".repeat(3000);
+                let answer = format!(
+                    "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n\
+                     HTTP/1.1 200 OK\r\nContent-Length: 3000\r\n\r\n{content}"
+                );
+                for piece in answer.as_bytes().chunks(7) {
+                    connection.send(piece);
+                }
+            }
+        });
+        let worker = Worker::new(&settings(&[server.address]));
+        for _ in 0..3 {
+            let seen = Rc::new(RefCell::new(0));
+            let sink: InterimSink = Rc::new({
+                let seen = seen.clone();
+                move |_, _| *seen.borrow_mut() += 1
+            });
+            let (answer, _) = worker.send_within(get("/"), Duration::from_secs(10), Some(sink)).await;
+            assert_eq!(collect(answer.unwrap().into_body()).await.unwrap().0, [b'x'; 3000]);
+            assert_eq!(*seen.borrow(), 1);
+        }
+        // Without anybody to tell they are dropped.
+        assert_eq!(worker.fetch(get("/")).await.unwrap().1.len(), 3000);
+        assert_eq!(server.connections(), 1);
+    });
+}
+
+#[test]
 fn interim_answers_are_passed_on_in_order_without_hop_by_hop_fields_and_in_bounds() {
     on_worker(async {
         let server = Endpoint::start(|mut connection| {

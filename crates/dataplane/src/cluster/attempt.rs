@@ -3,25 +3,24 @@
 use std::cell::Cell;
 use std::future::Future;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use http::header::{CONTENT_LENGTH, EXPECT, RETRY_AFTER, TRANSFER_ENCODING};
-use http::{request, response, HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
+use http::{request, response, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
 use super::balance::{self, Pick};
 use super::deadline::Deadline;
-use super::interim::{Interim, InterimSink};
+use super::interim::InterimSink;
 use super::pool::Connection;
 use super::pools::View;
 use super::reply::{self, Reply};
 use super::retry::{self, Decision, Failure};
 use super::upload::Upload;
 use super::visit::Visit;
-use super::{hop_by_hop, Cluster, SendReport};
+use super::{hop_by_hop, SendReport};
 use crate::error::{Error, Kind, Retry};
 use crate::protocol::body::Body;
 
@@ -85,15 +84,14 @@ struct Failed {
     answer: Option<Answer>,
 }
 
-pub(super) struct Attempts<'a> {
-    pub(super) cluster: &'a Arc<Cluster>,
-    pub(super) view: &'a View,
+pub(super) struct Attempts {
+    pub(super) view: Rc<View>,
     pub(super) idempotent: bool,
     pub(super) deadline: Instant,
     pub(super) sink: Option<InterimSink>,
 }
 
-impl Attempts<'_> {
+impl Attempts {
     pub(super) async fn run(&self, request: Request<Body>, progress: &mut Progress<'_>) -> Result<Answer, Error> {
         let (mut head, mut body) = request.into_parts();
         set_framing(&mut head, &body);
@@ -102,13 +100,13 @@ impl Attempts<'_> {
         let mut fresh = false;
         loop {
             let turn = |index: usize| &self.view.pools[index].turn;
-            let pick = balance::pick(self.cluster.settings.balance, &self.cluster.endpoints, turn, &tried)
+            let pick = balance::pick(self.view.cluster.settings.balance, &self.view.cluster.endpoints, turn, &tried)
                 .map_err(|wait| self.unavailable(wait))?;
             let failed = match self.attempt(pick, fresh, head, body, progress).await {
                 Ok(answer) => return Ok(answer),
                 Err(failed) => *failed,
             };
-            let decision = retry::decide(&self.cluster.settings.retry, failed.failure, known);
+            let decision = retry::decide(&self.view.cluster.settings.retry, failed.failure, known);
             let again = match decision {
                 Decision::GiveUp => false,
                 // Once is enough: a new connection that fails in the same way is not stale.
@@ -132,17 +130,17 @@ impl Attempts<'_> {
     ) -> bool {
         let now = Instant::now();
         let pause = retry::backoff(progress.report.retries);
-        let allowed = progress.report.retries < self.cluster.settings.retry.attempts
+        let allowed = progress.report.retries < self.view.cluster.settings.retry.attempts
             && now + pause < self.deadline
             && self.view.budget.take(now);
         if !allowed {
             return false;
         }
         progress.report.retries += 1;
-        self.cluster.metrics.retried(self.view.worker);
+        self.view.cluster.metrics.retried(self.view.worker);
         tried.push(index);
         // An endpoint that refuses connections says nothing about the next one.
-        if failure != Failure::Connect || tried.len() >= self.cluster.endpoints.len() {
+        if failure != Failure::Connect || tried.len() >= self.view.cluster.endpoints.len() {
             tokio::time::sleep(pause).await;
         }
         true
@@ -156,12 +154,12 @@ impl Attempts<'_> {
         body: Body,
         progress: &mut Progress<'_>,
     ) -> Result<Answer, Box<Failed>> {
-        let endpoint = &self.cluster.endpoints[pick.index];
-        progress.report.endpoint = Some(endpoint.name.clone());
+        let endpoint = &self.view.cluster.endpoints[pick.index];
+        progress.report.endpoint = Some(self.view.names[pick.index].clone());
         progress.waiting = None;
-        progress.visit = Some(Visit::begin(self.cluster, pick, self.view.worker));
+        progress.visit = Some(Visit::begin(&self.view, pick));
         let pool = &self.view.pools[pick.index];
-        let mut connection = match pool.acquire(&endpoint.address, self.cluster.connect_timeout, fresh).await {
+        let mut connection = match pool.acquire(&endpoint.address, self.view.cluster.connect_timeout, fresh).await {
             Ok(connection) => connection,
             Err(error) => {
                 blame(progress);
@@ -171,18 +169,15 @@ impl Attempts<'_> {
         };
         // What hyper has written it does not give back, so what may be sent again is kept here.
         let copy = if self.idempotent { body.copy().map(|body| (head.clone(), body)) } else { None };
-        let interim = self.interim(&head.headers, &body);
-        let expects = interim.clone().filter(|_| head.headers.contains_key(EXPECT));
+        connection.interim.begin();
+        let expects = head.headers.contains_key(EXPECT).then(|| connection.interim.clone());
         let upload = Upload::new(body, expects);
         let sent = upload.progress();
-        let mut request = Request::from_parts(head, upload);
-        if let Some(interim) = interim.clone() {
-            hyper::ext::on_informational(&mut request, move |head| interim.received(head.status(), head.headers()));
-        }
+        let request = Request::from_parts(head, upload);
         progress.waiting = Some(sent.clone());
         let sent_before = std::mem::replace(&mut progress.report.sent, true);
         let reused = connection.reused;
-        match self.exchange(&mut connection, request, interim).await {
+        match self.exchange(&mut connection, request).await {
             Ok(response) => self.judge(response, connection, sent, copy, progress),
             Err(mut error) => match error.take_message() {
                 Some(request) => {
@@ -216,12 +211,12 @@ impl Attempts<'_> {
         &self,
         connection: &mut Connection,
         request: Request<Upload>,
-        interim: Option<Arc<Interim>>,
     ) -> Result<Response<Incoming>, hyper::client::conn::TrySendError<Request<Upload>>> {
         let answer = connection.sender.try_send_request(request);
-        let (Some(interim), Some(sink)) = (interim, &self.sink) else {
+        let Some(sink) = &self.sink else {
             return answer.await;
         };
+        let interim = &connection.interim;
         let mut answer = std::pin::pin!(answer);
         std::future::poll_fn(|context| {
             let answer: Poll<_> = answer.as_mut().poll(context);
@@ -229,11 +224,6 @@ impl Attempts<'_> {
             answer
         })
         .await
-    }
-
-    fn interim(&self, headers: &HeaderMap, body: &Body) -> Option<Arc<Interim>> {
-        let expects = !body.is_at_hand() && headers.contains_key(EXPECT);
-        (expects || self.sink.is_some()).then(Arc::default)
     }
 
     /// A head has come: is it one to pass on?
@@ -264,7 +254,7 @@ impl Attempts<'_> {
             visit.answered();
         }
         let answer = Answer { head, incoming, connection, upload, visit: progress.visit.take() };
-        if self.cluster.settings.retry.statuses.contains(&status.as_u16()) && copy.is_some() {
+        if self.view.cluster.settings.retry.statuses.contains(&status.as_u16()) && copy.is_some() {
             let error = Error::new(Kind::BadReply, "the service failed");
             let failure = Failure::Status(status);
             return Err(Box::new(Failed { failure, error, request: copy, answer: Some(answer) }));

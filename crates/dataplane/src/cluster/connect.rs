@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use hyper::client::conn::http1::{Builder, SendRequest};
@@ -10,6 +11,7 @@ use tokio::task::AbortHandle;
 use tokio::time::timeout_at;
 
 use super::endpoint::Address;
+use super::interim::Interim;
 use super::io::Socket;
 use super::upload::Upload;
 
@@ -75,8 +77,11 @@ async fn attempt(address: SocketAddr, until: Instant, limit: Duration) -> Result
     }
 }
 
-pub(super) async fn handshake(stream: TcpStream) -> Result<(SendRequest<Upload>, Socket, AbortHandle), ConnectError> {
-    let socket = Socket::new(stream);
+pub(super) async fn handshake(
+    stream: TcpStream,
+    interim: Rc<Interim>,
+) -> Result<(SendRequest<Upload>, Socket, AbortHandle), ConnectError> {
+    let socket = Socket::new(stream, interim);
     let (sender, connection) = Builder::new()
         .max_buf_size(BUFFER_BYTES)
         .max_header_size(BUFFER_BYTES)

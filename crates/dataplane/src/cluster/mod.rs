@@ -159,8 +159,7 @@ impl Cluster {
         let mut deadline = pools.deadlines.at(options.deadline);
         let mut progress = attempt::Progress::new(options.report);
         let attempts = attempt::Attempts {
-            cluster: self,
-            view: &view,
+            view,
             idempotent: options.idempotent,
             deadline: options.deadline,
             sink: options.interim,

@@ -13,6 +13,7 @@ use tokio::task::AbortHandle;
 
 use super::connect::{self, ConnectError};
 use super::endpoint::Address;
+use super::interim::Interim;
 use super::io::Socket;
 use super::upload::Upload;
 use crate::snapshot::Pool as Bounds;
@@ -61,6 +62,7 @@ struct Gauge {
 /// An open connection; closed when dropped.
 pub(super) struct Connection {
     pub(super) sender: SendRequest<Upload>,
+    pub(super) interim: Rc<Interim>,
     socket: Socket,
     task: AbortHandle,
     slot: Slot,
@@ -158,10 +160,21 @@ impl Pool {
             },
         };
         let stream = connect::connect(address, connect_timeout).await?;
-        let (sender, socket, task) = connect::handshake(stream).await?;
+        let interim = Rc::<Interim>::default();
+        let (sender, socket, task) = connect::handshake(stream, interim.clone()).await?;
         let gauge = self.gauge.clone();
         gauge.metrics.connected(gauge.worker);
-        Ok(Connection { sender, socket, task, slot, gauge, idle_since: Instant::now(), reused: false, single: false })
+        Ok(Connection {
+            sender,
+            interim,
+            socket,
+            task,
+            slot,
+            gauge,
+            idle_since: Instant::now(),
+            reused: false,
+            single: false,
+        })
     }
 
     fn take_idle(&self) -> Option<Connection> {

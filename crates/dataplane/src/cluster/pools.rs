@@ -25,6 +25,10 @@ pub struct Pools {
 
 /// A compiled cluster as one worker sees it: the same order of endpoints.
 pub(super) struct View {
+    /// The reference that requests count on this worker, so that workers do not contend for the shared one.
+    pub(super) cluster: Arc<Cluster>,
+    /// For the same reason, copies of the endpoints' names.
+    pub(super) names: Box<[Arc<str>]>,
     pub(super) worker: usize,
     pub(super) pools: Box<[Rc<Pool>]>,
     pub(super) budget: Rc<Budget>,
@@ -36,7 +40,7 @@ impl Pools {
     }
 
     /// One look-up by number on every request; built at the first one after a new Program.
-    pub(super) fn view(&self, cluster: &Cluster) -> Rc<View> {
+    pub(super) fn view(&self, cluster: &Arc<Cluster>) -> Rc<View> {
         if let Some(view) = self.views.borrow().get(&cluster.version) {
             return view.clone();
         }
@@ -54,6 +58,8 @@ impl Pools {
             budgets.entry(cluster.name.clone()).or_insert_with(|| Rc::new(Budget::new(percent, Instant::now())));
         budget.set_percent(percent);
         let view = Rc::new(View {
+            cluster: cluster.clone(),
+            names: cluster.endpoints.iter().map(|endpoint| Arc::from(&*endpoint.name)).collect(),
             worker: self.worker,
             pools: cluster.endpoints.iter().map(pool).collect(),
             budget: budget.clone(),

@@ -5,7 +5,6 @@ use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::{ready, Context, Poll};
 use std::time::Duration;
 
@@ -29,12 +28,12 @@ pub(super) struct Upload {
 }
 
 struct Gate {
-    interim: Arc<Interim>,
+    interim: Rc<Interim>,
     patience: Pin<Box<Sleep>>,
 }
 
 impl Upload {
-    pub(super) fn new(body: Body, expects_continue: Option<Arc<Interim>>) -> Self {
+    pub(super) fn new(body: Body, expects_continue: Option<Rc<Interim>>) -> Self {
         let sent = (!body.is_at_hand()).then(Rc::default);
         let gate = expects_continue
             .filter(|_| sent.is_some())

@@ -1,57 +1,56 @@
 //! One attempt at one endpoint, from the choice to the last byte of the answer, and what it says of the endpoint's
 //! health. Dropped without a word (the client went away), it says nothing.
 
+use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::Arc;
 use std::time::Instant;
 
 use super::balance::Pick;
 use super::health::Verdict;
-use super::Cluster;
+use super::pools::View;
 use crate::snapshot::Balance;
 
 pub(super) struct Visit {
-    cluster: Arc<Cluster>,
+    view: Rc<View>,
     index: usize,
-    worker: usize,
     probe: bool,
     counted: bool,
 }
 
 impl Visit {
-    pub(super) fn begin(cluster: &Arc<Cluster>, pick: Pick, worker: usize) -> Self {
-        let counted = cluster.settings.balance == Balance::LeastRequest;
+    pub(super) fn begin(view: &Rc<View>, pick: Pick) -> Self {
+        let counted = view.cluster.settings.balance == Balance::LeastRequest;
         if counted {
-            cluster.endpoints[pick.index].health.active.fetch_add(1, Relaxed);
+            view.cluster.endpoints[pick.index].health.active.fetch_add(1, Relaxed);
         }
-        Self { cluster: cluster.clone(), index: pick.index, worker, probe: pick.probe, counted }
+        Self { view: view.clone(), index: pick.index, probe: pick.probe, counted }
     }
 
     /// The head of an answer has come. That is enough for a probe, whose answer may be a long stream.
     pub(super) fn answered(&mut self) {
         if self.probe {
             self.probe = false;
-            self.cluster.endpoints[self.index].health.succeeded(true);
+            self.view.cluster.endpoints[self.index].health.succeeded(true);
         }
     }
 
     pub(super) fn succeeded(mut self) {
         let probe = std::mem::take(&mut self.probe);
-        self.cluster.endpoints[self.index].health.succeeded(probe);
+        self.view.cluster.endpoints[self.index].health.succeeded(probe);
     }
 
     pub(super) fn failed(mut self) {
         let probe = std::mem::take(&mut self.probe);
-        let health = &self.cluster.endpoints[self.index].health;
-        if health.failed(&self.cluster.settings.ejection, probe, Instant::now()) == Verdict::Ejected {
-            self.cluster.metrics.ejected(self.worker);
+        let health = &self.view.cluster.endpoints[self.index].health;
+        if health.failed(&self.view.cluster.settings.ejection, probe, Instant::now()) == Verdict::Ejected {
+            self.view.cluster.metrics.ejected(self.view.worker);
         }
     }
 }
 
 impl Drop for Visit {
     fn drop(&mut self) {
-        let health = &self.cluster.endpoints[self.index].health;
+        let health = &self.view.cluster.endpoints[self.index].health;
         if self.counted {
             health.active.fetch_sub(1, Relaxed);
         }

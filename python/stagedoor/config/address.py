@@ -58,7 +58,7 @@ def _url(value: str) -> str:
     if scheme.lower() == "https":
         raise wrong("https endpoints are not supported: calls to endpoints are plain HTTP", "write http://HOST:PORT")
     if scheme.lower() != "http":
-        raise wrong(f"the scheme '{scheme[:16]}' is not supported; {example}")
+        raise wrong(f"the scheme is not supported; {example}")
     if "@" in rest:
         raise wrong("an endpoint's URL holds no user name or password")
     try:

@@ -46,7 +46,8 @@ def _sound(configuration: Configuration, problems: list[Located]) -> Configurati
 def _located(root: Node, severity: str, message: str) -> Located:
     path, rest = _path(root, message)
     place, node = find(root, path)
-    for word in _QUOTED.findall(rest):
+    # A sentence that begins with the thing itself speaks of all of it.
+    for word in _QUOTED.findall(rest) if rest != message else ():
         # The value that the sentence is about, where it stands below.
         at = next((at for at, scalar in scalars(node) if scalar.value == word), None)
         if at is not None:

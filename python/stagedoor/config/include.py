@@ -24,6 +24,10 @@ class Reader:
     environment: Environment[str, str]
     problems: list[Located] = field(default_factory=list)
     files: dict[Path, Mapping | None] = field(default_factory=dict)
+    incomplete: bool = False
+    """A part could not be read, so names may be missing."""
+    unresolved: set[tuple[str | int, ...]] = field(default_factory=set)
+    """Paths of values whose reference names nothing."""
     substitution: Substitution = field(init=False)
 
     def __post_init__(self) -> None:
@@ -33,7 +37,9 @@ class Reader:
         """The document with its includes merged and its references replaced; None if it is not even a map."""
         root = self.mapping(path, Place(Source(path, shown(path), ""), 1, 1))
         if root is not None:
-            self.problems += self.substitution.apply(root)
+            missing = self.substitution.apply(root)
+            self.unresolved = {problem.path for problem in missing}
+            self.problems += missing
         return root
 
     def node(self, path: Path, origin: Place, at: tuple[str | int, ...] = ()) -> Node | None:
@@ -83,6 +89,8 @@ class Reader:
                     included = self.mapping(file, item.place, ("include", index))
                     if included is not None:
                         self.merge(node, included)
+                    else:
+                        self.incomplete = True
         node.entries.pop("include", None)
         return node
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping as Environment
 from dataclasses import replace
 from pathlib import Path
@@ -32,12 +33,12 @@ def check(path: str | os.PathLike[str], environment: Environment[str, str] = os.
     root = reader.root(file)
     if root is None:
         return Report(_finish(reader, reader.problems))
-    settings, problems = validate(root)
+    settings, problems = validate(root, frozenset(reader.unresolved))
     workflows = load_workflows(reader, root)
     problems += reader.problems
     if settings is None:
         return Report(_finish(reader, problems))
-    problems += references(root, settings, workflows)
+    problems += references(root, settings, workflows, reader.incomplete)
     configuration = Configuration(
         path=file,
         settings=settings,
@@ -58,13 +59,15 @@ _SHORTEST_SECRET = 4
 
 def _finish(reader: Reader, problems: list[Located]) -> list[Located]:
     """Ordered, and without any value that came from the environment or another file, whoever wrote the sentence."""
-    secrets = sorted((each for each in reader.substitution.secrets if len(each) >= _SHORTEST_SECRET), key=len)[::-1]
-
-    def hide(text: str | None) -> str | None:
-        for secret in secrets:
-            text = text.replace(secret, "***") if text else text
-        return text
-
-    return ordered(
-        replace(problem, message=hide(problem.message) or "", hint=hide(problem.hint)) for problem in problems
-    )
+    secrets = [re.escape(each) for each in reader.substitution.secrets if len(each) >= _SHORTEST_SECRET]
+    if secrets:
+        pattern = re.compile("|".join(sorted(secrets, key=len, reverse=True)), re.IGNORECASE)
+        problems = [
+            replace(
+                problem,
+                message=pattern.sub("***", problem.message),
+                hint=None if problem.hint is None or pattern.search(problem.hint) else problem.hint,
+            )
+            for problem in problems
+        ]
+    return ordered(problems)

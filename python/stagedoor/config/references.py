@@ -17,10 +17,11 @@ from stagedoor.policies.rate_limit import RateLimit
 _ENDPOINT = re.compile(r"(cluster|https?)://([^/?#{}$]*)")
 
 
-def references(root: Node, settings: Settings, workflows: Workflows) -> list[Located]:
-    """Every problem of this kind. ``settings`` may be a part of ``root``; names count as they stand in that."""
+def references(root: Node, settings: Settings, workflows: Workflows, incomplete: bool) -> list[Located]:
+    """Every problem of this kind. ``settings`` may be a part of ``root``; names count as they stand in that.
+    ``incomplete``: names may be missing."""
     problems: list[tuple[Path, str, str | None]] = []
-    clusters = _names(root, "clusters")
+    clusters = None if incomplete else _names(root, "clusters")
     problems += _listeners(settings)
     problems += _keys(settings)
     problems += _clusters(settings)
@@ -83,11 +84,11 @@ def _clusters(settings: Settings) -> Found:
             yield ("clusters", name, "ejection"), "'base' is longer than 'max'", None
 
 
-def _route(name: str, route: Route, clusters: list[str], workflows: Workflows) -> Found:
+def _route(name: str, route: Route, clusters: list[str] | None, workflows: Workflows) -> Found:
     target = route.target
     if route.match.host is not None and route.match.hosts:
         yield ("routes", name, "match", "host"), "'host' and 'hosts' do not go together", "put all into 'hosts'"
-    if isinstance(target, ClusterTarget) and target.cluster not in clusters:
+    if isinstance(target, ClusterTarget) and clusters is not None and target.cluster not in clusters:
         hint = did_you_mean(target.cluster, clusters) or f"there are: {listed(clusters)}"
         yield ("routes", name, "target", "cluster"), f"there is no cluster '{target.cluster}'", hint
     if isinstance(target, WorkflowTarget):
@@ -121,7 +122,7 @@ def _policies(name: str, route: Route, defaults: Policies, shared: dict[str, tup
                 yield (*path, "name"), message, None
 
 
-def _calls(node: Node, clusters: list[str], hosts: set[str]) -> Found:
+def _calls(node: Node, clusters: list[str] | None, hosts: set[str]) -> Found:
     """Clusters and hosts that a workflow document calls."""
     for path, scalar in called_endpoints(node):
         match = _ENDPOINT.match(scalar.written)
@@ -130,7 +131,7 @@ def _calls(node: Node, clusters: list[str], hosts: set[str]) -> Found:
         scheme, name = match[1], match[2]
         computed = scalar.written[match.end() : match.end() + 1] in ("{", "$")
         if scheme == "cluster":
-            if not computed and name not in clusters:
+            if not computed and clusters is not None and name not in clusters:
                 hint = did_you_mean(name, clusters) or f"there are: {listed(clusters)}"
                 yield path, f"there is no cluster '{name}'", hint
         elif scheme == "https":

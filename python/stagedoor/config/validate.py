@@ -23,25 +23,21 @@ _STAND_IN = {"listeners": {"stand-in": {"bind": "127.0.0.1:0"}}}
 _LITERAL = re.compile(r"'([^']*)'")
 
 
-def validate(root: Node) -> tuple[Settings | None, list[Located]]:
-    """The settings, and everything wrong with them. Where there are errors, what is right is returned, so that its
-    references can be checked too; None if nothing can be made of it."""
+def validate(root: Node, told: frozenset[Path] = frozenset()) -> tuple[Settings | None, list[Located]]:
+    """The settings, and everything wrong with them, but for the values at the paths ``told``. Where there are errors,
+    what is right is returned, so that its references can be checked too; None if nothing can be made of it."""
     if not isinstance(root, Mapping):
         return None, [Located(root.place, (), f"expected a map of {listed(schema.keys(()))}, found {_kind(root)}")]
     problems = list(_empty(root))
-    empty = {problem.path for problem in problems}
+    silent = told | {problem.path for problem in problems}
     data = plain(root)
-    for path in sorted(empty, key=len, reverse=True):
-        _remove(data, path)
     for _ in range(4):
         try:
             return Settings.model_validate(data), problems
         except ValidationError as error:
-            details = error.errors(include_url=False, include_input=False)
-            # A value that is empty has been told, and is not missing as well.
-            told = (_located(root, detail) for detail in details if not _is_empty(root, detail, empty))
-            problems.extend(told)
-            for detail in details:
+            for detail in error.errors(include_url=False, include_input=False):
+                if _path(detail["loc"]) not in silent:
+                    problems.append(_located(root, detail))
                 _drop(data, detail["loc"])
     return None, problems
 
@@ -51,19 +47,6 @@ def _empty(root: Node) -> Iterable[Located]:
         if scalar.value is None:
             expected = _expected(path)
             yield Located(find(root, path)[0], path, f"has no value; expected {expected}")
-
-
-def _is_empty(root: Node, detail: ErrorDetails, empty: set[Path]) -> bool:
-    return detail["type"] == "missing" and _path(root, detail["loc"]) in empty
-
-
-def _remove(data: Any, path: Path) -> None:
-    for step in path[:-1]:
-        data = data[step]
-    if isinstance(data, dict):
-        data.pop(path[-1], None)
-    else:
-        del data[path[-1]]
 
 
 def _drop(data: dict[str, Any], loc: tuple[str | int, ...]) -> None:
@@ -78,17 +61,25 @@ def _drop(data: dict[str, Any], loc: tuple[str | int, ...]) -> None:
         data.update(_STAND_IN)
 
 
-def _path(root: Node, loc: tuple[str | int, ...]) -> Path:
-    """The path in the document: without the tags of alternatives, which are in ``<>``."""
-    return tuple(step for step in loc if not (isinstance(step, str) and step.startswith("<") and step.endswith(">")))
+def _is_tag(step: str | int) -> bool:
+    """Whether a step of pydantic's is the tag of an alternative."""
+    return isinstance(step, str) and step.startswith("<") and step.endswith(">")
+
+
+def _path(loc: tuple[str | int, ...]) -> Path:
+    """The path in the document."""
+    return tuple(step for step in loc if not _is_tag(step) and step != "[key]")
 
 
 def _located(root: Node, detail: ErrorDetails) -> Located:
-    path = _path(root, detail["loc"])
-    if path and path[-1] == "[key]":
-        path = path[:-1]
+    path = _path(detail["loc"])
     place, node = find(root, path)
+    if detail["loc"][-1:] == ("[key]",):
+        node = Scalar(place, str(path[-1]), str(path[-1]))
     message, hint = _words(detail, path, node)
+    if isinstance(node, Scalar) and isinstance(node.value, str) and node.value != node.written:
+        # What a hint is made of came from the environment or another file.
+        hint = None
     return Located(place, path, message, hint)
 
 
@@ -96,40 +87,57 @@ def _words(detail: ErrorDetails, path: Path, node: Node) -> tuple[str, str | Non
     kind, context = detail["type"], detail.get("ctx", {})
     key = str(path[-1]) if path else ""
     if kind == "extra_forbidden":
-        known = schema.keys(path[:-1])
-        return "unknown key", did_you_mean(key, known) or f"known here: {listed(known)}"
+        return _unknown_key(detail["loc"], path, key)
     if kind == "missing":
         return "is required and missing", f"expected {_expected(path)}"
     if kind in ("unit", "wrong"):
         message = context["message"] if kind == "wrong" else detail["msg"]
         return message + ("" if context.get("hint") else _found(path, node)), context.get("hint")
     if kind == "literal_error":
-        known = _LITERAL.findall(str(context.get("expected", "")))
+        known = _LITERAL.findall(str(context.get("expected", ""))) or ["true"]
         alternative = _alternative(detail["loc"])
         written = node.written if isinstance(node, Scalar) else ""
+        if known == ["true"]:
+            return f"expected true{_found(path, node)}", None
         return f"expected {alternative}{_any_of(known)}{_found(path, node)}", did_you_mean(written, known)
     if kind == "target":
         given = list(node.entries) if isinstance(node, Mapping) else []
         near = next((hint for word in given if (hint := did_you_mean(word, ["cluster", "workflow", "response"]))), None)
         return detail["msg"] + ("" if given else _found(path, node)), near
+    if kind.endswith("too_short") and context.get("min_length") == 1:
+        return "is empty", f"expected {_expected(path)}"
     if kind in _BOUNDS:
-        return _BOUNDS[kind].format(**context) + _found(path, node), None
-    if kind == "string_pattern_mismatch":
-        return "expected letters, digits, '_', '.' and '-', at most 100", None
+        unit = "characters" if isinstance(node, Scalar) else "entries"
+        found = _found(path, node) if isinstance(node, Scalar) else ""
+        return _BOUNDS[kind].format(unit=unit, **context) + found, None
     if kind.endswith("_type"):
         quote = isinstance(node, Scalar) and kind == "string_type"
-        return f"expected {_expected(path)}, found {_kind(node)}", "put it in quotes" if quote else None
+        return f"expected {_expected(path)}{_found(path, node)}", "put it in quotes" if quote else None
     return detail["msg"] + _found(path, node), None
 
 
 _BOUNDS = {
     "greater_than_equal": "must be at least {ge}",
     "less_than_equal": "must be at most {le}",
-    "too_short": "needs at least {min_length}",
-    "too_long": "may have at most {max_length}",
-    "string_too_short": "needs at least {min_length} characters",
-    "string_too_long": "may have at most {max_length} characters",
+    "too_short": "is too short; {unit} needed: {min_length}",
+    "too_long": "is too long; {unit} allowed: {max_length}",
+    "string_too_short": "is too short; {unit} needed: {min_length}",
+    "string_too_long": "is too long; {unit} allowed: {max_length}",
 }
+
+
+def _unknown_key(loc: tuple[str | int, ...], path: Path, key: str) -> tuple[str, str | None]:
+    if key == "<<":
+        return "unknown key: YAML 1.2 has no merge keys", "use an alias for the whole map, or repeat the settings"
+    parts = schema.at(path[:-1])
+    alternative = loc[-2] if len(loc) > 1 and _is_tag(loc[-2]) else None
+    chosen = str(alternative)[1:-1]
+    if any(part.get("required") == [chosen] for part in parts):
+        if any(part.get("required") == [key] for part in parts):
+            return f"does not go together with '{chosen}'", "a target leads to one place"
+        parts = [part for part in parts if part.get("required", [chosen]) == [chosen]]
+    known = list(dict.fromkeys(each for part in parts for each in part.get("properties", {})))
+    return "unknown key", did_you_mean(key, known) or f"known here: {listed(known)}"
 
 
 def _alternative(loc: tuple[str | int, ...]) -> str:
@@ -158,11 +166,15 @@ def _kind(node: Node) -> str:
 
 def _found(path: Path, node: Node) -> str:
     """The value as it stands in the file; never that of a secret or a reference."""
-    if path[:1] and path[0] in SECRET and path[-1] != "bind":
-        return ""
     if not isinstance(node, Scalar):
         return f", found {_kind(node)}"
-    short = node.written if len(node.written) <= 40 else node.written[:37] + "…"
+    if path[:1] and path[0] in SECRET and path[-1] != "bind":
+        return "" if isinstance(node.value, str) else f", found {_kind(node)}"
+    if "@" in node.written:
+        # A password may stand before it in a URL.
+        return ""
+    text = "".join(char if char.isprintable() else repr(char)[1:-1] for char in node.written)
+    short = text if len(text) <= 40 else text[:37] + "…"
     return f", found '{short}'" if isinstance(node.value, str) else f", found {short}"
 
 
@@ -181,10 +193,10 @@ def _expected(path: Path) -> str:
     kinds: dict[str, None] = {}
     for part in schema.at(path):
         if "const" in part or "enum" in part:
-            words = part.get("enum") or [part["const"]]
-            kinds |= dict.fromkeys(f"'{word}'" for word in words)
+            words: list[Any] = part.get("enum") or [part["const"]]
+            kinds.update({"true" if word is True else f"'{word}'": None for word in words})
         elif "x-unit" in part:
-            kinds[part["x-unit"]] = None
+            kinds[str(part["x-unit"])] = None
         elif "type" in part:
-            kinds[_KINDS.get(part["type"], part["type"])] = None
+            kinds[_KINDS.get(part["type"], str(part["type"]))] = None
     return " or ".join(kinds) or "a value"

@@ -30,7 +30,7 @@ class Workflows:
 
 def load_workflows(reader: Reader, root: Mapping) -> Workflows:
     """Every document of the globs in ``workflows``; what is wrong goes to the reader's problems."""
-    workflows = Workflows()
+    workflows = Workflows(unreadable=reader.incomplete)
     seen: set[Path] = set()
     for index, item in enumerate(reader.globs(root, "workflows")):
         for path in reader.matches(item, ("workflows", index), "workflows"):

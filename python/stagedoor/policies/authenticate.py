@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, StringConstraints, Tag
+from pydantic import AfterValidator, Discriminator, Field, Tag
 
-from stagedoor.policies.model import HeaderName, Strict
+from stagedoor.policies.model import HeaderName, Strict, wrong
+
+
+def _parameter(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._~-]{1,64}", value):
+        raise wrong("expected the name of a query parameter: 1 to 64 letters, digits, '.', '_', '~' and '-'")
+    return value
 
 
 class ApiKey(Strict):
@@ -14,7 +21,7 @@ class ApiKey(Strict):
 
     header: HeaderName | None = None
     """The header that carries the key. ``x-api-key`` where neither ``header`` nor ``query`` is given."""
-    query: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._~-]{1,64}$")] | None = None
+    query: Annotated[str, AfterValidator(_parameter)] | None = None
     """The query parameter that carries the key; it is removed before forwarding."""
 
 

@@ -6,13 +6,14 @@ import re
 from typing import Annotated, Any
 
 from annotated_types import Ge, Le
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from stagedoor.policies.unit import Duration, Size
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """RFC 9110 §5.6.2."""
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 
 
 class Strict(BaseModel):
@@ -56,7 +57,13 @@ def _method(value: str) -> str:
     return value
 
 
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$")]
+def _name(value: str) -> str:
+    if not _NAME.fullmatch(value):
+        raise wrong("a name is 1 to 100 letters, digits, '_', '.' and '-', and begins with none of the last two")
+    return value
+
+
+Name = Annotated[str, AfterValidator(_name)]
 """Letters, digits, ``_ . -``, at most 100."""
 HeaderName = Annotated[str, AfterValidator(_header_name)]
 """Any case; kept in lower case."""

@@ -22,9 +22,9 @@ class _Unit(int):
         if isinstance(value, cls):
             return value
         if isinstance(value, int | float) and not isinstance(value, bool):
-            suffix = next(iter(cls.factors)) if len(cls.factors) == 1 else cls.hint_unit()
+            hint = f"write '{value}{cls.hint_unit()}'" if isinstance(value, int) and value >= 0 else None
             raise PydanticCustomError("unit", "{what} has a unit, for example {example}", {
-                "what": cls.what, "example": cls.example, "hint": f"write '{value:g}{suffix}'",
+                "what": cls.what, "example": cls.example, "hint": hint,
             })  # fmt: skip
         match = cls.pattern.fullmatch(value) if isinstance(value, str) and len(value) <= 24 else None
         if match is None:
@@ -35,7 +35,8 @@ class _Unit(int):
 
     @classmethod
     def hint_unit(cls) -> str:
-        return list(cls.factors)[1]
+        """The unit that a bare number most likely meant."""
+        return list(cls.factors)[min(1, len(cls.factors) - 1)]
 
     def __str__(self) -> str:
         """In the largest unit that divides it."""
@@ -43,7 +44,7 @@ class _Unit(int):
         unit, factor = max(
             ((unit, factor) for unit, factor in self.factors.items() if value % factor == 0), key=lambda each: each[1]
         )
-        return f"{value // factor}{unit}" if value else f"0{self.hint_unit() if len(self.factors) > 1 else unit}"
+        return f"{value // factor}{unit}" if value else f"0{self.hint_unit()}"
 
     def __repr__(self) -> str:
         return str(self)

@@ -1,0 +1,70 @@
+"""How commands speak: tables and colour on a terminal, JSON with ``--json``, errors on stderr."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from stagedoor.config.excerpt import excerpt
+from stagedoor.config.problem import Located
+
+DEFAULT_FILE = "stagedoor.yaml"
+
+
+def file_argument(parser: argparse.ArgumentParser) -> None:
+    """``[FILE]``, as an argument of its own."""
+    parser.add_argument(
+        "file", nargs="?", default=DEFAULT_FILE, metavar="FILE", help=f"the configuration (default: {DEFAULT_FILE})"
+    )
+
+
+def json_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON on stdout")
+
+
+def say(text: str | Text) -> None:
+    """A line for people on stdout."""
+    Console(soft_wrap=True, highlight=False).print(text if isinstance(text, Text) else Text(text))
+
+
+def say_json(value: Any) -> None:
+    json.dump(value, sys.stdout, indent=2, ensure_ascii=False)
+    sys.stdout.write("\n")
+
+
+def say_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Cells are text, never markup. Where nobody looks, nothing is cut off."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=10_000)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    console.print(table)
+
+
+def fail(message: str) -> int:
+    """An error on stderr; the exit code for it."""
+    Console(stderr=True, soft_wrap=True, highlight=False).print(Text.assemble(("error: ", "bold red"), message))
+    return 1
+
+
+def tell(problems: Iterable[Located]) -> None:
+    """Each on stderr as ``file:line:column: path: …``; on a terminal with the line it is about and a caret."""
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    for problem in problems:
+        style = "yellow" if problem.severity == "warning" else "red"
+        console.print(Text(str(problem), style=f"bold {style}" if console.is_terminal else ""))
+        lines = excerpt(problem) if console.is_terminal else None
+        if lines is not None:
+            console.print(Text(lines[0], style="dim"))
+            console.print(Text(lines[1], style=style))

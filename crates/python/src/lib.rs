@@ -2,5 +2,10 @@
 
 use pyo3::prelude::*;
 
+mod inspect;
+
 #[pymodule]
-mod _core {}
+mod _core {
+    #[pymodule_export]
+    use super::inspect::{check, error_kinds, explain, routes};
+}

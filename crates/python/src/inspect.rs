@@ -1,0 +1,55 @@
+//! What a snapshot means, without serving it.
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use stagedoor_dataplane::error::Kind;
+use stagedoor_dataplane::program::Program;
+use stagedoor_dataplane::shared::Shared;
+use stagedoor_dataplane::snapshot::Snapshot;
+
+/// The snapshot compiled, or every error; a snapshot of the wrong shape is one.
+fn compile(snapshot: &str) -> Result<Program, Vec<String>> {
+    let snapshot: Snapshot = serde_json::from_str(snapshot).map_err(|error| vec![format!("snapshot: {error}")])?;
+    Program::compile(&snapshot, &Shared::new(1))
+}
+
+fn json(py: Python<'_>, value: &serde_json::Value) -> PyResult<Py<PyAny>> {
+    Ok(py.import("json")?.call_method1("loads", (value.to_string(),))?.unbind())
+}
+
+fn wrong(errors: Vec<String>) -> PyErr {
+    PyValueError::new_err(errors.join("\n"))
+}
+
+#[pyfunction]
+pub fn check(py: Python<'_>, snapshot: &str) -> Vec<(&'static str, String)> {
+    match py.detach(|| compile(snapshot)) {
+        Ok(program) => program.warnings.into_iter().map(|warning| ("warning", warning)).collect(),
+        Err(errors) => errors.into_iter().map(|error| ("error", error)).collect(),
+    }
+}
+
+#[pyfunction]
+pub fn explain(
+    py: Python<'_>,
+    snapshot: &str,
+    method: &str,
+    url: &str,
+    headers: Vec<(String, String)>,
+) -> PyResult<Py<PyAny>> {
+    let explained = py.detach(|| {
+        compile(snapshot).map(|program| stagedoor_dataplane::explain::explain(&program, method, url, &headers))
+    });
+    json(py, &explained.map_err(wrong)?)
+}
+
+#[pyfunction]
+pub fn routes(py: Python<'_>, snapshot: &str) -> PyResult<Py<PyAny>> {
+    let routes = py.detach(|| compile(snapshot).map(|program| stagedoor_dataplane::explain::routes(&program)));
+    json(py, &routes.map_err(wrong)?)
+}
+
+#[pyfunction]
+pub fn error_kinds() -> Vec<(&'static str, u16, &'static str)> {
+    Kind::ALL.iter().map(|kind| (kind.code(), kind.status(), kind.title())).collect()
+}

@@ -21,26 +21,25 @@ _UNROUTED = "requests that match no route: "
 
 def data_plane(root: Node, configuration: Configuration, problems: list[Located]) -> list[Located]:
     """Errors and warnings of compiling for serving. What already has an error is left out, so that it is told once."""
-    if not hasattr(_core, "check"):
-        return []
     sound = _sound(configuration, problems)
     return [_located(root, *each) for each in _core.check(json.dumps(compile(sound)))]
 
 
 def _sound(configuration: Configuration, problems: list[Located]) -> Configuration:
     settings = configuration.settings
-    wrong = {problem.path[1] for problem in problems if problem.path[:1] == ("routes",) and len(problem.path) > 1}
-    if any(problem.path[:1] == ("policies",) for problem in problems):
-        wrong |= set(settings.routes)
+    wrong = {problem.path[:2] for problem in problems}
+    defaults_wrong = any(path[:1] == ("policies",) for path in wrong)
+    clusters = {name: cluster for name, cluster in settings.clusters.items() if ("clusters", name) not in wrong}
     routes = {
         name: route
         for name, route in settings.routes.items()
-        if name not in wrong
-        and not (isinstance(route.target, ClusterTarget) and route.target.cluster not in settings.clusters)
+        if not (defaults_wrong or ("routes", name) in wrong)
+        and not (isinstance(route.target, ClusterTarget) and route.target.cluster not in clusters)
     }
-    bad_consumers = any(problem.path[:1] == ("consumers",) for problem in problems)
-    consumers = {} if bad_consumers else settings.consumers
-    return replace(configuration, settings=settings.model_copy(update={"routes": routes, "consumers": consumers}))
+    consumers_wrong = any(path[:1] == ("consumers",) for path in wrong)
+    consumers = {} if consumers_wrong else settings.consumers
+    update = {"clusters": clusters, "routes": routes, "consumers": consumers}
+    return replace(configuration, settings=settings.model_copy(update=update))
 
 
 def _located(root: Node, severity: str, message: str) -> Located:

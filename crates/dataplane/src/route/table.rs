@@ -365,23 +365,26 @@ mod tests {
     use super::*;
     use crate::program::Program;
     use crate::shared::Shared;
-    use serde_json::{json, Map, Value};
+    use crate::snapshot::{self, Match, Snapshot};
 
-    /// Routes by id, each a host and a path.
-    fn program(routes: impl Iterator<Item = (String, Value)>) -> Program {
-        let routes: Map<String, Value> = routes
-            .map(|(id, matches)| {
-                let target = json!({"response": {"status": 200, "headers": {}, "body": ""}});
-                (id, json!({"match": matches, "priority": 0, "policies": {}, "target": target}))
-            })
-            .collect();
-        let snapshot = json!({"workers": 1, "listeners": {}, "consumers": {}, "clusters": {}, "routes": routes});
-        let snapshot = serde_json::from_value(snapshot).expect("a snapshot");
-        Program::compile(&snapshot, &Shared::new(1)).expect("a program")
+    fn program(routes: impl Iterator<Item = (String, Match)>) -> Program {
+        compile(routes.map(|(id, matches)| (id, matches, 0))).expect("a program")
     }
 
-    fn matches(host: Option<&str>, path: &str) -> Value {
-        json!({"hosts": host.into_iter().collect::<Vec<_>>(), "path": path, "methods": ["GET"], "headers": {}, "query": {}})
+    fn compile(routes: impl IntoIterator<Item = (String, Match, i32)>) -> Result<Program, Vec<String>> {
+        let empty = r#"{"workers": 1, "listeners": {}, "consumers": {}, "clusters": {}, "routes": {}}"#;
+        let mut snapshot: Snapshot = serde_json::from_str(empty).expect("a snapshot");
+        let response = || snapshot::FixedResponse { status: 200, headers: Default::default(), body: String::new() };
+        snapshot.routes.extend(routes.into_iter().map(|(id, matches, priority)| {
+            let target = snapshot::Target::Response(response());
+            (id, snapshot::Route { matches, priority, policies: Default::default(), target })
+        }));
+        Program::compile(&snapshot, &Shared::new(1))
+    }
+
+    fn matches(host: Option<&str>, path: &str) -> Match {
+        let hosts = host.into_iter().map(str::to_owned).collect();
+        Match { hosts, path: path.to_owned(), methods: vec!["GET".to_owned()], ..Match::default() }
     }
 
     fn visits(program: &Program, method: &str, host: &str, path: &str, expected: Option<&str>) -> usize {
@@ -432,5 +435,84 @@ mod tests {
         assert_eq!(visits(&program, "GET", "any", &path, Some("r255")), 9);
         assert_eq!(visits(&program, "POST", "any", &path, None), 511);
         assert_eq!(visits(&program, "POST", "any", &"/a".repeat(5_000), None), 511);
+    }
+
+    /// The first of all routes by the documented order, by looking at each.
+    fn first<'p>(program: &'p Program, host: &str, path: &str, head: &request::Parts) -> Option<&'p str> {
+        let mut entries = Vec::new();
+        for route in program.routes.routes() {
+            let accepts = route.methods.accepts(&head.method);
+            let conditions = &route.conditions;
+            if accepts == Accepts::No
+                || !route.path.matches(path)
+                || !conditions.headers_hold(&head.headers)
+                || !conditions.query_holds(head.uri.query())
+            {
+                continue;
+            }
+            let rank = |pattern: &str| match pattern.strip_prefix('*') {
+                None => (pattern == host).then_some((0, 0)),
+                Some(suffix) => host.ends_with(suffix).then_some((1, -(suffix.len() as i32))),
+            };
+            let any = route.hosts.is_empty().then_some((2, 0));
+            let hosts = route.hosts.iter().filter_map(|pattern| rank(pattern)).chain(any);
+            entries.extend(hosts.map(|host| (host, route, accepts == Accepts::Implicitly)));
+        }
+        let by_order = |one: &((i32, i32), &Arc<Route>, bool), two: &((i32, i32), &Arc<Route>, bool)| {
+            let priority = two.1.priority.cmp(&one.1.priority);
+            let place = priority.then(one.0.cmp(&two.0)).then(one.1.path.order(&two.1.path)).then(one.2.cmp(&two.2));
+            place.then_with(|| precedence(one.1).cmp(&precedence(two.1)))
+        };
+        entries.into_iter().min_by(by_order).map(|(_, route, _)| &*route.id)
+    }
+
+    #[test]
+    fn a_look_up_finds_what_looking_at_every_route_finds() {
+        let mut random = fastrand::Rng::with_seed(11);
+        let hosts = ["a.com", "b.a.com", "*.a.com", "*.b.a.com", "*.com"];
+        let segments = ["x", "y", "", "{p}"];
+        let methods = ["GET", "HEAD", "PUT"];
+        let mut compared = 0;
+        for _ in 0..600 {
+            let mut routes = Vec::new();
+            for index in 0..random.usize(1..25) {
+                let depth = random.usize(1..4);
+                let mut path: String = (0..depth)
+                    .map(|at| format!("/{}", segments[random.usize(..segments.len())].replace('p', &format!("p{at}"))))
+                    .collect();
+                if random.u8(..4) == 0 {
+                    path.push_str("/{rest...}");
+                }
+                let mut some = |all: &[&str]| -> Vec<String> {
+                    all.iter().filter(|_| random.u8(..4) == 0).map(|text| (*text).to_owned()).collect()
+                };
+                let (hosts, methods) = (some(&hosts), some(&methods));
+                let conditions =
+                    |names: Vec<String>| names.into_iter().map(|name| (name, snapshot::ValueMatch::Present)).collect();
+                let (headers, query) = (conditions(some(&["h", "i"])), conditions(some(&["q"])));
+                let priority = if random.u8(..5) == 0 { random.i32(-1..3) } else { 0 };
+                routes.push((format!("r{index:02}"), Match { hosts, path, methods, headers, query }, priority));
+            }
+            let Ok(program) = compile(routes) else { continue };
+            for _ in 0..60 {
+                let host = ["a.com", "b.a.com", "c.b.a.com", "d.com", "org"][random.usize(..5)];
+                let path: String =
+                    (0..random.usize(1..5)).map(|_| format!("/{}", ["x", "y", "", "z"][random.usize(..4)])).collect();
+                let query = if random.bool() { "?q" } else { "" };
+                let mut request =
+                    http::Request::builder().method(methods[random.usize(..3)]).uri(format!("{path}{query}"));
+                for name in ["h", "i"] {
+                    request = if random.bool() { request.header(name, "1") } else { request };
+                }
+                let (head, ()) = request.body(()).expect("a request").into_parts();
+                let found = match program.routes.find(host, &path, &head) {
+                    Found::Route { route, .. } => Some(&*route.id),
+                    _ => None,
+                };
+                assert_eq!(found, first(&program, host, &path, &head), "{} {host}{path}{query}", head.method);
+                compared += usize::from(found.is_some());
+            }
+        }
+        assert!(compared > 2_000, "{compared}");
     }
 }

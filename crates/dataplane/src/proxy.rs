@@ -11,7 +11,7 @@ use http::{request, HeaderValue, Method, Request, Response, StatusCode, Version}
 use crate::error::{self, Error, Kind};
 use crate::exchange::Exchange;
 use crate::forwarded;
-use crate::policy::Flow;
+use crate::policy::{request_id, Flow};
 use crate::program::Program;
 use crate::protocol::body::Body;
 use crate::protocol::link::Link;
@@ -37,7 +37,11 @@ pub async fn handle(
     let mut recording = Recording::new(exchange, program.clone(), worker.clone(), link.clone());
     let exchange = &mut recording.exchange;
     let outcome = match refusal {
-        Some(error) => Err(error),
+        // No policy sees such a head, but its line and its answer are to be found together.
+        Some(error) => {
+            exchange.request_id = Some(request_id::fresh());
+            Err(error)
+        }
         None => phases(&worker, &link, &program, exchange, head, body).await,
     };
     let response = outcome.unwrap_or_else(|error| {

@@ -87,6 +87,9 @@ impl AccessLog {
             line.optional("endpoint", exchange.endpoint.as_ref().map(|name| name.as_bytes()));
             line.number("retries", exchange.retries.into());
             line.optional("error", exchange.error.map(|kind| kind.code().as_bytes()));
+            if let Some(cause) = &exchange.cause {
+                line.text("cause", cause.as_bytes());
+            }
             line.optional("user_agent", exchange.captured.user_agent.as_ref().map(HeaderValue::as_bytes));
             if !self.headers.is_empty() {
                 let names = self.headers.iter().map(|(name, _)| name.as_str());

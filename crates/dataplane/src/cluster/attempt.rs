@@ -7,7 +7,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use http::header::{CONTENT_LENGTH, EXPECT, RETRY_AFTER, TRANSFER_ENCODING};
-use http::{request, response, HeaderValue, Method, Request, Response, StatusCode, Version};
+use http::{request, response, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
@@ -16,6 +16,7 @@ use super::deadline::Deadline;
 use super::interim::InterimSink;
 use super::pool::Connection;
 use super::pools::View;
+use super::replay::Fields;
 use super::reply::{self, Reply};
 use super::retry::{self, Decision, Failure};
 use super::upload::Upload;
@@ -168,7 +169,7 @@ impl Attempts {
             }
         };
         // What hyper has written it does not give back, so what may be sent again is kept here.
-        let copy = if self.idempotent { body.copy().map(|body| (head.clone(), body)) } else { None };
+        let kept = Kept::keep(self.idempotent, &head, &body, &mut connection.fields);
         connection.interim.begin();
         let expects = head.headers.contains_key(EXPECT).then(|| connection.interim.clone());
         let upload = Upload::new(body, expects);
@@ -178,7 +179,7 @@ impl Attempts {
         let sent_before = std::mem::replace(&mut progress.report.sent, true);
         let reused = connection.reused;
         match self.exchange(&mut connection, request).await {
-            Ok(response) => self.judge(response, connection, sent, copy, progress),
+            Ok(response) => self.judge(response, connection, sent, kept, progress),
             Err(mut error) => match error.take_message() {
                 Some(request) => {
                     progress.report.sent = sent_before;
@@ -200,7 +201,7 @@ impl Attempts {
                         blame(progress);
                     }
                     progress.visit = None;
-                    Err(Failed::boxed(failure, fault, copy))
+                    Err(Failed::boxed(failure, fault, kept.and_then(|kept| kept.restore(&connection.fields))))
                 }
             },
         }
@@ -232,7 +233,7 @@ impl Attempts {
         response: Response<Incoming>,
         mut connection: Connection,
         upload: Option<Rc<Cell<bool>>>,
-        copy: Option<(request::Parts, Body)>,
+        kept: Option<Kept>,
         progress: &mut Progress<'_>,
     ) -> Result<Answer, Box<Failed>> {
         let (mut head, incoming) = response.into_parts();
@@ -253,11 +254,13 @@ impl Attempts {
         } else if let Some(visit) = &mut progress.visit {
             visit.answered();
         }
+        let kept = kept.filter(|_| self.view.cluster.settings.retry.statuses.contains(&status.as_u16()));
+        let request = kept.and_then(|kept| kept.restore(&connection.fields));
         let answer = Answer { head, incoming, connection, upload, visit: progress.visit.take() };
-        if self.view.cluster.settings.retry.statuses.contains(&status.as_u16()) && copy.is_some() {
+        if request.is_some() {
             let error = Error::new(Kind::BadReply, "the service failed");
             let failure = Failure::Status(status);
-            return Err(Box::new(Failed { failure, error, request: copy, answer: Some(answer) }));
+            return Err(Box::new(Failed { failure, error, request, answer: Some(answer) }));
         }
         Ok(answer)
     }
@@ -269,6 +272,29 @@ impl Attempts {
             Ok(seconds) => error.header(RETRY_AFTER, seconds),
             Err(_) => error,
         }
+    }
+}
+
+/// A request that may be sent again, less its fields, which the connection keeps.
+struct Kept {
+    method: Method,
+    target: Uri,
+    body: Body,
+}
+
+impl Kept {
+    fn keep(idempotent: bool, head: &request::Parts, body: &Body, fields: &mut Fields) -> Option<Self> {
+        let body = body.copy().filter(|_| idempotent)?;
+        fields.keep(&head.headers);
+        Some(Self { method: head.method.clone(), target: head.uri.clone(), body })
+    }
+
+    fn restore(self, fields: &Fields) -> Option<(request::Parts, Body)> {
+        let (mut head, ()) = Request::new(()).into_parts();
+        head.method = self.method;
+        head.uri = self.target;
+        head.headers = fields.restore()?;
+        Some((head, self.body))
     }
 }
 

@@ -15,6 +15,7 @@ mod interim;
 mod io;
 mod pool;
 mod pools;
+mod replay;
 mod reply;
 pub mod retry;
 mod upload;

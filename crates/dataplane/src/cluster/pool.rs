@@ -15,6 +15,7 @@ use super::connect::{self, ConnectError};
 use super::endpoint::Address;
 use super::interim::Interim;
 use super::io::Socket;
+use super::replay::Fields;
 use super::upload::Upload;
 use crate::snapshot::Pool as Bounds;
 use crate::telemetry::metrics::ClusterMetrics;
@@ -63,6 +64,8 @@ struct Gauge {
 pub(super) struct Connection {
     pub(super) sender: SendRequest<Upload>,
     pub(super) interim: Rc<Interim>,
+    /// Of the request at hand, if it may be sent again.
+    pub(super) fields: Fields,
     socket: Socket,
     task: AbortHandle,
     slot: Slot,
@@ -167,6 +170,7 @@ impl Pool {
         Ok(Connection {
             sender,
             interim,
+            fields: Fields::default(),
             socket,
             task,
             slot,

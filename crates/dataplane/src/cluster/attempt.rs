@@ -4,10 +4,10 @@ use std::cell::Cell;
 use std::future::Future;
 use std::rc::Rc;
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use http::header::{CONTENT_LENGTH, EXPECT, RETRY_AFTER, TRANSFER_ENCODING};
-use http::{request, response, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
+use http::header::EXPECT;
+use http::{request, response, Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
@@ -21,8 +21,8 @@ use super::reply::{self, Reply};
 use super::retry::{self, Decision, Failure};
 use super::upload::Upload;
 use super::visit::Visit;
-use super::{hop_by_hop, SendReport};
-use crate::error::{Error, Kind, Retry};
+use super::{fault, framing, hop_by_hop, SendReport};
+use crate::error::{Error, Kind};
 use crate::protocol::body::Body;
 
 /// What must be known of an attempt that the deadline cuts short.
@@ -95,14 +95,14 @@ pub(super) struct Attempts {
 impl Attempts {
     pub(super) async fn run(&self, request: Request<Body>, progress: &mut Progress<'_>) -> Result<Answer, Error> {
         let (mut head, mut body) = request.into_parts();
-        set_framing(&mut head, &body);
+        framing::set(&mut head, &body);
         let known = retry::Request { idempotent: self.idempotent, replayable: body.is_at_hand() };
         let mut tried = Vec::new();
         let mut fresh = false;
         loop {
             let turn = |index: usize| &self.view.pools[index].turn;
             let pick = balance::pick(self.view.cluster.settings.balance, &self.view.cluster.endpoints, turn, &tried)
-                .map_err(|wait| self.unavailable(wait))?;
+                .map_err(fault::unavailable)?;
             let failed = match self.attempt(pick, fresh, head, body, progress).await {
                 Ok(answer) => return Ok(answer),
                 Err(failed) => *failed,
@@ -164,7 +164,7 @@ impl Attempts {
             Ok(connection) => connection,
             Err(error) => {
                 blame(progress);
-                let error = unreachable(&error);
+                let error = fault::unreachable(&error);
                 return Err(Failed::boxed(Failure::Connect, error, Some((head, body))));
             }
         };
@@ -187,21 +187,21 @@ impl Attempts {
                     let back = Some((head, upload.into_body()));
                     if reused {
                         progress.visit = None;
-                        let error = unreachable(&"the connection was closed");
+                        let error = fault::unreachable(&"the connection was closed");
                         return Err(Failed::boxed(Failure::Stale, error, back));
                     }
                     blame(progress);
-                    Err(Failed::boxed(Failure::Connect, unreachable(&error.error()), back))
+                    Err(Failed::boxed(Failure::Connect, fault::unreachable(&error.error()), back))
                 }
                 None => {
                     let error = error.into_error();
-                    let (failure, fault, theirs) = classify(&error, reused);
+                    let (failure, error, theirs) = fault::classify(&error, reused);
                     // A kept connection that the endpoint closed meanwhile is nobody's fault.
                     if theirs && failure != (Failure::Reset { reused: true }) {
                         blame(progress);
                     }
                     progress.visit = None;
-                    Err(Failed::boxed(failure, fault, kept.and_then(|kept| kept.restore(&connection.fields))))
+                    Err(Failed::boxed(failure, error, kept.and_then(|kept| kept.restore(&connection.fields))))
                 }
             },
         }
@@ -264,15 +264,6 @@ impl Attempts {
         }
         Ok(answer)
     }
-
-    fn unavailable(&self, wait: Duration) -> Error {
-        let seconds = wait.as_millis().div_ceil(1000).max(1);
-        let error = Error::new(Kind::ClusterUnavailable, "every endpoint of the service is failing; try again later");
-        match HeaderValue::from_str(&seconds.to_string()) {
-            Ok(seconds) => error.header(RETRY_AFTER, seconds),
-            Err(_) => error,
-        }
-    }
 }
 
 /// A request that may be sent again, less its fields, which the connection keeps.
@@ -307,55 +298,5 @@ impl Failed {
 fn blame(progress: &mut Progress<'_>) {
     if let Some(visit) = progress.visit.take() {
         visit.failed();
-    }
-}
-
-fn unreachable(cause: &dyn std::fmt::Display) -> Error {
-    Error::new(Kind::EndpointUnreachable, "the service could not be reached").retry(Retry::Safe).cause(cause)
-}
-
-/// What hyper's error means, and whether the endpoint is at fault.
-fn classify(error: &hyper::Error, reused: bool) -> (Failure, Error, bool) {
-    if error.is_user() || error.is_body_write_aborted() {
-        let own = std::error::Error::source(error).and_then(|source| source.downcast_ref::<Error>());
-        let fault = match own {
-            Some(error) => error.clone(),
-            None => Error::new(Kind::InvalidBody, "the request body ended early").cause(reply::chain(error)),
-        };
-        return (Failure::BadReply, fault, false);
-    }
-    if error.is_parse() {
-        let detail = if error.is_parse_too_large() {
-            "the head of the service's response is too large"
-        } else {
-            "the service's response is not valid HTTP"
-        };
-        return (Failure::BadReply, Error::new(Kind::BadReply, detail).cause(reply::chain(error)), true);
-    }
-    let fault = Error::new(Kind::BadReply, "the service closed the connection before it answered")
-        .retry(Retry::IfIdempotent)
-        .cause(reply::chain(error));
-    (Failure::Reset { reused }, fault, true)
-}
-
-/// Framing follows from the body and from nothing else (RFC 9112 §6.3): a length that the body does not have would let
-/// the endpoint take the next request for content. hyper would also drop the streamed body of a GET without these.
-fn set_framing(head: &mut request::Parts, body: &Body) {
-    head.version = Version::HTTP_11;
-    head.headers.remove(TRANSFER_ENCODING);
-    let Some(length) = body.size_hint().exact() else {
-        head.headers.remove(CONTENT_LENGTH);
-        head.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-        return;
-    };
-    let mut given = head.headers.get_all(CONTENT_LENGTH).iter();
-    let right = match (given.next(), given.next()) {
-        (Some(value), None) => value.to_str().is_ok_and(|value| value.parse() == Ok(length)),
-        // RFC 9110 §8.6: a length of 0 is said where the method anticipates content.
-        (None, _) => length == 0 && !matches!(head.method, Method::POST | Method::PUT | Method::PATCH),
-        _ => false,
-    };
-    if !right {
-        head.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
 }

@@ -9,6 +9,8 @@ pub mod call;
 mod connect;
 mod deadline;
 mod endpoint;
+mod fault;
+mod framing;
 pub mod health;
 pub mod hop_by_hop;
 mod interim;

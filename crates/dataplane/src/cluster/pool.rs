@@ -25,6 +25,7 @@ const SETTLE: Duration = Duration::from_secs(1);
 
 pub(super) struct Pool {
     bounds: RefCell<Bounds>,
+    version: Cell<u64>,
     gauge: Gauge,
     /// The connection used last is used next, so that surplus ones time out.
     idle: RefCell<Vec<Connection>>,
@@ -118,6 +119,7 @@ impl Pool {
         Rc::new(Self {
             bounds: RefCell::new(bounds.clone()),
             gauge: Gauge { metrics, worker },
+            version: Cell::new(0),
             idle: RefCell::default(),
             open: Cell::new(0),
             waiting: RefCell::default(),
@@ -127,7 +129,12 @@ impl Pool {
         })
     }
 
-    pub(super) fn set_bounds(&self, bounds: &Bounds) {
+    /// `version` of the cluster that asks: an exchange that began under an older Program changes nothing.
+    pub(super) fn set_bounds(&self, bounds: &Bounds, version: u64) {
+        if version < self.version.get() {
+            return;
+        }
+        self.version.set(version);
         if *self.bounds.borrow() != *bounds {
             self.bounds.replace(bounds.clone());
         }

@@ -49,7 +49,7 @@ impl Pools {
             let pool = pools
                 .entry(endpoint.health.id)
                 .or_insert_with(|| Pool::new(&cluster.settings.pool, cluster.metrics.clone(), self.worker));
-            pool.set_bounds(&cluster.settings.pool);
+            pool.set_bounds(&cluster.settings.pool, cluster.version);
             pool.clone()
         };
         let percent = cluster.settings.retry.budget_percent;

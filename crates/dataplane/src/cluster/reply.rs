@@ -11,6 +11,7 @@ use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::deadline::Deadline;
+use super::fault;
 use super::hop_by_hop;
 use super::pool::Connection;
 use super::visit::Visit;
@@ -86,7 +87,7 @@ impl http_body::Body for Reply {
                 Poll::Ready(None)
             }
             Poll::Ready(Some(Err(error))) => {
-                let broken = Error::new(Kind::BadReply, "the service's response broke off").cause(chain(&error));
+                let broken = Error::new(Kind::BadReply, "the service's response broke off").cause(fault::chain(&error));
                 self.fail(broken, true)
             }
             Poll::Pending if self.deadline.poll(context).is_ready() => {
@@ -105,16 +106,4 @@ impl http_body::Body for Reply {
     fn size_hint(&self) -> SizeHint {
         self.incoming.size_hint()
     }
-}
-
-/// An error with what caused it, for the log.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

@@ -81,6 +81,8 @@ fn what_is_not_a_whole_http_head_is_a_bad_reply() {
         b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\nhello".to_vec(),
         b"HTTP/1.1 200 OK\r\nname with space: x\r\nContent-Length: 0\r\n\r\n".to_vec(),
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n".to_vec(),
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n".to_vec(),
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nx".to_vec(),
         Vec::new(),
         huge,
         many,
@@ -124,6 +126,28 @@ fn answers_without_content_keep_their_head_and_their_connection() {
         }
         assert_eq!(server.connections(), 1);
     });
+}
+
+#[test]
+fn an_answer_leaves_with_the_one_length_by_which_it_was_read() {
+    for (answer, length) in [
+        (
+            &b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"[..],
+            vec![],
+        ),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok", vec!["2"]),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", vec!["2"]),
+        (b"HTTP/1.1 204 No Content\r\nContent-Length: 7\r\n\r\n", vec![]),
+    ] {
+        on_worker(async move {
+            let server = Endpoint::answering(answer);
+            let (head, body) = Worker::new(&settings(&[server.address])).send(get("/")).await.0.unwrap().into_parts();
+            let lengths: Vec<_> = head.headers.get_all("content-length").iter().collect();
+            assert_eq!(lengths, length, "{}", String::from_utf8_lossy(answer));
+            assert!(!head.headers.contains_key("transfer-encoding"));
+            assert!(matches!(&collect(body).await.unwrap().0[..], b"ok" | b""));
+        });
+    }
 }
 
 #[test]

@@ -247,6 +247,10 @@ impl Attempts {
             connection.single = true;
         }
         head.version = Version::HTTP_11;
+        if let Err(error) = framing::settle(&mut head, incoming.size_hint().exact()) {
+            blame(progress);
+            return Err(Failed::boxed(Failure::BadReply, error, None));
+        }
         hop_by_hop::strip_response(&mut head.headers);
         let status = head.status;
         if matches!(status, StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT) {

@@ -89,14 +89,4 @@ class Cancel:
     compensation: Json
 
 
-Command = (
-    Call
-    | CancelCall
-    | StartTimer
-    | CancelTimer
-    | RegisterCompensation
-    | OpenIncident
-    | Complete
-    | Fault
-    | Cancel
-)
+Command = Call | CancelCall | StartTimer | CancelTimer | RegisterCompensation | OpenIncident | Complete | Fault | Cancel

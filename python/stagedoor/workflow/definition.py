@@ -1,0 +1,85 @@
+"""A workflow document as the machine runs it: typed, immutable, every expression compiled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from stagedoor.errors import Problem
+from stagedoor.workflow.expression import Template
+
+if TYPE_CHECKING:
+    from stagedoor.workflow.frame import Frame
+    from stagedoor.workflow.retry import Retry
+
+Json = Any
+OnFailure = Literal["suspend", "continue", "fault"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What all kinds have in common. ``None`` means that the document does not say it."""
+
+    kind: ClassVar[str]
+    frame: ClassVar[type[Frame]]
+    hidden: ClassVar[bool] = False
+    """True for lists that are not a task of their own, such as the body of a loop."""
+
+    name: str
+    reference: str
+    """JSON pointer into the document; tasks inside a function hang below the task that calls it."""
+    document: Json = None
+    condition: Template | None = None
+    input_from: Template | None = None
+    output_as: Template | None = None
+    export_as: Template | None = None
+    then: str = "continue"
+    """``continue``, ``exit``, ``end`` or the name of a task in the same list."""
+    compensation: Compensation | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compensation:
+    """How a task is undone."""
+
+    task: Task
+    call: str
+    """The name of the undo for people: the function, or what the inline task does."""
+    arguments: Template | None
+    """Evaluated over the forward task's output; None passes that output itself."""
+    on_start: bool
+    retry: Retry
+    on_failure: OnFailure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SagaPolicy:
+    parallel: bool = False
+    """False: one undo after the other, the last completed task first."""
+    on_failure: OnFailure = "suspend"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Definition:
+    namespace: str
+    name: str
+    version: str
+    document: Json
+    hash: str
+    """SHA-256, in hex, of the document as canonical JSON."""
+    root: Task
+    saga: SagaPolicy = field(default_factory=SagaPolicy)
+    input_from: Template | None = None
+    output_as: Template | None = None
+    clusters: frozenset[str] = frozenset()
+    """Clusters that its endpoints name."""
+    hosts: frozenset[str] = frozenset()
+    """``scheme://authority`` of its plain endpoints."""
+    computed_endpoints: tuple[str, ...] = ()
+    """References of calls whose endpoint is an expression: what they reach is known only when they run."""
+    warnings: tuple[Problem, ...] = field(default=())
+
+    @property
+    def key(self) -> str:
+        """``namespace/name``, as a route names it."""
+        return f"{self.namespace}/{self.name}"

@@ -1,0 +1,104 @@
+"""Runtime expressions: compiled once while parsing, evaluated with only those variables that they name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from stagedoor._core import Expression, ExpressionError
+from stagedoor.workflow.error import Failure, standard
+
+Json = Any
+
+BASE = ("$context", "$input", "$task", "$workflow", "$runtime")
+"""Known in every expression of a task; ``$output`` only where a task's output is complete."""
+
+_WRAPPED = re.compile(r"\s*\$\{(.+)\}\s*\Z", re.DOTALL)
+_NAME = re.compile(r"\$[A-Za-z_]\w*")
+
+
+class Environment(Protocol):
+    """What an expression may look at."""
+
+    @property
+    def reference(self) -> str: ...
+    @property
+    def now(self) -> float: ...
+    def variable(self, name: str) -> Json: ...
+
+
+Template = Callable[[Environment, Json], Json]
+"""Yields a value from an environment and the data that ``.`` stands for; raises ``Failure``."""
+
+
+class Compiled:
+    """One expression. Calling it yields its one result."""
+
+    __slots__ = ("_evaluate", "_names", "source")
+
+    def __init__(self, source: str, variables: Sequence[str]) -> None:
+        """Raises ``ExpressionError`` if it does not compile."""
+        self.source = source
+        named = set(_NAME.findall(source))
+        self._names = tuple(name for name in variables if name in named)
+        self._evaluate = Expression(source, self._names).evaluate
+
+    def __call__(self, environment: Environment, data: Json) -> Json:
+        try:
+            if self._names:
+                values = [environment.variable(name) for name in self._names]
+                return self._evaluate(data, values, environment.now)
+            return self._evaluate(data, (), environment.now)
+        except ExpressionError as error:
+            detail = f"{self.source.strip()}: {error}"
+            raise Failure(
+                standard("expression", 400, "Expression failed", environment.reference, detail[:1000])
+            ) from error
+
+
+def wrapped(text: str) -> str | None:
+    """The expression inside ``${ … }``, or None if the text is not one as a whole."""
+    match = _WRAPPED.match(text)
+    return match[1] if match else None
+
+
+def unknown_names(source: str, variables: Sequence[str]) -> list[str]:
+    """Variables that the source names but is not given; it may bind some of them itself."""
+    return sorted(set(_NAME.findall(source)).difference(variables))
+
+
+def constant(value: Json) -> Template:
+    return lambda environment, data: value
+
+
+def identity(environment: Environment, data: Json) -> Json:
+    return data
+
+
+def mapping(entries: Sequence[tuple[str, Json, Template | None]]) -> Template:
+    """An object whose values are constants (template None) or templates."""
+    if all(template for _, _, template in entries):
+        pairs = tuple((key, template) for key, _, template in entries if template)
+        return lambda environment, data: {key: template(environment, data) for key, template in pairs}
+    items = tuple(entries)
+
+    def build(environment: Environment, data: Json) -> Json:
+        return {key: template(environment, data) if template else value for key, value, template in items}
+
+    return build
+
+
+def sequence(entries: Sequence[tuple[Json, Template | None]]) -> Template:
+    """A list whose items are constants (template None) or templates."""
+    items = tuple(entries)
+
+    def build(environment: Environment, data: Json) -> Json:
+        return [template(environment, data) if template else value for value, template in items]
+
+    return build
+
+
+def truthy(value: Json) -> bool:
+    """As jq sees it: everything but ``false`` and ``null``."""
+    return value is not None and value is not False

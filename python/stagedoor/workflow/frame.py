@@ -1,0 +1,218 @@
+"""One task while it runs: the data flow that all kinds share. The machine's state is a tree of frames."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from stagedoor.workflow.commands import Command
+from stagedoor.workflow.definition import Task
+from stagedoor.workflow.error import Failure
+from stagedoor.workflow.expression import Environment, truthy
+
+if TYPE_CHECKING:
+    from stagedoor.workflow.machine import Machine
+    from stagedoor.workflow.saga import Undo
+    from stagedoor.workflow.timeline import Entry
+
+Json = Any
+
+
+class Parent(Protocol):
+    """Who a frame tells how it ended. Exactly one of these is called, once, unless the frame is cancelled."""
+
+    def child_done(self, child: Frame, output: Json, then: str) -> None: ...
+    def child_failed(self, child: Frame, failure: Failure) -> None: ...
+
+
+class Strand:
+    """What the tasks of one line of execution share: the workflow's, one branch's, or one undo's."""
+
+    __slots__ = ("context", "undoes")
+
+    def __init__(self, context: Json, undoes: str | None = None) -> None:
+        self.context = context
+        self.undoes = undoes
+        """The reference of the task that is being undone here."""
+
+
+class Scope:
+    """An environment with further variables, for the expressions of a ``catch`` or a compensation."""
+
+    __slots__ = ("_inner", "_variables")
+
+    def __init__(self, inner: Environment, variables: dict[str, Json]) -> None:
+        self._inner = inner
+        self._variables = variables
+
+    @property
+    def reference(self) -> str:
+        return self._inner.reference
+
+    @property
+    def now(self) -> float:
+        return self._inner.now
+
+    def variable(self, name: str) -> Json:
+        return self._variables[name] if name in self._variables else self._inner.variable(name)
+
+
+class Frame:
+    """A subclass says in ``begin`` what its kind does; it ends with ``complete`` or ``fail``."""
+
+    __slots__ = (
+        "cancelled",
+        "entry",
+        "input",
+        "locals",
+        "machine",
+        "output",
+        "parent",
+        "path",
+        "started",
+        "strand",
+        "task",
+        "undo",
+    )
+
+    transparent: ClassVar[bool] = False
+    """True for a task that ends as its one child does, even when it is cancelled while that waits for an answer."""
+
+    def __init__(
+        self, machine: Machine, task: Any, parent: Parent, path: str, strand: Strand, variables: dict[str, Json]
+    ) -> None:
+        self.machine = machine
+        self.task = task
+        self.parent = parent
+        self.path = path
+        """Iterations of the loops around it and rounds of jumps back; with the reference, it names this run."""
+        self.strand = strand
+        self.locals = variables
+        """Variables of the loops and catches around it, with their ``$``."""
+        self.input: Json = None
+        self.output: Json = None
+        self.started: float | None = None
+        self.cancelled = False
+        self.undo: Undo | None = None
+        self.entry: Entry | None = None
+
+    @property
+    def reference(self) -> str:
+        reference: str = self.task.reference
+        return reference
+
+    @property
+    def now(self) -> float:
+        return self.machine.now
+
+    @property
+    def identity(self) -> str:
+        return f"{self.task.reference}{self.path}"
+
+    def variable(self, name: str) -> Json:
+        if name == "$input":
+            return self.input
+        if name == "$context":
+            return self.strand.context
+        if name == "$output":
+            return self.output
+        if name == "$workflow":
+            return self.machine.workflow_argument()
+        if name == "$runtime":
+            return self.machine.runtime_argument()
+        if name == "$task":
+            return self.machine.task_argument(self)
+        return self.locals[name]
+
+    def start(self, raw: Json) -> None:
+        """Called by the machine's loop with the raw input. Raises nothing."""
+        task: Task = self.task
+        self.input = raw
+        machine = self.machine
+        self.started = machine.now
+        if not task.hidden:
+            self.entry = machine.timeline_entry(self)
+        try:
+            if task.input_from is not None:
+                self.input = task.input_from(self, raw)
+            if task.condition is not None and not truthy(task.condition(self, self.input)):
+                self._ended("skipped")
+                self.parent.child_done(self, raw, "continue")
+                return
+            if task.compensation is not None and task.compensation.on_start:
+                machine.saga.register(self, None, "unknown")
+            self.begin()
+        except Failure as failure:
+            self.fail(failure)
+
+    def begin(self) -> None:
+        """Do what the kind does. May raise ``Failure`` only from its own expressions."""
+        raise NotImplementedError
+
+    def complete(self, raw: Json, then: str | None = None) -> None:
+        """The kind's work is done with this raw output. ``then`` overrides the task's own directive. Raises nothing."""
+        task: Task = self.task
+        self.output = raw
+        try:
+            if task.output_as is not None:
+                self.output = task.output_as(self, raw)
+            if task.export_as is not None:
+                self.strand.context = task.export_as(self, self.output)
+            if task.compensation is not None:
+                self.machine.saga.register(self, self.output, "completed")
+        except Failure as failure:
+            # What was done is done, even if its output is of no use: it must be undone all the same.
+            if task.compensation is not None:
+                self.machine.saga.register_anyway(self, failure)
+            self.fail(failure)
+            return
+        self._ended("completed")
+        if self.cancelled:
+            self.drained()
+        else:
+            self.parent.child_done(self, self.output, then or task.then)
+
+    def fail(self, failure: Failure) -> None:
+        """Raises nothing."""
+        if failure.unknown and self.task.compensation is not None:
+            try:
+                self.machine.saga.register(self, None, "unknown")
+            except Failure as broken:
+                self.machine.saga.register_anyway(self, broken)
+        self._ended("unknown" if failure.unknown else "failed", failure.error)
+        if self.cancelled:
+            self.drained(failure)
+        else:
+            self.parent.child_failed(self, failure)
+
+    def cancel(self, *, drain: bool) -> None:
+        """Stop, with everything below. ``drain`` waits for calls on their way that may change something."""
+        if self.cancelled:
+            return
+        self.cancelled = True
+        if self.started is not None:
+            if self.entry is not None and self.entry.until is None:
+                self._ended("cancelled")
+            self.stop(drain=drain)
+
+    def stop(self, *, drain: bool) -> None:
+        """What the kind does about its children, calls and timers. By default it has none."""
+
+    def drained(self, failure: Failure | None = None) -> None:
+        """A cancelled frame's call has ended after all: what called it through a function ends with it."""
+        parent = self.parent
+        if isinstance(parent, Frame) and parent.transparent:
+            if failure is None:
+                parent.complete(self.output)
+            else:
+                parent.fail(failure)
+
+    def waits_for(self, command: Command) -> str:
+        """Why this frame waits for the answer to a command, for people."""
+        return f"{self.reference} waits for {command}"
+
+    def _ended(self, outcome: str, error: Json = None) -> None:
+        entry = self.entry
+        if entry is not None:
+            entry.until = self.machine.now
+            entry.outcome = outcome
+            entry.error = error

@@ -1,0 +1,431 @@
+"""The machine: feed it what has happened, it says what to do next. Its state is the fold of its events.
+
+No I/O, clock or randomness. Feeding a history again yields the same state and the same commands, so recovery is: feed
+every event of the log, then carry out ``pending()``.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Literal
+
+from stagedoor.errors import StagedoorError
+from stagedoor.workflow.commands import (
+    Call,
+    Cancel,
+    CancelCall,
+    CancelTimer,
+    Command,
+    Complete,
+    Fault,
+    OpenIncident,
+    RegisterCompensation,
+    StartTimer,
+)
+from stagedoor.workflow.definition import Definition
+from stagedoor.workflow.error import Failure, standard
+from stagedoor.workflow.events import (
+    CallCompleted,
+    CallFailed,
+    CallUnknown,
+    CancelRequested,
+    CompensationRegistered,
+    Event,
+    ExecutionCancelled,
+    ExecutionCompleted,
+    ExecutionFaulted,
+    ExecutionStarted,
+    IncidentOpened,
+    IncidentResolved,
+    TimerFired,
+)
+from stagedoor.workflow.frame import Frame, Strand
+from stagedoor.workflow.saga import Saga
+from stagedoor.workflow.tasks.call import Sendings
+from stagedoor.workflow.tasks.wait import moment
+from stagedoor.workflow.timeline import Entry, Timeline
+
+Json = Any
+Status = Literal["pending", "running", "waiting", "suspended", "completed", "faulted", "cancelled"]
+
+RULES = 1
+"""Version of the machine's rules; ``ExecutionStarted.engine`` says which one an execution began with."""
+MAX_TRANSITIONS = 20_000
+"""Tasks started by one event without waiting for a call or a timer. More is taken for a loop without end."""
+
+
+class ReplayMismatch(StagedoorError):
+    """The history does not belong to this definition or to this version of the machine."""
+
+
+class Machine:
+    """One execution of one definition."""
+
+    __slots__ = (
+        "_agenda",
+        "_conclusion",
+        "_out",
+        "_phase",
+        "_reason",
+        "_root",
+        "_started",
+        "_timeline",
+        "_timers",
+        "_waits",
+        "_workflow",
+        "definition",
+        "draining",
+        "error",
+        "execution",
+        "input",
+        "now",
+        "output",
+        "saga",
+        "sendings",
+    )
+
+    def __init__(self, definition: Definition) -> None:
+        self.definition = definition
+        self.execution = ""
+        self.now = 0.0
+        """The time of the event being fed, in seconds since the epoch."""
+        self.input: Json = None
+        self.output: Json = None
+        self.error: dict[str, Json] | None = None
+        """The original error, from the moment nothing caught it."""
+        self.saga = Saga(self, definition.saga)
+        self.sendings: dict[str, Sendings] = {}
+        self.draining = 0
+        """Calls on their way whose tasks are cancelled already."""
+        self._timeline = Timeline()
+        self._agenda: deque[tuple[Frame, Json]] = deque()
+        self._out: list[Command] = []
+        self._waits: dict[str, tuple[Command, Any]] = {}
+        self._timers: dict[str, int] = {}
+        self._phase: Literal["pending", "running", "ending", "undoing", "concluded"] = "pending"
+        self._root: Frame | None = None
+        self._reason: str | None = None
+        self._started: ExecutionStarted | None = None
+        self._conclusion: Complete | Fault | Cancel | None = None
+        self._workflow: dict[str, Json] | None = None
+
+    # What drivers use
+
+    def feed(self, event: Event) -> list[Command]:
+        """Raises ``ReplayMismatch`` if the event cannot have happened in this execution."""
+        handler = _HANDLERS.get(type(event))
+        if handler is None:
+            raise ReplayMismatch(f"{type(event).__name__} is not an event")
+        if (self._started is None) is not (type(event) is ExecutionStarted):
+            raise ReplayMismatch(f"{type(event).__name__} is out of place: an execution is started once, and first")
+        self.now = event.at
+        handler(self, event)
+        self._run()
+        commands, self._out = self._out, []
+        return commands
+
+    @property
+    def status(self) -> Status:
+        if self._phase == "pending":
+            return "pending"
+        if self._conclusion is not None:
+            kind = type(self._conclusion)
+            return "completed" if kind is Complete else "faulted" if kind is Fault else "cancelled"
+        kinds = {type(command) for command, _ in self._waits.values()}
+        if Call in kinds:
+            return "running"
+        if OpenIncident in kinds:
+            return "suspended"
+        return "waiting" if StartTimer in kinds else "running"
+
+    def pending(self) -> list[Command]:
+        """Commands that the events fed so far leave unanswered, in the order in which they were given.
+
+        Meant for recovery: registrations, incidents and the conclusion count as unanswered until their event is fed.
+        """
+        return [command for command, owner in self._waits.values() if not isinstance(owner, _Opened)]
+
+    def waiting(self) -> list[str]:
+        """Why the execution waits, one sentence for each thing it waits for; empty when it has ended."""
+        if self._phase in ("pending", "concluded"):
+            return []
+        reasons = []
+        for command, owner in self._waits.values():
+            if isinstance(owner, _Opened):
+                owner = owner.owner
+            if isinstance(command, Call | StartTimer | OpenIncident):
+                reasons.append(owner.waits_for(command))
+        return reasons
+
+    def timeline(self) -> list[dict[str, Json]]:
+        """What happened, in the order in which it began: ``task name kind attempt at until outcome``, and where they
+        apply ``path`` (iterations), ``call``, ``undoes``, ``error``. Times are seconds since the epoch."""
+        return self._timeline.show()
+
+    # What frames use
+
+    def schedule(self, frame: Frame, data: Json) -> None:
+        """Start a frame in the machine's loop, not on the caller's stack: a long loop does not grow it."""
+        self._agenda.append((frame, data))
+
+    def ask(self, command: Call | OpenIncident, owner: Any) -> None:
+        self._waits[command.id] = (command, owner)
+        self._out.append(command)
+
+    def tell(self, key: str, command: RegisterCompensation, owner: Any) -> None:
+        self._waits[key] = (command, owner)
+        self._out.append(command)
+
+    def told(self, key: str) -> Any:
+        """Who gave the command that an event now confirms, or None."""
+        found = self._waits.pop(key, None)
+        return found[1] if found else None
+
+    def start_timer(self, prefix: str, seconds: float, owner: Any) -> str:
+        number = self._timers[prefix] = self._timers.get(prefix, 0) + 1
+        command = StartTimer(f"{prefix}@{number}", self.now + seconds)
+        self._waits[command.id] = (command, owner)
+        self._out.append(command)
+        return command.id
+
+    def withdraw(self, command: CancelCall | CancelTimer) -> None:
+        if self._waits.pop(command.id, None) is not None:
+            self._out.append(command)
+
+    def drain(self, call: str) -> None:
+        """Wait for the answer to a call whose task is cancelled, before anything is undone."""
+        if call in self._waits:
+            self.draining += 1
+
+    def end(self, frame: Frame, output: Json) -> None:
+        """``then: end``: the outermost list around the frame ends with this output."""
+        top = frame
+        while isinstance(top.parent, Frame):
+            top = top.parent
+        top.cancel(drain=False)
+        top.parent.child_done(top, output, "end")
+
+    def note(self, entry: Entry) -> Entry:
+        """Put something on the timeline."""
+        return self._timeline.add(entry)
+
+    def timeline_entry(self, frame: Frame) -> Entry:
+        task = frame.task
+        return self._timeline.add(
+            Entry(task.reference, task.name, task.kind, frame.path, self.now, frame.strand.undoes)
+        )
+
+    def undone(self) -> None:
+        """The saga is over."""
+        compensation = self.saga.report()
+        if self.error is not None:
+            self._conclude(Fault(self.error, compensation))
+        else:
+            self._conclude(Cancel(self._reason or "", compensation))
+
+    # As the parent of the outermost frame
+
+    def child_done(self, child: Frame, output: Json, then: str) -> None:
+        template = self.definition.output_as
+        try:
+            self.output = template(child, output) if template is not None else output
+        except Failure as failure:
+            self.child_failed(child, failure)
+            return
+        self._conclude(Complete(self.output))
+
+    def child_failed(self, child: Frame, failure: Failure) -> None:
+        self.error = failure.error
+        self._phase = "ending"
+
+    # Runtime arguments, built only for expressions that name them
+
+    def workflow_argument(self) -> Json:
+        if self._workflow is None:
+            assert self._started is not None
+            self._workflow = {
+                "id": self.execution,
+                "definition": self.definition.document,
+                "input": self.input,
+                "startedAt": _when(self._started.at),
+            }
+        return self._workflow
+
+    def runtime_argument(self) -> Json:
+        return {"name": "stagedoor", "version": str(RULES), "metadata": {}}
+
+    def task_argument(self, frame: Frame) -> Json:
+        task = frame.task
+        argument = {"name": task.name, "reference": task.reference, "definition": task.document, "input": frame.input}
+        if frame.started is not None:
+            argument["startedAt"] = _when(frame.started)
+        return argument
+
+    # Events
+
+    def _run(self) -> None:
+        agenda = self._agenda
+        transitions = 0
+        while True:
+            while agenda:
+                frame, data = agenda.popleft()
+                if frame.cancelled:
+                    continue
+                transitions += 1
+                if transitions > MAX_TRANSITIONS:
+                    self._break(frame)
+                    transitions = 0
+                    continue
+                frame.start(data)
+            if self._phase == "ending" and self.draining == 0:
+                self._phase = "undoing"
+                self.saga.begin()
+                if agenda:
+                    continue
+            return
+
+    def _break(self, frame: Frame) -> None:
+        top = frame
+        while isinstance(top.parent, Frame):
+            top = top.parent
+        top.cancel(drain=True)
+        detail = f"more than {MAX_TRANSITIONS} tasks ran without waiting for a call or a timer"
+        error = standard("runtime", 500, "Endless loop", frame.reference, detail)
+        top.parent.child_failed(top, Failure(error, fatal=True))
+
+    def _conclude(self, conclusion: Complete | Fault | Cancel) -> None:
+        self._phase = "concluded"
+        self._conclusion = conclusion
+        # Registrations are facts for the log; everything else that was asked for is of no use any more.
+        for identifier, (command, _) in list(self._waits.items()):
+            if isinstance(command, StartTimer):
+                self.withdraw(CancelTimer(identifier))
+            elif isinstance(command, Call):
+                self.withdraw(CancelCall(identifier))
+            elif isinstance(command, OpenIncident):
+                del self._waits[identifier]
+        self._waits["conclusion"] = (conclusion, self)
+        self._out.append(conclusion)
+
+    def _on_started(self, event: ExecutionStarted) -> None:
+        definition = self.definition
+        if event.definition != definition.hash:
+            raise ReplayMismatch(f"the execution began with another version of {definition.key}")
+        if event.engine > RULES:
+            raise ReplayMismatch(f"the execution began with rules {event.engine}, this machine knows up to {RULES}")
+        self._started = event
+        self.execution = event.execution
+        self.input = event.input
+        self._phase = "running"
+        root = definition.root
+        self._root = root.frame(self, root, self, "", Strand({}), {})
+        try:
+            data = definition.input_from(self._root, event.input) if definition.input_from is not None else event.input
+        except Failure as failure:
+            self.child_failed(self._root, failure)
+            return
+        self.input = data
+        self.schedule(self._root, data)
+
+    def _on_answer(self, event: CallCompleted | CallFailed | CallUnknown) -> None:
+        found = self._waits.pop(event.call, None)
+        if found is None:
+            self._late(event.call)
+            return
+        frame = found[1]
+        if frame.cancelled:
+            self.draining -= 1
+        if type(event) is CallCompleted:
+            frame.answered(event)
+        elif type(event) is CallFailed:
+            frame.not_sent(event)
+        else:
+            frame.repeat(event)
+
+    def _late(self, call: str) -> None:
+        """An answer nobody waits for is fine if the call was once made: it was cancelled, or answered before."""
+        prefix, _, number = call.rpartition("#")
+        sendings = self.sendings.get(prefix)
+        if sendings is None or not number.isdecimal() or not 0 < int(number) <= sendings.count:
+            raise ReplayMismatch(f"call {call!r} was never made")
+
+    def _on_timer(self, event: TimerFired) -> None:
+        found = self._waits.pop(event.timer, None)
+        if found is not None:
+            found[1].fired(event)
+            return
+        prefix, _, number = event.timer.rpartition("@")
+        if not number.isdecimal() or not 0 < int(number) <= self._timers.get(prefix, 0):
+            raise ReplayMismatch(f"timer {event.timer!r} was never started")
+
+    def _on_registered(self, event: CompensationRegistered) -> None:
+        if self.saga.confirmed(event) is None:
+            raise ReplayMismatch(f"no compensation of {event.task!r} was registered")
+
+    def _on_cancel(self, event: CancelRequested) -> None:
+        if self._phase == "running" and self._root is not None:
+            self._reason = event.reason
+            self._phase = "ending"
+            self._root.cancel(drain=True)
+
+    def _on_opened(self, event: IncidentOpened) -> None:
+        found = self._waits.get(event.incident)
+        if found is None or not isinstance(found[0], OpenIncident):
+            raise ReplayMismatch(f"incident {event.incident!r} was not opened by this execution")
+        if not isinstance(found[1], _Opened):
+            self._waits[event.incident] = (found[0], _Opened(found[1]))
+
+    def _on_resolved(self, event: IncidentResolved) -> None:
+        found = self._waits.pop(event.incident, None)
+        if found is None or not isinstance(found[0], OpenIncident):
+            raise ReplayMismatch(f"incident {event.incident!r} is not open")
+        owner = found[1].owner if isinstance(found[1], _Opened) else found[1]
+        owner.resolved(event)
+
+    def _on_completed(self, event: ExecutionCompleted) -> None:
+        self._confirm(isinstance(self._conclusion, Complete) and self._conclusion.output == event.output, event)
+
+    def _on_faulted(self, event: ExecutionFaulted) -> None:
+        own = self._conclusion
+        same = isinstance(own, Fault) and own.error == event.error and own.compensation == event.compensation
+        self._confirm(same, event)
+
+    def _on_cancelled(self, event: ExecutionCancelled) -> None:
+        own = self._conclusion
+        same = isinstance(own, Cancel) and own.reason == event.reason and own.compensation == event.compensation
+        self._confirm(same, event)
+
+    def _confirm(self, same: bool, event: Event) -> None:
+        if not same:
+            raise ReplayMismatch(f"{type(event).__name__} is not what this machine came to (it is {self.status})")
+        self._waits.pop("conclusion", None)
+
+
+class _Opened:
+    """Marks an incident whose opening is in the log: nothing is pending but the operator's word."""
+
+    __slots__ = ("owner",)
+
+    def __init__(self, owner: Any) -> None:
+        self.owner = owner
+
+
+def _when(at: float) -> Json:
+    return {"iso8601": moment(at), "epoch": {"seconds": int(at), "milliseconds": int(at * 1000)}}
+
+
+_HANDLERS: dict[type, Callable[[Machine, Any], None]] = {
+    ExecutionStarted: Machine._on_started,
+    CallCompleted: Machine._on_answer,
+    CallFailed: Machine._on_answer,
+    CallUnknown: Machine._on_answer,
+    TimerFired: Machine._on_timer,
+    CompensationRegistered: Machine._on_registered,
+    CancelRequested: Machine._on_cancel,
+    IncidentOpened: Machine._on_opened,
+    IncidentResolved: Machine._on_resolved,
+    ExecutionCompleted: Machine._on_completed,
+    ExecutionFaulted: Machine._on_faulted,
+    ExecutionCancelled: Machine._on_cancelled,
+}

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Protocol
 
-from stagedoor.cli import check, schema
+from stagedoor.cli import check, executions, run, schema
 from stagedoor.cli.output import fail
 from stagedoor.errors import StagedoorError
 
@@ -28,7 +28,7 @@ class Command(Protocol):
         """The exit code."""
 
 
-COMMANDS: tuple[Command, ...] = (check, schema)
+COMMANDS: tuple[Command, ...] = (run, check, schema, executions)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

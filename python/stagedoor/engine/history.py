@@ -68,6 +68,16 @@ class History:
         ).fetchone()
         return None if found is None else Row(*found)
 
+    def ended(self, workflow: str, consumer: str | None, key: str) -> tuple[Row, Event] | None:
+        """The execution with this key, and its last event."""
+        row = self.with_key(workflow, consumer, key)
+        return None if row is None else (row, self.last(row.id))
+
+    def shown(self, execution: str) -> tuple[Row, Event] | None:
+        """The execution with this id, and its last event."""
+        row = self.row(execution)
+        return None if row is None else (row, self.last(row.id))
+
     def events(self, execution: str) -> list[Event]:
         found = self._connection.execute(
             "SELECT type, at, data FROM event WHERE execution = ? ORDER BY seq", (execution,)

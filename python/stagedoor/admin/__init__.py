@@ -1,0 +1,1 @@
+"""The admin endpoint: health, metrics and executions, for operators and their tools."""

@@ -1,0 +1,108 @@
+"""Executions over HTTP: listed, shown, cancelled, and their incidents resolved."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, Protocol
+
+from aiohttp import web
+
+Json = Any
+ACTIONS = ("retry", "skip", "done", "edit")
+STATUSES = ("running", "suspended", "completed", "faulted", "cancelled")
+PAGE, MAX_PAGE = 50, 500
+
+
+class Executions(Protocol):
+    """What the engine lets an operator see and do."""
+
+    async def page(self, workflow: str | None, status: str | None, before: str | None, limit: int) -> Json: ...
+    async def show(self, id: str) -> Json | None: ...
+    def cancel(self, id: str, reason: str, by: str) -> bool: ...
+    def resolve(self, id: str, incident: str, action: Any, by: str, reason: str, arguments: Json = None) -> bool: ...
+
+
+def problem(status: HTTPStatus, detail: str) -> web.Response:
+    """RFC 9457."""
+    body = {"type": "about:blank", "title": status.phrase, "status": status.value, "detail": detail}
+    return web.Response(body=json.dumps(body).encode(), status=status, content_type="application/problem+json")
+
+
+def add(app: web.Application, executions: Callable[[], Executions | None]) -> None:
+    """The routes under ``/executions``."""
+    handlers = _Handlers(executions)
+    app.router.add_get("/executions", handlers.page)
+    app.router.add_get("/executions/{id}", handlers.show)
+    app.router.add_post("/executions/{id}/cancel", handlers.cancel)
+    # An incident's id holds slashes, since it is made of the task's reference.
+    app.router.add_post("/executions/{id}/incidents/{incident:.+}", handlers.resolve)
+
+
+class _Handlers:
+    def __init__(self, executions: Callable[[], Executions | None]) -> None:
+        self._find = executions
+
+    def _executions(self) -> Executions:
+        found = self._find()
+        if found is None:
+            raise web.HTTPNotFound(reason="no workflows are configured")
+        return found
+
+    async def page(self, request: web.Request) -> web.Response:
+        query = request.query
+        unknown = set(query) - {"workflow", "status", "before", "limit"}
+        if unknown:
+            return problem(HTTPStatus.BAD_REQUEST, "known parameters are workflow, status, before and limit")
+        status, limit = query.get("status"), query.get("limit", str(PAGE))
+        if status is not None and status not in STATUSES:
+            return problem(HTTPStatus.BAD_REQUEST, f"status is one of {', '.join(STATUSES)}")
+        if not (limit.isascii() and limit.isdecimal() and 1 <= int(limit[:9]) <= MAX_PAGE):
+            return problem(HTTPStatus.BAD_REQUEST, f"limit is a number from 1 to {MAX_PAGE}")
+        page = await self._executions().page(query.get("workflow"), status, query.get("before"), int(limit))
+        return web.json_response(page)
+
+    async def show(self, request: web.Request) -> web.Response:
+        shown = await self._executions().show(request.match_info["id"])
+        return _not_found() if shown is None else web.json_response(shown)
+
+    async def cancel(self, request: web.Request) -> web.Response:
+        asked = await _object(request, {"reason", "by"})
+        if not self._executions().cancel(request.match_info["id"], asked["reason"], asked["by"]):
+            return await self._not_open(request, "the execution has ended")
+        return web.json_response({"status": "accepted"}, status=202)
+
+    async def resolve(self, request: web.Request) -> web.Response:
+        asked = await _object(request, {"action", "reason", "by"}, optional={"arguments"})
+        if asked["action"] not in ACTIONS:
+            return problem(HTTPStatus.BAD_REQUEST, f"action is one of {', '.join(ACTIONS)}")
+        if (asked["action"] == "edit") is not ("arguments" in asked):
+            return problem(HTTPStatus.BAD_REQUEST, "arguments go with edit, and only with it")
+        id, incident = request.match_info["id"], request.match_info["incident"]
+        words = (asked["action"], asked["by"], asked["reason"], asked.get("arguments"))
+        if not self._executions().resolve(id, incident, *words):
+            return await self._not_open(request, "the incident is not open")
+        return web.json_response({"status": "accepted"}, status=202)
+
+    async def _not_open(self, request: web.Request, detail: str) -> web.Response:
+        known = await self._executions().show(request.match_info["id"])
+        return _not_found() if known is None else problem(HTTPStatus.CONFLICT, detail)
+
+
+def _not_found() -> web.Response:
+    return problem(HTTPStatus.NOT_FOUND, "there is no such execution")
+
+
+async def _object(request: web.Request, required: set[str], optional: set[str] = frozenset()) -> dict[str, Json]:  # type: ignore[assignment]
+    """The body: a JSON object with exactly these keys; texts but for ``arguments``."""
+    try:
+        body = json.loads(await request.text())
+    except ValueError:
+        raise web.HTTPBadRequest(reason="the body is not JSON") from None
+    if not isinstance(body, dict) or not required <= set(body) <= required | set(optional):
+        raise web.HTTPBadRequest(reason=f"the body is an object with {', '.join(sorted(required))}")
+    for name in required:
+        if not isinstance(body[name], str) or not 0 < len(body[name]) <= 1000:
+            raise web.HTTPBadRequest(reason=f"{name} is a text of 1 to 1000 characters")
+    return body

@@ -1,0 +1,121 @@
+"""The admin endpoint's server: who may ask, whether the gateway is well, and what it counts."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import logging
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from ipaddress import ip_address
+from typing import Protocol
+
+from aiohttp import web
+
+from stagedoor.admin import api
+from stagedoor.admin.api import Executions, problem
+from stagedoor.errors import StagedoorError
+
+OPEN_PATHS = frozenset({"/healthz", "/readyz"})
+"""Asked by load balancers and supervisors, which have no token; they say nothing else than well or not."""
+SHUTDOWN_S = 2.0
+log = logging.getLogger("stagedoor.admin")
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Gateway(Protocol):
+    """What the endpoint asks."""
+
+    def trouble(self) -> str | None:
+        """Why no traffic should be sent here, or None."""
+
+    def metrics(self) -> str:
+        """Prometheus text format."""
+
+    def executions(self) -> Executions | None:
+        """None where no workflows are configured."""
+
+
+class AdminError(StagedoorError):
+    """The admin endpoint cannot be served as it is configured."""
+
+
+class Admin:
+    """``bind`` is ``IP:PORT``; beyond loopback a ``token`` is required, which every request but those for health must
+    carry as ``Authorization: Bearer``."""
+
+    def __init__(self, gateway: Gateway, bind: str, token: str | None) -> None:
+        host, _, port = bind.rpartition(":")
+        self._host, self._port = host.strip("[]"), int(port)
+        if token is None and not ip_address(self._host).is_loopback:
+            raise AdminError(f"the admin endpoint needs a token to be reachable at {bind}: set admin.token")
+        self._gateway = gateway
+        self._token = None if token is None else _digest(token)
+        self._runner: web.AppRunner | None = None
+
+    async def start(self) -> str:
+        """Bind and serve; the bound address. AdminError if it cannot be bound."""
+        app = web.Application(middlewares=[self._answer_errors, self._authorize], client_max_size=1024 * 1024)
+        app.router.add_get("/healthz", self._health)
+        app.router.add_get("/readyz", self._ready)
+        app.router.add_get("/metrics", self._metrics)
+        api.add(app, self._gateway.executions)
+        self._runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=SHUTDOWN_S)
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, self._host, self._port).start()
+        except OSError as error:
+            await self._runner.cleanup()
+            reason = error.strerror or str(error)
+            raise AdminError(f"the admin endpoint cannot be bound to {self._host}:{self._port}: {reason}") from None
+        host, port = self._runner.addresses[0][:2]
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    async def stop(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    @web.middleware
+    async def _answer_errors(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except web.HTTPException as error:
+            if error.status < 400:
+                raise
+            answer = problem(HTTPStatus(error.status), error.reason)
+            if "Allow" in error.headers:
+                answer.headers["Allow"] = error.headers["Allow"]
+            return answer
+        except Exception:
+            log.exception("admin request failed", extra={"path": request.path})
+            return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the log says why")
+
+    @web.middleware
+    async def _authorize(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if self._token is not None and request.path not in OPEN_PATHS:
+            scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+            # Digests have one length, so the comparison tells nothing of the token's.
+            if scheme.lower() != "bearer" or not hmac.compare_digest(_digest(token.strip()), self._token):
+                answer = problem(HTTPStatus.UNAUTHORIZED, "send the token as Authorization: Bearer")
+                answer.headers["WWW-Authenticate"] = 'Bearer realm="stagedoor admin"'
+                return answer
+        return await handler(request)
+
+    async def _health(self, request: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
+    async def _ready(self, request: web.Request) -> web.Response:
+        trouble = self._gateway.trouble()
+        if trouble is None:
+            return web.json_response({"status": "ready"})
+        return web.json_response({"status": "not ready", "reason": trouble}, status=503)
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        return web.Response(
+            body=self._gateway.metrics().encode(),
+            headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},
+        )
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()

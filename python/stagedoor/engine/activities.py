@@ -1,0 +1,149 @@
+"""Commands to call → requests through the data plane's clusters; their answers → events.
+
+An activity is done at least once: after a crash it is repeated with the same ``Idempotency-Key``.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+from collections.abc import Collection
+from typing import Any, NamedTuple
+from urllib.parse import quote, urlencode, urlsplit
+
+from stagedoor import _core
+from stagedoor.engine.record import decode_json, encode_json
+from stagedoor.workflow.commands import Call
+from stagedoor.workflow.events import CallCompleted, CallFailed, CallUnknown
+
+TIMEOUT_S = 30.0
+"""A call, every retry of the cluster included."""
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(r"[\t\x20-\x7e]*")
+_TARGET = re.compile(r"[!$&'()*+,;=:@/?%A-Za-z0-9._~-]*")
+_OWN = frozenset({"host", "content-length", "transfer-encoding", "connection", "idempotency-key", "traceparent"})
+"""Set by the data plane or by the engine, whatever a document says."""
+
+Json = Any
+Request = tuple[int, str, str, str, list[tuple[str, str]], bytes | None, int]
+
+
+class Refused(NamedTuple):
+    """A call that cannot be sent, and why."""
+
+    title: str
+    detail: str
+
+
+def request(call: Call, number: int, trace: str | None, hosts: Collection[str]) -> Request | Refused:
+    """``hosts`` are the plain ``http://HOST:PORT`` that may be called beside ``cluster://``."""
+    where = _where(call.endpoint, hosts)
+    if isinstance(where, Refused):
+        return where
+    cluster, target = where
+    if call.query:
+        target += ("&" if "?" in target else "?") + urlencode(call.query)
+    method = call.method.upper()
+    if not _TOKEN.fullmatch(method):
+        return Refused("The call is not valid", "its method is not an HTTP method")
+    headers = [("accept", "application/json"), ("idempotency-key", quote(call.idempotency_key, safe="/:#@,;=+()[]{}"))]
+    body: bytes | None = None
+    if call.body is not None:
+        try:
+            body = _body(call, headers)
+        except ValueError as error:
+            return Refused("The call is not valid", f"its body cannot be sent: {error}")
+    if trace is not None:
+        # The execution's trace, with a span of its own for each call (W3C Trace Context, 3.2.2).
+        headers.append(("traceparent", f"{trace[:36]}{os.urandom(8).hex()}{trace[52:55]}"))
+    for name, value in call.headers.items():
+        lower, text = name.lower(), value if isinstance(value, str) else str(value)
+        if not _TOKEN.fullmatch(lower) or not _VALUE.fullmatch(text):
+            return Refused("The call is not valid", f"its header '{name[:64]}' has characters that HTTP forbids")
+        if lower == "accept":
+            headers[0] = (lower, text)
+        elif lower != "content-type" and lower not in _OWN:
+            headers.append((lower, text))
+    return number, cluster, method, target, headers, body, int(TIMEOUT_S * 1000)
+
+
+def _where(endpoint: str, hosts: Collection[str]) -> tuple[str, str] | Refused:
+    """The cluster, and the path with its query."""
+    if endpoint.startswith("cluster://"):
+        cluster, _, path = endpoint[10:].partition("/")
+        target = "/" + path.partition("#")[0]
+    else:
+        try:
+            parts = urlsplit(endpoint)
+            port = parts.port
+        except ValueError:
+            return Refused("The call is not valid", "its endpoint is not a URI")
+        if parts.scheme != "http" or not parts.hostname:
+            return Refused("The call is not valid", "its endpoint is neither cluster://NAME/path nor an http URI")
+        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        cluster = f"http://{host}:{80 if port is None else port}"
+        if cluster not in hosts:
+            return Refused("The host may not be called", f"{cluster} is not in engine.allow_hosts")
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    if not _TARGET.fullmatch(target):
+        target = quote(target, safe="!$&'()*+,;=:@/?%-._~")
+    return cluster, target
+
+
+def _body(call: Call, headers: list[tuple[str, str]]) -> bytes:
+    kind = next((value for name, value in call.headers.items() if name.lower() == "content-type"), None)
+    if kind is None or _is_json(kind):
+        headers.append(("content-type", "application/json" if kind is None else kind))
+        return encode_json(call.body).encode()
+    if not isinstance(call.body, str):
+        raise ValueError(f"a body of type {kind[:64]} must be a string")
+    if not _VALUE.fullmatch(kind):
+        raise ValueError("its content type has characters that HTTP forbids")
+    headers.append(("content-type", kind))
+    return call.body.encode()
+
+
+def outcome(call: Call, answer: _core.Answered, at: float) -> CallCompleted | CallUnknown:
+    """What an answer says. One that cannot be understood leaves open whether the call was carried out."""
+    status, fields = answer.status, answer.headers
+    try:
+        content = _content(call, fields, answer.body)
+    except ValueError as error:
+        if status < 400:
+            return CallUnknown(at, call.id, 502, "The service answered with an invalid response", str(error))
+        content = None
+    if call.output != "response":
+        return CallCompleted(at, call.id, status, content)
+    headers: dict[str, str] = {}
+    for name, value in fields:
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return CallCompleted(at, call.id, status, content, headers)
+
+
+def _content(call: Call, fields: list[tuple[str, str]], body: bytes) -> Json:
+    if call.output == "raw":
+        return base64.b64encode(body).decode("ascii")
+    if not body:
+        return None
+    kind = next((value for name, value in fields if name == "content-type"), "application/json")
+    if _is_json(kind):
+        try:
+            return decode_json(body.decode("utf-8-sig"))
+        except (ValueError, RecursionError):
+            raise ValueError("the answer is not the JSON that its content type promises") from None
+    if kind.lower().startswith("text/"):
+        return body.decode("utf-8", "replace")
+    return base64.b64encode(body).decode("ascii")
+
+
+def _is_json(kind: str) -> bool:
+    kind = kind.partition(";")[0].strip().lower()
+    return kind == "application/json" or kind.endswith("+json")
+
+
+def unanswered(call: Call, notice: _core.Unanswered, at: float) -> CallFailed | CallUnknown:
+    """Nothing was sent: failed. Something was: unknown."""
+    event = CallUnknown if notice.sent else CallFailed
+    return event(at, call.id, notice.status, notice.code, notice.detail)

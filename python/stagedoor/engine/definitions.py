@@ -1,0 +1,40 @@
+"""Workflow definitions by name and by hash: new executions take the newest, running ones keep theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from stagedoor.engine.event_log import EventLog
+from stagedoor.engine.record import encode_json
+from stagedoor.workflow.definition import Definition
+from stagedoor.workflow.parse import parse
+
+
+class Definitions:
+    """Documents that were ever run by stay in the store; those in use are compiled once and kept."""
+
+    def __init__(self, log: EventLog) -> None:
+        self._log = log
+        self._current: dict[str, Definition] = {}
+        self._by_hash: dict[str, Definition] = {}
+
+    async def keep(self, definitions: Iterable[Definition]) -> None:
+        """Put their documents into the store. StoreError if that cannot be."""
+        new = [each for each in definitions if each.hash not in self._by_hash]
+        if new:
+            await self._log.define([(each.hash, each.key, each.version, encode_json(each.document)) for each in new])
+        self._by_hash |= {each.hash: each for each in new}
+
+    def use(self, definitions: Mapping[str, Definition]) -> None:
+        """From now on executions start by these, by ``namespace/name``; they must be kept already."""
+        self._current = dict(definitions)
+
+    def current(self, workflow: str) -> Definition | None:
+        return self._current.get(workflow)
+
+    def of(self, hash: str) -> Definition:
+        """KeyError if the store never had it, InvalidDefinition if this release cannot run it."""
+        found = self._by_hash.get(hash)
+        if found is None:
+            found = self._by_hash[hash] = parse(self._log.history.document(hash))
+        return found

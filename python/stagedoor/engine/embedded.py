@@ -1,0 +1,380 @@
+"""The engine of one process: callouts in, machines fed, activities out, and each outcome in the event log before its
+machine hears of it.
+
+All of it runs in the loop's thread as plain callbacks. What one turn of the loop wants of the event log and of the data
+plane is gathered and handed over in bulk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from stagedoor import _core
+from stagedoor.engine.callers import RETRY_AFTER_S, Callers, ended, running
+from stagedoor.engine.definitions import Definitions
+from stagedoor.engine.event_log import Append, EventLog
+from stagedoor.engine.execution import STATUS, Execution, Final, new_id, status_of
+from stagedoor.engine.history import Row
+from stagedoor.engine.perform import MAX_BYTES, Performer
+from stagedoor.engine.record import canonical_json, encode
+from stagedoor.engine.statement import Start
+from stagedoor.engine.store import StoreError
+from stagedoor.engine.timers import Key
+from stagedoor.workflow.commands import Command
+from stagedoor.workflow.definition import Definition
+from stagedoor.workflow.events import Event, ExecutionStarted, IncidentOpened, IncidentResolved, TimerFired
+from stagedoor.workflow.machine import Machine
+
+MAX_OPEN = 10_000
+"""Executions that have not ended; one more is refused with 503 and ``Retry-After``."""
+
+Json = Any
+Caller = tuple[str, str | None, str]
+"""Workflow, consumer, idempotency key."""
+log = logging.getLogger("stagedoor.engine")
+
+
+@dataclass(slots=True)
+class Counters:
+    started: int = 0
+    joined: int = 0
+    recovered: int = 0
+    broken: int = 0
+    finished: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STATUS.values(), 0))
+
+
+class Engine:
+    """``recover`` before serving, ``begin`` once the data plane serves, ``stop`` after it has drained."""
+
+    def __init__(
+        self,
+        plane: _core.DataPlane,
+        event_log: EventLog,
+        definitions: Definitions,
+        *,
+        max_open: int = MAX_OPEN,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.counters = Counters()
+        self.open: dict[str, Execution] = {}
+        self._plane, self._log, self._definitions = plane, event_log, definitions
+        self._max_open, self._clock = max_open, clock
+        self._loop = asyncio.get_running_loop()
+        self._performer = Performer(self, self._loop, clock)
+        self._by_key: dict[Caller, Execution] = {}
+        self._asked: dict[Caller, list[_core.Execute]] = {}
+        self._closing = False
+        self._routes: Mapping[str, str] = {}
+        self._callers = Callers(self._loop, self.flush_soon)
+        self._appends: list[Append] = []
+        self._flushing = False
+
+    @property
+    def refused(self) -> int:
+        """Callouts that were refused."""
+        return self._callers.refused
+
+    @property
+    def calls_sent(self) -> int:
+        return self._performer.sent
+
+    @property
+    def calls_open(self) -> int:
+        return self._performer.calls
+
+    @property
+    def timers(self) -> int:
+        return self._performer.timers
+
+    # Beginning and ending.
+
+    def use(self, routes: Mapping[str, str], hosts: Collection[str]) -> None:
+        """Workflow routes with their ``namespace/name``, and the plain ``http://HOST:PORT`` that may be called."""
+        self._routes, self._performer.hosts = routes, hosts
+
+    def recover(self) -> int:
+        """Read back every open execution; how many there are. One that cannot be read stays open and is logged."""
+        for row in self._log.history.open():
+            events = self._log.history.events(row.id)
+            execution = Execution(row, None, seq=len(events), updated=events[-1].at, started=True)
+            if isinstance(events[0], ExecutionStarted):
+                execution.trace = events[0].trace
+            self._keep(execution)
+            try:
+                machine = Machine(self._definitions.of(row.definition))
+                for event in events:
+                    machine.feed(event)
+                    if isinstance(event, IncidentOpened):
+                        execution.incidents.add(event.incident)
+                    elif isinstance(event, IncidentResolved):
+                        execution.incidents.discard(event.incident)
+            except Exception as failure:  # noqa: BLE001 - logged, and one execution's own
+                self._break(execution, failure)
+            else:
+                execution.machine = machine
+        self.counters.recovered = len(self.open)
+        return self.counters.recovered
+
+    def begin(self) -> None:
+        """Carry out what has no outcome yet, and take callouts."""
+        self._loop.add_reader(self._plane.fileno(), self._notices)
+        for execution in list(self.open.values()):
+            if execution.machine is not None:
+                self._run(execution, execution.machine.pending())
+        self._notices()
+
+    async def stop(self, timeout_s: float) -> None:
+        """Begin nothing new, record what comes of calls on their way within the time, and let go. What has not ended
+        goes on at the next start."""
+        self._closing = True
+        self._performer.close()
+        end = self._loop.time() + timeout_s
+        while self._performer.calls and self._loop.time() < end:  # noqa: ASYNC110 - once, and bounded
+            await asyncio.sleep(0.01)
+        if self._performer.calls:
+            log.warning("calls were still on their way", extra={"calls": self._performer.calls})
+        self._loop.remove_reader(self._plane.fileno())
+        self._flush()
+
+    # What the data plane says.
+
+    def _notices(self) -> None:
+        for notice in self._plane.take():
+            match notice:
+                case _core.Answered():
+                    self._performer.answered(notice)
+                case _core.Execute():
+                    self._execute(notice)
+                case _core.Unanswered():
+                    self._performer.unanswered(notice)
+                case _core.ShowExecution():
+                    self._show(notice)
+                case _core.Abandoned():
+                    self._callers.leave(notice.callout)
+        self._flush()
+
+    def _flush(self) -> None:
+        self._flushing = False
+        performer = self._performer
+        if performer.requests:
+            requests, performer.requests = performer.requests, []
+            self._plane.call(requests)
+        if performer.cancels:
+            cancels, performer.cancels = performer.cancels, []
+            self._plane.cancel(cancels)
+        if self._appends:
+            appends, self._appends = self._appends, []
+            self._log.append(appends)
+        if self._callers.answers:
+            answers, self._callers.answers = self._callers.answers, []
+            self._plane.answer(answers)
+
+    # Starting and joining.
+
+    def _execute(self, notice: _core.Execute) -> None:
+        if notice.idempotency_key is None:
+            self._start(notice, None)
+            return
+        caller = (notice.workflow, notice.consumer, notice.idempotency_key)
+        execution = self._by_key.get(caller)
+        if execution is not None:
+            self._join(notice, execution.row, execution)
+        elif caller in self._asked:
+            self._asked[caller].append(notice)
+        else:
+            self._asked[caller] = [notice]
+            asked = self._log.history.ask(partial(self._log.history.ended, *caller))
+            asked.add_done_callback(partial(self._looked_up, caller))
+
+    def _looked_up(self, caller: Caller, asked: asyncio.Future[tuple[Row, Event] | None]) -> None:
+        for notice in self._asked.pop(caller):
+            execution = self._by_key.get(caller)
+            if asked.cancelled() or asked.exception() is not None:
+                self._callers.refuse(notice.callout, "engine-unavailable", "The store cannot be read.", RETRY_AFTER_S)
+            elif execution is not None:
+                self._join(notice, execution.row, execution)
+            elif (found := asked.result()) is not None:
+                self._join(notice, *found)
+            else:
+                self._start(notice, caller)
+        self.flush_soon()
+
+    def _join(self, notice: _core.Execute, row: Row, known: Execution | Event) -> None:
+        """The key was used before: the same input gets the same execution, another is refused."""
+        if row.fingerprint != _fingerprint(notice.input):
+            self._callers.refuse(notice.callout, "idempotency-conflict", "The key was first used with another input.")
+            return
+        self.counters.joined += 1
+        if isinstance(known, Execution):
+            self._callers.wait(known, notice.callout, notice.wait_ms)
+        elif isinstance(known, Final):
+            self._callers.answers.append(ended(notice.callout, row.id, known))
+        else:
+            self._callers.refuse(notice.callout, "internal", "The execution is not known to the engine.")
+
+    def _start(self, notice: _core.Execute, caller: Caller | None) -> None:
+        definition = self._definitions.current(notice.workflow)
+        if definition is None or self._closing or self._log.broken is not None:
+            self._callers.refuse(
+                notice.callout, "engine-unavailable", "No execution can be started now.", RETRY_AFTER_S
+            )
+            return
+        if len(self.open) >= self._max_open:
+            self._callers.refuse(notice.callout, "overloaded", "Too many executions have not ended.", RETRY_AFTER_S)
+            return
+        now, id = self._clock(), new_id()
+        event = ExecutionStarted(now, id, definition.hash, notice.input, notice.consumer, notice.traceparent)
+        try:
+            data = encode(event)
+        except ValueError:
+            self._callers.refuse(notice.callout, "bad-request", "The workflow's input is not JSON.")
+            return
+        if len(data) > MAX_BYTES:
+            self._callers.refuse(
+                notice.callout, "body-too-large", f"The workflow's input is larger than {MAX_BYTES} bytes."
+            )
+            return
+        key, print_ = (None, None) if caller is None else (caller[2], _fingerprint(notice.input))
+        execution = Execution(_row(id, definition, notice, key, print_, now), Machine(definition), notice.traceparent)
+        start = Start(definition.key, definition.version, definition.hash, notice.route, notice.consumer, key, print_)
+        self._keep(execution)
+        execution.seq, execution.updated = 1, now
+        done = partial(self._committed, execution, event)
+        self._appends.append(Append(id, 0, "ExecutionStarted", now, data, done, start))
+        self._callers.wait(execution, notice.callout, notice.wait_ms)
+
+    def _keep(self, execution: Execution) -> None:
+        row = execution.row
+        self.open[row.id] = execution
+        if row.key is not None:
+            self._by_key[row.workflow, row.consumer, row.key] = execution
+
+    def _drop(self, execution: Execution) -> None:
+        row = execution.row
+        del self.open[row.id]
+        if row.key is not None:
+            del self._by_key[row.workflow, row.consumer, row.key]
+
+    # Showing.
+
+    def _show(self, notice: _core.ShowExecution) -> None:
+        execution = self.open.get(notice.execution)
+        if execution is not None:
+            self._shown(notice, execution.row, running(execution))
+        else:
+            asked = self._log.history.ask(partial(self._log.history.shown, notice.execution))
+            asked.add_done_callback(partial(self._read, notice))
+
+    def _read(self, notice: _core.ShowExecution, asked: asyncio.Future[tuple[Row, Event] | None]) -> None:
+        if asked.cancelled() or asked.exception() is not None:
+            self._callers.refuse(notice.callout, "engine-unavailable", "The store cannot be read.", RETRY_AFTER_S)
+        elif (found := asked.result()) is None:
+            self._callers.refuse(notice.callout, "execution-not-found", "There is no such execution.")
+        else:
+            row, last = found
+            self._shown(notice, row, status_of(row, last.at, row.status, last))
+        self.flush_soon()
+
+    def _shown(self, notice: _core.ShowExecution, row: Row, status: Json) -> None:
+        """Only to the consumer that started it, through a route of its workflow; to others it does not exist."""
+        if row.consumer == notice.consumer and self._routes.get(notice.route) == row.workflow:
+            self._callers.answers.append((notice.callout, "shown", row.id, status))
+        else:
+            self._callers.refuse(notice.callout, "execution-not-found", "There is no such execution.")
+
+    # Feeding.
+
+    def append(self, execution: Execution, event: Event, *, feed: bool = True, status: str | None = None) -> None:
+        at, data = event.at, encode(event)
+        done = partial(self._committed, execution, event) if feed else None
+        self._appends.append(
+            Append(execution.row.id, execution.seq, type(event).__name__, at, data, done, None, status)
+        )
+        execution.seq += 1
+        execution.updated = at
+
+    def _committed(self, execution: Execution, event: Event, error: StoreError | None) -> None:
+        self.flush_soon()
+        if isinstance(event, ExecutionStarted):
+            if error is not None:
+                log.error("execution refused: %s", error, extra={"workflow": execution.row.workflow})
+                self._drop(execution)
+                refusal = ("refused", "engine-unavailable", "The store cannot be written.", RETRY_AFTER_S)
+                self._callers.release(execution, lambda callout: (callout, *refusal))
+                return
+            self.counters.started += 1
+            execution.started = True
+            self._callers.started(execution)
+        elif isinstance(event, Final):
+            self._drop(execution)
+            return
+        if execution.machine is None or execution.broken is not None or execution.final is not None:
+            return
+        try:
+            wanted = execution.machine.feed(event)
+        except Exception as failure:  # noqa: BLE001 - logged, and one execution's own
+            self._break(execution, failure)
+        else:
+            self._run(execution, wanted)
+
+    def _run(self, execution: Execution, wanted: list[Command]) -> None:
+        try:
+            self._performer.perform(execution, wanted)
+        except Exception as failure:  # noqa: BLE001 - logged, and one execution's own
+            self._break(execution, failure)
+
+    def _break(self, execution: Execution, failure: Exception) -> None:
+        """A mistake of the machine or of the engine ends one execution's progress and nothing else."""
+        log.error("execution cannot go on", extra={"execution": execution.id}, exc_info=failure)
+        execution.broken = str(failure)
+        self.counters.broken += 1
+        self._callers.release(
+            execution, lambda callout: (callout, "refused", "internal", "The execution cannot go on.", None)
+        )
+
+    def end(self, execution: Execution, final: Final) -> None:
+        """The end follows from outcomes that are committed, so the answer need not wait for its own commit."""
+        status = STATUS[type(final)]
+        self.append(execution, final, status=status)
+        execution.final = final
+        self._performer.forget(execution)
+        self.counters.finished[status] += 1
+        self._callers.release(execution, lambda callout: ended(callout, execution.id, final))
+
+    def timer_fired(self, key: Key) -> None:
+        execution = self.open.get(key[0])
+        if execution is not None and execution.final is None:
+            self.append(execution, TimerFired(self._clock(), key[1]))
+            self.flush_soon()
+
+    def flush_soon(self) -> None:
+        """Whoever appends from outside a notice calls this after it."""
+        if not self._flushing:
+            self._flushing = True
+            self._loop.call_soon(self._flush)
+
+
+def _fingerprint(input: Json) -> str:
+    return hashlib.sha256(canonical_json(input).encode()).hexdigest()
+
+
+def _row(id: str, definition: Definition, notice: _core.Execute, key: str | None, print_: str | None, at: float) -> Row:
+    return Row(
+        id,
+        definition.key,
+        definition.version,
+        definition.hash,
+        "running",
+        notice.route,
+        notice.consumer,
+        key,
+        print_,
+        at,
+    )

@@ -1,0 +1,97 @@
+"""One execution that has not ended, in memory: its machine and who waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from stagedoor.engine.history import Row
+from stagedoor.workflow.events import Event, ExecutionCancelled, ExecutionCompleted, ExecutionFaulted
+from stagedoor.workflow.machine import Machine
+
+Json = Any
+Final = ExecutionCompleted | ExecutionFaulted | ExecutionCancelled
+
+STATUS = {ExecutionCompleted: "completed", ExecutionFaulted: "faulted", ExecutionCancelled: "cancelled"}
+
+
+@dataclass(slots=True, eq=False)
+class Execution:
+    row: Row
+    machine: Machine | None
+    """None where its history could not be read back."""
+    trace: str | None = None
+    seq: int = 0
+    """Of the next event."""
+    updated: float = 0.0
+    started: bool = False
+    """Its first event is committed."""
+    calls: dict[str, int] = field(default_factory=dict)
+    """Calls on their way: the command's id → the data plane's number."""
+    waiting: dict[int, asyncio.TimerHandle | None] = field(default_factory=dict)
+    """Callouts that wait for the end, each with the end of its patience."""
+    incidents: set[str] = field(default_factory=set)
+    """Those that wait for an operator."""
+    final: Final | None = None
+    """Known before it is committed: it follows from what is committed."""
+    broken: str | None = None
+    """The machine failed; nothing more happens until the next start of the gateway."""
+
+    @property
+    def id(self) -> str:
+        return self.row.id
+
+    @property
+    def status(self) -> str:
+        """One of ``STATUS``, or how the machine is getting on."""
+        if self.final is not None:
+            return STATUS[type(self.final)]
+        return self.row.status if self.machine is None else self.machine.status
+
+
+def new_id() -> str:
+    """A UUID of version 7 (RFC 9562, 5.7): 48 bits of milliseconds, then chance, so ids sort by time and none is
+    guessed."""
+    value = (int(time.time() * 1000) << 80) | int.from_bytes(os.urandom(10), "big")
+    value = value & ~(0xF000 << 64) & ~(0xC000 << 48) | (0x7000 << 64) | (0x8000 << 48)
+    text = f"{value:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def when(at: float) -> str:
+    """RFC 3339, UTC, milliseconds."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def error_of(final: ExecutionFaulted | ExecutionCancelled) -> Json:
+    """RFC 7807 object with what became of the undo in ``compensation``."""
+    if isinstance(final, ExecutionFaulted):
+        return {**final.error, "compensation": final.compensation}
+    return {
+        "type": "https://stagedoor.dev/errors#workflow-faulted",
+        "title": "The workflow was cancelled",
+        "status": 500,
+        "detail": final.reason,
+        "compensation": final.compensation,
+    }
+
+
+def status_of(row: Row, updated: float, status: str, final: Event | None) -> Json:
+    """The status resource: what the caller of an execution may know."""
+    shown: dict[str, Json] = {
+        "id": row.id,
+        "workflow": row.workflow,
+        "version": row.version,
+        "status": status,
+        "created": when(row.created),
+        "updated": when(updated),
+    }
+    if isinstance(final, ExecutionCompleted):
+        shown["output"] = final.output
+    elif isinstance(final, ExecutionFaulted | ExecutionCancelled):
+        shown["error"] = error_of(final)
+    return shown

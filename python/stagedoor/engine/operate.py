@@ -1,0 +1,148 @@
+"""What an operator sees of executions, and what an operator may do to them. Everything goes in and out as JSON."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Literal
+
+from stagedoor.engine.definitions import Definitions
+from stagedoor.engine.embedded import Engine
+from stagedoor.engine.event_log import EventLog
+from stagedoor.engine.execution import Execution, status_of, when
+from stagedoor.engine.history import Row
+from stagedoor.engine.measure import render
+from stagedoor.workflow.events import CancelRequested, Event, ExecutionStarted, IncidentOpened, IncidentResolved
+from stagedoor.workflow.machine import Machine
+
+Json = Any
+PAGE = 50
+"""Executions of one page unless asked otherwise."""
+MAX_PAGE = 500
+Action = Literal["retry", "skip", "done", "edit"]
+
+
+class Operator:
+    def __init__(self, engine: Engine, event_log: EventLog, definitions: Definitions) -> None:
+        self._engine, self._log, self._definitions = engine, event_log, definitions
+
+    @property
+    def trouble(self) -> str | None:
+        """Why executions cannot be started at present."""
+        return self._log.broken
+
+    async def page(self, workflow: str | None, status: str | None, before: str | None, limit: int) -> Json:
+        """Newest first; ``next`` is the ``before`` of the following page, null on the last."""
+        history = self._log.history
+        found = await history.ask(lambda: history.page(workflow, status, before, limit + 1))
+        shown = [{**status_of(row, updated, self._status(row), None), **_origin(row)} for row, updated in found[:limit]]
+        return {"executions": shown, "next": found[limit - 1][0].id if len(found) > limit else None}
+
+    async def show(self, id: str) -> Json | None:
+        """Everything about one execution, its timeline included; None if there is none."""
+        history = self._log.history
+        row = await history.ask(lambda: history.row(id))
+        if row is None:
+            return None
+        events = await history.ask(lambda: history.events(id))
+        shown = status_of(row, events[-1].at, self._status(row), events[-1])
+        shown |= _origin(row) | {"incidents": _incidents(events)}
+        if isinstance(events[0], ExecutionStarted):
+            shown["input"] = events[0].input
+        execution = self._engine.open.get(id)
+        if execution is not None and execution.broken is not None:
+            return shown | {"waiting": [f"the engine cannot go on with it: {execution.broken}"], "timeline": []}
+        # Fed anew rather than shown from the running machine: what is shown is what is committed.
+        machine = Machine(self._definitions.of(row.definition))
+        for event in events:
+            machine.feed(event)
+        timeline = [
+            {**entry, "at": when(entry["at"]), "until": None if entry["until"] is None else when(entry["until"])}
+            for entry in machine.timeline()
+        ]
+        return shown | {"waiting": machine.waiting(), "timeline": timeline}
+
+    def cancel(self, id: str, reason: str, by: str) -> bool:
+        """Stop, and undo what was done. False if there is no such open execution."""
+        execution = self._open(id)
+        if execution is None:
+            return False
+        self._engine.append(execution, CancelRequested(time.time(), reason, by))
+        self._engine.flush_soon()
+        return True
+
+    def resolve(self, id: str, incident: str, action: Action, by: str, reason: str, arguments: Json = None) -> bool:
+        """An operator's word on an incident. False if there is no such open incident."""
+        execution = self._open(id)
+        if execution is None or incident not in execution.incidents:
+            return False
+        execution.incidents.discard(incident)
+        event = IncidentResolved(time.time(), incident, action, by, reason, arguments)
+        self._engine.append(execution, event, status="suspended" if execution.incidents else "running")
+        self._engine.flush_soon()
+        return True
+
+    def metrics(self) -> str:
+        """Prometheus text format."""
+        engine, log = self._engine, self._log
+        counters, statuses = engine.counters, dict.fromkeys(("running", "waiting", "suspended", "broken"), 0)
+        for execution in engine.open.values():
+            status = "broken" if execution.broken is not None else execution.status
+            statuses[status if status in statuses else "running"] += 1
+        finished = {f'status="{status}"': count for status, count in counters.finished.items()}
+        name = "stagedoor_executions"
+        return "".join(
+            [
+                render(
+                    name + "_open",
+                    "gauge",
+                    "Executions that have not ended.",
+                    {f'status="{status}"': count for status, count in statuses.items()},
+                ),
+                render(name + "_started_total", "counter", "Executions started.", counters.started),
+                render(name + "_finished_total", "counter", "Executions that ended.", finished),
+                render(name + "_joined_total", "counter", "Requests that joined one by its key.", counters.joined),
+                render(name + "_refused_total", "counter", "Callouts that were refused.", engine.refused),
+                render(name + "_recovered", "gauge", "Executions read back at the start.", counters.recovered),
+                render("stagedoor_engine_calls_total", "counter", "Calls sent by workflows.", engine.calls_sent),
+                render("stagedoor_engine_calls_open", "gauge", "Calls on their way.", engine.calls_open),
+                render("stagedoor_engine_timers", "gauge", "Timers that have not fired.", engine.timers),
+                render("stagedoor_event_log_waiting", "gauge", "Events not committed yet.", log.waiting),
+                render("stagedoor_event_log_events_total", "counter", "Events committed.", log.events),
+                render(
+                    "stagedoor_event_log_broken", "gauge", "1 if the store cannot be written.", int(bool(log.broken))
+                ),
+                log.batch_sizes.render("stagedoor_event_log_batch_events", "Events of one commit."),
+                log.commit_seconds.render("stagedoor_event_log_commit_seconds", "Time of one commit."),
+            ]
+        )
+
+    def _status(self, row: Row) -> str:
+        execution = self._engine.open.get(row.id)
+        return row.status if execution is None else execution.status
+
+    def _open(self, id: str) -> Execution | None:
+        execution = self._engine.open.get(id)
+        usable = execution is not None and execution.started and execution.final is None and execution.broken is None
+        return execution if usable else None
+
+
+def _origin(row: Row) -> dict[str, Json]:
+    return {"route": row.route, "consumer": row.consumer, "idempotencyKey": row.key, "definition": row.definition}
+
+
+def _incidents(events: list[Event]) -> list[Json]:
+    found: dict[str, Json] = {}
+    for event in events:
+        if isinstance(event, IncidentOpened):
+            found[event.incident] = {
+                "id": event.incident,
+                "task": event.task,
+                "error": event.error,
+                "arguments": event.arguments,
+                "opened": when(event.at),
+                "resolved": None,
+            }
+        elif isinstance(event, IncidentResolved) and event.incident in found:
+            said = {"action": event.action, "by": event.by, "reason": event.reason, "at": when(event.at)}
+            found[event.incident]["resolved"] = said
+    return list(found.values())

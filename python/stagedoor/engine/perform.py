@@ -1,0 +1,160 @@
+"""Carrying out what machines ask for: calls, timers, and entries in the log that nobody waits for."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection
+from typing import Any, Protocol
+
+from stagedoor import _core
+from stagedoor.engine import activities
+from stagedoor.engine.execution import Execution, Final
+from stagedoor.engine.record import encode
+from stagedoor.engine.timers import Key, Timers
+from stagedoor.workflow import commands as command
+from stagedoor.workflow.events import (
+    CallFailed,
+    CallUnknown,
+    CompensationRegistered,
+    Event,
+    ExecutionCancelled,
+    ExecutionCompleted,
+    ExecutionFaulted,
+    IncidentOpened,
+)
+
+MAX_BYTES = 1024 * 1024
+"""The JSON of an input, or of one answer of a service."""
+
+log = logging.getLogger("stagedoor.engine")
+
+
+class Engine(Protocol):
+    """What the performer tells: an event to append, and to feed once it is committed unless ``feed`` is false."""
+
+    def append(self, execution: Execution, event: Event, *, feed: bool = True, status: str | None = None) -> None: ...
+    def end(self, execution: Execution, final: Final) -> None: ...
+    def timer_fired(self, key: Key) -> None: ...
+
+
+class Performer:
+    """``requests`` and ``cancels`` gather what one turn of the loop has for the data plane."""
+
+    def __init__(self, engine: Engine, loop: asyncio.AbstractEventLoop, clock: Callable[[], float]) -> None:
+        self.requests: list[activities.Request] = []
+        self.cancels: list[int] = []
+        self.hosts: Collection[str] = frozenset()
+        """Plain ``http://HOST:PORT`` that may be called."""
+        self.sent = 0
+        """Calls so far; also the number of the last."""
+        self._engine, self._clock = engine, clock
+        self._timers = Timers(loop, clock, engine.timer_fired)
+        self._calls: dict[int, tuple[Execution, command.Call]] = {}
+        self._closing = False
+        self._methods: dict[type[command.Command], Callable[[Execution, Any], None]] = {
+            command.Call: self._call,
+            command.CancelCall: self._cancel_call,
+            command.StartTimer: self._start_timer,
+            command.CancelTimer: self._cancel_timer,
+            command.RegisterCompensation: self._register,
+            command.OpenIncident: self._open_incident,
+            command.Complete: self._complete,
+            command.Fault: self._fault,
+            command.Cancel: self._cancel,
+        }
+
+    @property
+    def calls(self) -> int:
+        """On their way."""
+        return len(self._calls)
+
+    @property
+    def timers(self) -> int:
+        return len(self._timers)
+
+    def perform(self, execution: Execution, wanted: list[command.Command]) -> None:
+        for each in wanted:
+            self._methods[type(each)](execution, each)
+
+    def close(self) -> None:
+        """Send no more calls and fire no more timers: the machines ask again at the next start."""
+        self._closing = True
+        self._timers.stop()
+
+    def forget(self, execution: Execution) -> None:
+        """Its calls on their way are no longer wanted."""
+        for number in execution.calls.values():
+            del self._calls[number]
+            self.cancels.append(number)
+        execution.calls.clear()
+
+    def answered(self, notice: _core.Answered) -> None:
+        found = self._take(notice.call)
+        if found is None:
+            return
+        execution, call = found
+        event = activities.outcome(call, notice, self._clock())
+        if len(notice.body) > MAX_BYTES // 8 and len(encode(event)) > MAX_BYTES:
+            detail = f"as JSON the answer is larger than {MAX_BYTES} bytes"
+            event = CallUnknown(event.at, call.id, 502, "The service's answer is too large", detail)
+        self._engine.append(execution, event)
+
+    def unanswered(self, notice: _core.Unanswered) -> None:
+        found = self._take(notice.call)
+        if found is not None:
+            execution, call = found
+            self._engine.append(execution, activities.unanswered(call, notice, self._clock()))
+
+    def _take(self, number: int) -> tuple[Execution, command.Call] | None:
+        found = self._calls.pop(number, None)
+        if found is not None:
+            del found[0].calls[found[1].id]
+        return found
+
+    def _call(self, execution: Execution, call: command.Call) -> None:
+        if self._closing:
+            return
+        number = self.sent + 1
+        request = activities.request(call, number, execution.trace, self.hosts)
+        if isinstance(request, activities.Refused):
+            failed = CallFailed(self._clock(), call.id, 502, request.title, request.detail)
+            self._engine.append(execution, failed)
+            return
+        self.sent = number
+        self._calls[number] = (execution, call)
+        execution.calls[call.id] = number
+        self.requests.append(request)
+
+    def _cancel_call(self, execution: Execution, wanted: command.CancelCall) -> None:
+        number = execution.calls.pop(wanted.id, None)
+        if number is not None:
+            del self._calls[number]
+            self.cancels.append(number)
+
+    def _start_timer(self, execution: Execution, timer: command.StartTimer) -> None:
+        if not self._closing:
+            self._timers.start((execution.id, timer.id), timer.at)
+
+    def _cancel_timer(self, execution: Execution, timer: command.CancelTimer) -> None:
+        self._timers.cancel((execution.id, timer.id))
+
+    def _register(self, execution: Execution, wanted: command.RegisterCompensation) -> None:
+        event = CompensationRegistered(self._clock(), wanted.task, wanted.arguments)
+        self._engine.append(execution, event, feed=False)
+
+    def _open_incident(self, execution: Execution, wanted: command.OpenIncident) -> None:
+        event = IncidentOpened(self._clock(), wanted.id, wanted.task, wanted.error, wanted.arguments)
+        self._engine.append(execution, event, feed=False, status="suspended")
+        execution.incidents.add(wanted.id)
+        where = {"execution": execution.id, "workflow": execution.row.workflow, "incident": wanted.id}
+        log.warning("incident: the execution waits for an operator", extra=where)
+
+    def _complete(self, execution: Execution, wanted: command.Complete) -> None:
+        self._engine.end(execution, ExecutionCompleted(self._clock(), wanted.output))
+
+    def _fault(self, execution: Execution, wanted: command.Fault) -> None:
+        self._engine.end(execution, ExecutionFaulted(self._clock(), wanted.error, wanted.compensation))
+
+    def _cancel(self, execution: Execution, wanted: command.Cancel) -> None:
+        self._engine.end(execution, ExecutionCancelled(self._clock(), wanted.reason, wanted.compensation))

@@ -1,0 +1,67 @@
+"""Points in time that executions wait for: one heap, one timer of the loop.
+
+They are not stored: a machine that is read back asks for them again, and one whose time has passed fires at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from heapq import heapify, heappop, heappush
+from itertools import count
+
+LOOK_S = 60.0
+"""The wall clock may be set while the loop sleeps: look at it at least this often."""
+
+Key = tuple[str, str]
+
+
+class Timers:
+    """``fire`` is called once for each key (execution, timer) whose time, in seconds since the epoch, has come."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, clock: Callable[[], float], fire: Callable[[Key], None]
+    ) -> None:
+        self._loop, self._clock, self._fire = loop, clock, fire
+        self._at: dict[Key, float] = {}
+        self._heap: list[tuple[float, int, Key]] = []
+        self._order = count()
+        self._handle: asyncio.TimerHandle | None = None
+
+    def __len__(self) -> int:
+        return len(self._at)
+
+    def start(self, key: Key, at: float) -> None:
+        self._at[key] = at
+        heappush(self._heap, (at, next(self._order), key))
+        if self._heap[0][2] == key:
+            self._arm()
+
+    def cancel(self, key: Key) -> None:
+        self._at.pop(key, None)
+        if len(self._heap) > 2 * len(self._at) + 64:
+            self._heap = [entry for entry in self._heap if self._at.get(entry[2]) == entry[0]]
+            heapify(self._heap)
+
+    def stop(self) -> None:
+        self._at.clear()
+        self._heap.clear()
+        if self._handle is not None:
+            self._handle.cancel()
+
+    def _arm(self) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+        if self._heap:
+            delay = self._heap[0][0] - self._clock()
+            self._handle = self._loop.call_later(min(max(delay, 0.0), LOOK_S), self._look)
+
+    def _look(self) -> None:
+        now = self._clock()
+        while self._heap and self._heap[0][0] <= now:
+            at, _, key = heappop(self._heap)
+            if self._at.get(key) == at:
+                del self._at[key]
+                self._fire(key)
+        self._arm()

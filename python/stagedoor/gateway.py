@@ -1,0 +1,263 @@
+"""The composition root: configuration, data plane, engine and admin endpoint, from start to drain."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from stagedoor import _core, config, logs
+from stagedoor.admin.app import Admin
+from stagedoor.config import Configuration, InvalidConfiguration
+from stagedoor.config.route import WorkflowTarget
+from stagedoor.engine.definitions import Definitions
+from stagedoor.engine.embedded import Engine
+from stagedoor.engine.event_log import EventLog
+from stagedoor.engine.operate import Operator
+from stagedoor.errors import StagedoorError
+from stagedoor.watch import Watch
+
+DRAIN_S = 30.0
+"""How long exchanges may take to finish after SIGTERM or SIGINT."""
+LOOK_S = 1.0
+"""Between two looks at the files of the configuration."""
+SETTLE_S = 2.0
+"""How long calls of workflows may take to come back after the drain; what does not is repeated at the next start."""
+SWITCH_S = 0.0005
+"""The event log's thread wants the interpreter for microseconds after each commit: let it not wait the usual 5 ms."""
+CRASH_VARIABLE = "STAGEDOOR_CRASH_AFTER_EVENT"
+
+log = logging.getLogger("stagedoor.gateway")
+
+
+class CannotStart(StagedoorError):
+    """What keeps the gateway from starting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a gateway is run."""
+
+    addresses: Path | None = None
+    """Where to write ``{"listeners": {NAME: ADDRESS}, "admin": ADDRESS}`` once everything is bound."""
+    drain_s: float = DRAIN_S
+
+
+@dataclass(slots=True)
+class Orchestrator:
+    """What there is only where workflows are."""
+
+    store: Path
+    event_log: EventLog
+    definitions: Definitions
+    engine: Engine
+    operator: Operator
+
+
+def run(configuration: Configuration, options: Options) -> int:
+    """Serve until SIGTERM or SIGINT; the exit code: 0 when every exchange was finished. CannotStart says why not."""
+    return asyncio.run(Gateway(configuration, options).run())
+
+
+class Gateway:
+    def __init__(self, configuration: Configuration, options: Options) -> None:
+        self._configuration, self._options = configuration, options
+        self._snapshot = ""
+        self._plane = _core.DataPlane()
+        self._orchestrator: Orchestrator | None = None
+        self._draining = False
+        self._reloading = asyncio.Lock()
+        self._ended = asyncio.Event()
+
+    async def run(self) -> int:
+        sys.setswitchinterval(SWITCH_S)
+        admin = await self._start()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_end)
+        watch = Watch(self._configuration.files)
+        reloads: set[asyncio.Task[None]] = set()
+
+        def on_reload() -> None:
+            task = loop.create_task(self._reload(watch))
+            reloads.add(task)
+            task.add_done_callback(reloads.discard)
+
+        loop.add_signal_handler(signal.SIGHUP, on_reload)
+        watching = loop.create_task(self._watch(watch))
+        await self._ended.wait()
+        watching.cancel()
+        return await self._drain(admin)
+
+    # Starting.
+
+    async def _start(self) -> Admin:
+        configuration = self._configuration
+        settings = configuration.settings
+        logs.setup(settings.telemetry.logs.format, settings.telemetry.logs.level)
+        for warning in configuration.warnings:
+            log.warning("%s", warning)
+        self._snapshot = json.dumps(config.compile(configuration))
+        try:
+            if configuration.workflows or configuration.store.exists():
+                self._orchestrator = await self._orchestrate(configuration)
+                recovered = self._orchestrator.engine.recover()
+                if recovered:
+                    log.info("executions recovered", extra={"executions": recovered})
+            addresses = self._plane.start(self._snapshot)
+            token = settings.admin.token
+            admin = Admin(self, settings.admin.bind, None if token is None else token.get_secret_value())
+            at = await admin.start()
+        except (ValueError, OSError) as error:
+            raise CannotStart(str(error)) from None
+        if self._orchestrator is not None:
+            self._orchestrator.engine.begin()
+        self._tell(addresses, at)
+        return admin
+
+    async def _orchestrate(self, configuration: Configuration) -> Orchestrator:
+        crash = os.environ.get(CRASH_VARIABLE)
+        loop = asyncio.get_running_loop()
+        event_log = EventLog(configuration.store, loop, crash_after=int(crash) if crash else None)
+        definitions = Definitions(event_log)
+        await definitions.keep(configuration.workflows.values())
+        engine = Engine(self._plane, event_log, definitions)
+        orchestrator = Orchestrator(
+            configuration.store, event_log, definitions, engine, Operator(engine, event_log, definitions)
+        )
+        _use(orchestrator, configuration)
+        return orchestrator
+
+    def _tell(self, addresses: dict[str, str], admin: str) -> None:
+        for name, address in addresses.items():
+            print(f"listener {name}: http://{address}", flush=True)
+        print(f"admin: http://{admin}", flush=True)
+        if self._options.addresses is not None:
+            file = self._options.addresses
+            # Renamed into place: whoever waits for the file finds it whole.
+            part = file.with_name(f"{file.name}.{os.getpid()}")
+            part.write_text(json.dumps({"listeners": addresses, "admin": admin}) + "\n", "utf-8")
+            part.replace(file)
+        log.info("serving", extra={"config": str(self._configuration.path), "listeners": addresses, "admin": admin})
+
+    # Reloading.
+
+    async def _watch(self, watch: Watch) -> None:
+        while True:
+            await asyncio.sleep(LOOK_S)
+            if watch.changed():
+                await self._reload(watch)
+
+    async def _reload(self, watch: Watch) -> None:
+        """All of the new configuration, or none of it with everything that is wrong in the log."""
+        async with self._reloading:
+            if self._draining:
+                return
+            try:
+                new = await asyncio.to_thread(config.load, self._configuration.path)
+                changed = await self._apply(new)
+            except InvalidConfiguration as invalid:
+                for problem in invalid.problems:
+                    level = logging.WARNING if problem.severity == "warning" else logging.ERROR
+                    log.log(level, "%s", problem)
+                log.error("the new configuration is wrong: the old one keeps serving")
+            except (ValueError, OSError, StagedoorError) as error:
+                log.error("the new configuration cannot be applied: the old one keeps serving: %s", error)
+            else:
+                watch.follow(new.files)
+                if changed:
+                    log.info("configuration applied", extra={"config": str(new.path)})
+
+    async def _apply(self, new: Configuration) -> bool:
+        """False if it says the same as the one that serves."""
+        old, orchestrator = self._configuration, self._orchestrator
+        for what, before, after in (
+            ("engine.store", old.store, new.store),
+            ("admin", old.settings.admin, new.settings.admin),
+        ):
+            if before != after:
+                raise CannotStart(f"{what} cannot be changed while running: start the gateway anew")
+        snapshot = json.dumps(config.compile(new))
+        before_hashes = {name: each.hash for name, each in old.workflows.items()}
+        workflows = {name: each.hash for name, each in new.workflows.items()}
+        if snapshot == self._snapshot and workflows == before_hashes and new.settings == old.settings:
+            return False
+        fresh = orchestrator is None and bool(new.workflows)
+        if orchestrator is None and fresh:
+            orchestrator = await self._orchestrate(new)
+            orchestrator.engine.begin()
+        elif orchestrator is not None:
+            await orchestrator.definitions.keep(new.workflows.values())
+            # Both are known while the programs change places: a route never meets a workflow that is not there.
+            both = replace(new, workflows={**old.workflows, **new.workflows})
+            _use(orchestrator, both)
+        self._orchestrator = orchestrator
+        try:
+            await asyncio.to_thread(self._plane.apply, snapshot)
+        except (ValueError, OSError):
+            if orchestrator is not None:
+                _use(orchestrator, old)
+            raise
+        if orchestrator is not None:
+            _use(orchestrator, new)
+        logs.setup(new.settings.telemetry.logs.format, new.settings.telemetry.logs.level)
+        self._configuration, self._snapshot = new, snapshot
+        for warning in new.warnings:
+            log.warning("%s", warning)
+        return True
+
+    # Ending.
+
+    def _on_end(self) -> None:
+        if self._draining:
+            log.warning("ended at once by a second signal")
+            logging.shutdown()
+            # What was acknowledged is on the disk; what was not is repeated at the next start.
+            os._exit(1)
+        self._draining = True
+        self._ended.set()
+
+    async def _drain(self, admin: Admin) -> int:
+        log.info("draining", extra={"seconds": self._options.drain_s})
+        finished = await asyncio.to_thread(self._plane.drain, self._options.drain_s)
+        if not finished:
+            log.warning("exchanges were cut off: the time to drain ran out")
+        if self._orchestrator is not None:
+            await self._orchestrator.engine.stop(SETTLE_S)
+            await self._orchestrator.event_log.close()
+        await admin.stop()
+        await asyncio.to_thread(self._plane.stop)
+        log.info("ended")
+        return 0 if finished else 1
+
+    # What the admin endpoint asks.
+
+    def trouble(self) -> str | None:
+        if self._draining:
+            return "draining"
+        if self._orchestrator is not None and self._orchestrator.event_log.broken is not None:
+            return "the store cannot be written"
+        return None
+
+    def metrics(self) -> str:
+        own = "" if self._orchestrator is None else self._orchestrator.operator.metrics()
+        return self._plane.metrics() + own
+
+    def executions(self) -> Operator | None:
+        return None if self._orchestrator is None else self._orchestrator.operator
+
+
+def _use(orchestrator: Orchestrator, configuration: Configuration) -> None:
+    settings = configuration.settings
+    routes = {
+        name: route.target.workflow
+        for name, route in settings.routes.items()
+        if isinstance(route.target, WorkflowTarget)
+    }
+    orchestrator.definitions.use(configuration.workflows)
+    orchestrator.engine.use(routes, frozenset(settings.engine.allow_hosts))

@@ -492,7 +492,7 @@ fn every_mistake_in_a_policy_is_told_with_its_place_and_no_secret() {
         "limits": {"body_bytes": 1, "request_ms": 0},
         "cors": {"origins": ["*", "https://a.example/path"], "methods": ["GET"], "headers": ["x y"], "expose": ["*"], "credentials": true, "max_age_s": 1},
         "authenticate": {"any": [{"api_key": {"header": "te", "query": null}}, {"api_key": {"header": null, "query": null}}]},
-        "rate_limit": [rule("a\u{e9}", 1, 1, json!("route")), rule("b", 0, 1, json!("route")), rule("c", 1, 1, json!("address")), rule("c", 1, 1, json!("address"))],
+        "rate_limit": [rule("a\u{e9}", 1, 1, json!("route")), rule("b", 0, 1, json!("route")), rule("c", 1, 1, json!("address")), rule("c", 1, 1, json!("address")), rule("c", 2, 1, json!("address"))],
         "headers": {
             "request": {"remove": ["Host"], "set": {"Content-Length": "1", "x-a": "top-secret\n"}, "add": {"bad name": "1"}},
             "response": {"set": {"Transfer-Encoding": "chunked"}},
@@ -511,6 +511,7 @@ fn every_mistake_in_a_policy_is_told_with_its_place_and_no_secret() {
         "rate_limit: rule 'a\u{e9}': its name holds characters that are not printable ASCII",
         "rate_limit: rule 'b': limit, per and burst are at least 1",
         "rate_limit: rule 'c': its name is used twice",
+        "rate_limit: rule 'c': another route has a rule of that name with other settings; they would share counters",
         "headers: request.remove: the header 'host' belongs to the protocol and cannot be changed",
         "headers: request.set: the header 'content-length' belongs to the protocol and cannot be changed",
         "headers: request.add: 'bad name' is not a header name",

@@ -9,9 +9,11 @@ pub mod limits;
 pub mod rate_limit;
 pub mod request_id;
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use http::{request, response, HeaderName, Response};
+use rustc_hash::FxHashMap;
 use serde_json::Value;
 
 use crate::error::Error;
@@ -84,6 +86,8 @@ pub struct Context<'a> {
     pub credentials: Arc<authenticate::Credentials>,
     /// Every header that carries a credential on some route.
     pub secret_headers: Vec<HeaderName>,
+    /// The rate limits of the routes so far, by id.
+    pub rules: RefCell<FxHashMap<Box<str>, (rate_limit::Rate, rate_limit::By)>>,
 }
 
 impl<'a> Context<'a> {
@@ -92,6 +96,7 @@ impl<'a> Context<'a> {
             shared,
             credentials: Arc::new(authenticate::Credentials::new(&snapshot.consumers, report)),
             secret_headers: access_log::secret_headers(snapshot),
+            rules: RefCell::default(),
         }
     }
 }

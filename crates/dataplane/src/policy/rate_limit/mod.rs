@@ -72,6 +72,12 @@ impl Rule {
         })
     }
 
+    /// Whether every rule of that name says the same; notes this one if it is the first.
+    fn agrees(&self, context: &Context<'_>) -> bool {
+        let mut rules = context.rules.borrow_mut();
+        *rules.entry(self.id.clone()).or_insert_with(|| (self.rate, self.by.clone())) == (self.rate, self.by.clone())
+    }
+
     fn place(&self, exchange: &Exchange, head: &RequestHead) -> Place {
         let key = match &self.by {
             By::Route => return Place::Shared,
@@ -106,6 +112,10 @@ impl RateLimit {
         let mut compiled: Vec<Rule> = Vec::new();
         for settings in rules {
             match Rule::new(settings, authenticated, &context.shared.limiter) {
+                Ok(rule) if !rule.agrees(context) => errors.push(format!(
+                    "rule '{}': another route has a rule of that name with other settings; they would share counters",
+                    settings.id
+                )),
                 Ok(rule) if compiled.iter().any(|known| known.id == rule.id) => {
                     errors.push(format!("rule '{}': its name is used twice", settings.id));
                 }

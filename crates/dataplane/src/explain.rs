@@ -10,9 +10,11 @@ use serde_json::{json, Map, Value};
 use crate::policy::Policies;
 use crate::program::Program;
 use crate::route::condition::{header_holds, query_holds};
+use crate::route::host::{normal_host, without_port};
 use crate::route::method::Accepts;
 use crate::route::path::{decode, normalise};
-use crate::route::table::{normal_host, precedence, preflight};
+use crate::route::search::preflight;
+use crate::route::trie::precedence;
 use crate::route::{Found, Params, Route};
 use crate::snapshot::ValueMatch;
 use crate::target::Target;
@@ -179,9 +181,7 @@ fn matching_host<'r>(route: &'r Route, asked: &str) -> Option<&'r str> {
     if route.hosts.is_empty() {
         return Some("");
     }
-    let asked =
-        normal_host(asked.rsplit_once(':').filter(|(_, port)| !port.contains(']')).map_or(asked, |(name, _)| name));
-    let asked = asked.ok()?;
+    let asked = normal_host(without_port(asked)).ok()?;
     let below = |suffix: &str| asked.strip_suffix(suffix).is_some_and(|rest| rest.ends_with('.') && rest.len() > 1);
     let covers = |host: &&str| host.strip_prefix("*.").map_or(*host == &*asked, below);
     let hosts = route.hosts.iter().map(|host| &**host).filter(covers);

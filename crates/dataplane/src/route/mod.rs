@@ -5,13 +5,16 @@
 //! An explicit priority wins over all of that.
 
 pub mod condition;
+pub mod host;
 pub mod method;
 pub mod overlap;
 pub mod params;
 pub mod path;
 pub mod pattern;
+pub(crate) mod search;
 pub mod table;
 pub mod template;
+pub(crate) mod trie;
 
 use std::sync::Arc;
 
@@ -53,7 +56,7 @@ impl Matcher {
         let place = |message: String| format!("route '{id}': match: {message}");
         let mut hosts: Vec<Box<str>> = Vec::new();
         for host in &matches.hosts {
-            match table::normal_host(host) {
+            match host::normal_host(host) {
                 Ok(host) if hosts.contains(&host) => report.error(place(format!("the host '{host}' is named twice"))),
                 Ok(host) => hosts.push(host),
                 Err(message) => report.error(place(message)),

@@ -7,7 +7,8 @@
 use std::sync::Arc;
 
 use super::pattern::Segment;
-use super::table::{precedence, Node, RouteTable, Trie};
+use super::table::RouteTable;
+use super::trie::{precedence, Node, Trie};
 use super::Route;
 use crate::program::Report;
 

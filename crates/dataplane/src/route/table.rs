@@ -4,15 +4,15 @@
 //! match the path, each at most once, so its cost depends on the path and on how many patterns overlap it, not on how
 //! many routes there are. A branch that cannot hold a route of higher priority than the one found is not entered.
 
-use std::cmp::Reverse;
 use std::sync::Arc;
 
-use http::{header, request, HeaderMap, HeaderValue, Method};
+use http::{request, HeaderValue};
 use rustc_hash::FxHashMap;
 
-use super::method::{Accepts, MethodSet};
+use super::host::{without_port, MAX_HOST};
 use super::params::Params;
-use super::pattern::Segment;
+use super::search::Search;
+use super::trie::Trie;
 use super::Route;
 
 /// What a look-up found.
@@ -35,36 +35,6 @@ pub struct RouteTable {
     /// By what follows `*.`.
     wildcard: FxHashMap<Box<str>, Trie>,
     any: Trie,
-}
-
-/// Longest host name (RFC 1035 §2.3.4), less the trailing dot.
-const MAX_HOST: usize = 253;
-
-/// A host of a route in the form in which it is looked up; the error says what is wrong with it.
-pub fn normal_host(host: &str) -> Result<Box<str>, String> {
-    let name = host.strip_prefix("*.").unwrap_or(host);
-    let bare = without_port(name);
-    let label = |label: &str| {
-        !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
-    };
-    let address = bare.starts_with('[') && bare.ends_with(']');
-    if bare.len() > MAX_HOST || !(address || bare.split('.').all(label)) {
-        return Err(format!("'{host}' is not a host name, nor one after '*.'"));
-    }
-    if bare.len() != name.trim_end_matches('.').len() {
-        return Err(format!("the host '{host}' has a port; a route matches on every port"));
-    }
-    let prefix = if name.len() == host.len() { "" } else { "*." };
-    Ok(format!("{prefix}{}", bare.to_ascii_lowercase()).into())
-}
-
-fn without_port(authority: &str) -> &str {
-    let name = match authority.rfind(':') {
-        // The colons of an IPv6 address are inside its brackets.
-        Some(colon) if !authority[colon..].contains(']') => &authority[..colon],
-        _ => authority,
-    };
-    name.strip_suffix('.').unwrap_or(name)
 }
 
 impl RouteTable {
@@ -166,204 +136,12 @@ impl RouteTable {
 
 type Wildcards<'t> = [Option<&'t Trie>; 8];
 
-/// The paths of one host.
-pub(super) struct Trie {
-    pub(super) nodes: Vec<Node>,
-}
-
-pub(super) struct Node {
-    pub(super) exact: FxHashMap<Box<str>, u32>,
-    pub(super) param: Option<u32>,
-    /// Routes whose `{rest...}` is here, in precedence order.
-    pub(super) rest: Vec<Arc<Route>>,
-    /// Routes that end here, in precedence order.
-    pub(super) here: Vec<Arc<Route>>,
-    /// Of all routes here and below.
-    pub(super) highest_priority: i32,
-}
-
-impl Default for Trie {
-    fn default() -> Self {
-        Self { nodes: vec![Node::default()] }
-    }
-}
-
-impl Default for Node {
-    fn default() -> Self {
-        Self {
-            exact: FxHashMap::default(),
-            param: None,
-            rest: Vec::new(),
-            here: Vec::new(),
-            highest_priority: i32::MIN,
-        }
-    }
-}
-
-impl Trie {
-    fn insert(&mut self, route: &Arc<Route>) {
-        let mut at = 0;
-        for segment in route.path.segments() {
-            self.raise(at, route.priority);
-            let new = self.nodes.len() as u32;
-            let node = &mut self.nodes[at];
-            let child = match segment {
-                Segment::Exact(text) => *node.exact.entry(text.clone()).or_insert(new),
-                Segment::Param => *node.param.get_or_insert(new),
-                Segment::Rest => return node.rest.push(route.clone()),
-            };
-            if child == new {
-                self.nodes.push(Node::default());
-            }
-            at = child as usize;
-        }
-        self.raise(at, route.priority);
-        self.nodes[at].here.push(route.clone());
-    }
-
-    fn raise(&mut self, node: usize, priority: i32) {
-        let highest = &mut self.nodes[node].highest_priority;
-        *highest = priority.max(*highest);
-    }
-
-    fn sort(&mut self) {
-        for node in &mut self.nodes {
-            node.here.sort_by_key(precedence);
-            node.rest.sort_by_key(precedence);
-        }
-    }
-}
-
-/// Among routes of one host and path, smallest first. Routes of equal precedence are told apart by `overlap`.
-pub(crate) fn precedence(route: &Arc<Route>) -> impl Ord {
-    (Reverse(route.priority), route.methods.is_any(), Reverse(route.conditions.rank()))
-}
-
-struct Search<'t, 'r> {
-    path: &'r str,
-    method: &'r Method,
-    /// The method that a CORS preflight asks about.
-    preflight: Option<Method>,
-    headers: &'r HeaderMap,
-    query: Option<&'r str>,
-    params: Params,
-    best: Option<(&'t Arc<Route>, Params)>,
-    /// Methods of the routes that match but for the method.
-    refused: MethodSet,
-    visits: usize,
-}
-
-impl<'t, 'r> Search<'t, 'r> {
-    fn new(path: &'r str, head: &'r request::Parts) -> Self {
-        Self {
-            path,
-            method: &head.method,
-            preflight: preflight(head),
-            headers: &head.headers,
-            query: head.uri.query(),
-            params: Params::default(),
-            best: None,
-            refused: MethodSet::default(),
-            visits: 0,
-        }
-    }
-
-    fn may_improve(&self, priority: i32) -> bool {
-        self.best.is_none_or(|(best, _)| priority > best.priority)
-    }
-
-    /// `at` is where the next segment begins; beyond the path when there is none.
-    fn descend(&mut self, trie: &'t Trie, node: usize, at: usize) {
-        let node = &trie.nodes[node];
-        if !self.may_improve(node.highest_priority) {
-            return;
-        }
-        self.visits += 1;
-        let Some(rest) = self.path.get(at..) else {
-            return self.choose(&node.here);
-        };
-        let end = memchr::memchr(b'/', rest.as_bytes()).map_or(self.path.len(), |slash| at + slash);
-        let segment = &self.path[at..end];
-        if let Some(child) = node.exact.get(segment) {
-            self.descend(trie, *child as usize, end + 1);
-        }
-        if let Some(child) = node.param.filter(|_| !segment.is_empty()) {
-            self.params.push(at, end);
-            self.descend(trie, child as usize, end + 1);
-            self.params.pop();
-        }
-        if !node.rest.is_empty() {
-            self.params.push(at, self.path.len());
-            self.choose(&node.rest);
-            self.params.pop();
-        }
-    }
-
-    /// Among routes of one path, in precedence order: one that names the method goes before one that merely implies it.
-    fn choose(&mut self, routes: &'t [Arc<Route>]) {
-        let mut implied: Option<&'t Arc<Route>> = None;
-        for route in routes {
-            let outranked = implied.is_some_and(|implied| implied.priority > route.priority);
-            if outranked || !self.may_improve(route.priority) {
-                break;
-            }
-            match self.judge(route) {
-                Judgement::Explicit => {
-                    self.best = Some((route, self.params));
-                    return;
-                }
-                Judgement::Implied => implied = implied.or(Some(route)),
-                Judgement::WrongMethod => self.refused.insert_all(&route.methods),
-                Judgement::WrongCondition => {}
-            }
-        }
-        if let Some(route) = implied {
-            self.best = Some((route, self.params));
-        }
-    }
-
-    fn judge(&self, route: &Route) -> Judgement {
-        if !route.conditions.query_holds(self.query) {
-            return Judgement::WrongCondition;
-        }
-        let headers_hold = route.conditions.headers_hold(self.headers);
-        match route.methods.accepts(self.method) {
-            Accepts::Explicitly if headers_hold => return Judgement::Explicit,
-            Accepts::Implicitly if headers_hold => return Judgement::Implied,
-            _ => {}
-        }
-        // A preflight stands for the request that would follow. It does not carry that request's headers.
-        if let Some(method) = self.preflight.as_ref().filter(|_| route.policies.cors.is_some()) {
-            if route.methods.accepts(method) != Accepts::No {
-                return Judgement::Implied;
-            }
-        }
-        match headers_hold {
-            true => Judgement::WrongMethod,
-            false => Judgement::WrongCondition,
-        }
-    }
-}
-
-enum Judgement {
-    Explicit,
-    Implied,
-    WrongMethod,
-    WrongCondition,
-}
-
-/// The method that a CORS preflight asks about (Fetch §4.8); None when the request is no preflight.
-pub(crate) fn preflight(head: &request::Parts) -> Option<Method> {
-    if head.method != Method::OPTIONS || !head.headers.contains_key(header::ORIGIN) {
-        return None;
-    }
-    Method::from_bytes(head.headers.get(header::ACCESS_CONTROL_REQUEST_METHOD)?.as_bytes()).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::program::Program;
+    use crate::route::method::Accepts;
+    use crate::route::trie::precedence;
     use crate::shared::Shared;
     use crate::snapshot::{self, Match, Snapshot};
 

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Protocol
 
-from stagedoor.cli import check, executions, run, schema
-from stagedoor.cli.output import fail
+from stagedoor.cli import check, executions, explain, routes, run, schema
+from stagedoor.cli.output import fail, tell
+from stagedoor.config import InvalidConfiguration
 from stagedoor.errors import StagedoorError
 
 
@@ -28,7 +29,7 @@ class Command(Protocol):
         """The exit code."""
 
 
-COMMANDS: tuple[Command, ...] = (run, check, schema, executions)
+COMMANDS: tuple[Command, ...] = (run, check, explain, routes, schema, executions)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,6 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = parsed.run(parsed)
         sys.stdout.flush()
         return code
+    except InvalidConfiguration as invalid:
+        tell(invalid.problems)
+        return 1
     except StagedoorError as error:
         return fail(str(error))
     except BrokenPipeError:

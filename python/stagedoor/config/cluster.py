@@ -57,7 +57,7 @@ class Retry(Strict):
     on: Annotated[list[Annotated[str | int, AfterValidator(_retry_on)]], Field(max_length=50)] = ["connect_failure"]
     """``connect_failure``, statuses (``503``) and ranges of them (``502-504``). Statuses count only for idempotent
     methods."""
-    budget: Percent = Field(default=Percent.parse("20%"), le=100)
+    budget: Percent = Field(default=Percent.parse("20%"), le=100, json_schema_extra={"x-least": "0%", "x-most": "100%"})
     """Retries at most as a share of the calls of the last ten seconds; three a second are always allowed."""
 
 

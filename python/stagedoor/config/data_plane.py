@@ -9,12 +9,12 @@ from dataclasses import replace
 from stagedoor import _core
 from stagedoor.config.compile import compile
 from stagedoor.config.configuration import Configuration
-from stagedoor.config.node import Mapping, Node, Scalar, find, scalars
+from stagedoor.config.node import Mapping, Node, Scalar, Sequence, find, scalars
 from stagedoor.config.problem import Located, Path
 from stagedoor.config.route import ClusterTarget
 
 _THING = re.compile(r"(route|cluster|consumer|listener)s? '([^']*)'(?:: )?(.*)", re.DOTALL)
-_STEP = re.compile(r"([a-z_]+)(?:\[([0-9]+)\])?: (.*)", re.DOTALL)
+_STEP = re.compile(r"([a-z_]+(?:\.[a-z_]+)*)(?:\[([0-9]+)\])?: (.*)", re.DOTALL)
 _QUOTED = re.compile(r"'([^']+)'")
 _UNROUTED = "requests that match no route: "
 
@@ -44,16 +44,25 @@ def _sound(configuration: Configuration, problems: list[Located]) -> Configurati
 
 def _located(root: Node, severity: str, message: str) -> Located:
     path, rest = _path(root, message)
-    place, node = find(root, path)
+    _, node = find(root, path)
     # A sentence that begins with the thing itself speaks of all of it.
     for word in _QUOTED.findall(rest) if rest != message else ():
-        # The value that the sentence is about, where it stands below.
-        at = next((at for at, scalar in scalars(node) if scalar.value == word), None)
-        if at is not None:
-            path = (*path, *at)
-            place, node = find(root, path)
-            return Located(node.place if isinstance(node, Scalar) else place, path, rest, severity=severity)
-    return Located(place, path, rest, severity=severity)
+        below = _named(node, word.lower())
+        if below is not None:
+            path = (*path, *below)
+            break
+    place, node = find(root, path)
+    # Of a list or a map the key is where to look; of one value, that value.
+    return Located(node.place if isinstance(node, Scalar) else place, path, rest, severity=severity)
+
+
+def _named(node: Node, word: str) -> Path | None:
+    """Where a word that a sentence quotes stands below a node: as a key of it, or as a value."""
+    if isinstance(node, Mapping):
+        key = next((key for key in node.entries if key.lower() == word), None)
+        if key is not None:
+            return (key,)
+    return next((at for at, scalar in scalars(node) if str(scalar.value).lower() == word), None)
 
 
 def _path(root: Node, message: str) -> tuple[Path, str]:
@@ -75,11 +84,11 @@ def _path(root: Node, message: str) -> tuple[Path, str]:
     return path, rest
 
 
-def _below(root: Node, path: Path, key: str, index: str | None) -> Path | None:
-    """One step down: a key, or a policy of a route, which may stand in the defaults."""
-    for candidate in ((*path, key), (*path, "policies", key), ("policies", key)):
-        _, parent = find(root, candidate[:-1])
-        if isinstance(parent, Mapping) and key in parent.entries and _exists(root, candidate):
+def _below(root: Node, path: Path, keys: str, index: str | None) -> Path | None:
+    """Some steps down: ``a`` or ``a.b``, or a policy of a route, which may stand in the defaults."""
+    steps = tuple(keys.split("."))
+    for candidate in ((*path, *steps), (*path, "policies", *steps), ("policies", *steps)):
+        if _exists(root, candidate):
             return candidate if index is None else (*candidate, int(index))
     return None
 
@@ -87,7 +96,10 @@ def _below(root: Node, path: Path, key: str, index: str | None) -> Path | None:
 def _exists(root: Node, path: Path) -> bool:
     node = root
     for step in path:
-        if not (isinstance(node, Mapping) and step in node.entries):
+        if isinstance(node, Mapping) and step in node.entries:
+            node = node.entries[str(step)]
+        elif isinstance(node, Sequence) and isinstance(step, int) and step < len(node.items):
+            node = node.items[step]
+        else:
             return False
-        node = node.entries[str(step)]
     return True

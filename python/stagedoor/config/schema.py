@@ -40,7 +40,7 @@ def _without_null(part: Any) -> Any:
         return [_without_null(item) for item in part]
     if not isinstance(part, dict):
         return part
-    cleaned = {key: _without_null(value) for key, value in part.items() if not (key == "default" and value is None)}
+    cleaned = {key: _without_null(value) for key, value in part.items() if not _says_nothing(part, key)}
     branches = cleaned.get("anyOf")
     if isinstance(branches, list) and {"type": "null"} in branches:
         rest = [branch for branch in branches if branch != {"type": "null"}]
@@ -52,6 +52,13 @@ def _without_null(part: Any) -> Any:
     if isinstance(cleaned.get("title"), str):
         del cleaned["title"]
     return cleaned
+
+
+def _says_nothing(part: Json, key: str) -> bool:
+    """Defaults that are None or that the referenced model has itself; bounds in units that JSON does not know."""
+    if key == "default":
+        return part[key] is None or "$ref" in part
+    return key in ("ge", "le") and "x-unit" in part
 
 
 def _branches(part: Json) -> Iterator[Json]:

@@ -1,0 +1,92 @@
+"""Whatever a user can write, type or get as an error is documented."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from pathlib import Path
+
+import pytest
+from reference import MARK, filled, properties
+from stagedoor import _core
+from stagedoor.cli import COMMANDS, parser
+from stagedoor.config.schema import options, schema
+from stagedoor.policies import Policies
+
+DOCS = Path(__file__).parent.parent / "docs"
+PAGES = [DOCS / "config.md", *sorted((DOCS / "policies").glob("*.md"))]
+
+
+def all_docs() -> str:
+    return "\n".join(page.read_text() for page in DOCS.rglob("*.md"))
+
+
+@pytest.mark.parametrize("policy", Policies.model_fields)
+def test_every_policy_has_a_page_of_its_name(policy: str) -> None:
+    text = (DOCS / "policies" / f"{policy}.md").read_text()
+    assert text.startswith(f"# {policy}\n")
+    assert "```yaml" in text, "an example"
+
+
+def test_every_page_of_a_policy_is_about_one_that_exists() -> None:
+    assert {page.stem for page in (DOCS / "policies").glob("*.md")} == set(Policies.model_fields)
+
+
+@pytest.mark.parametrize("model", ["Settings", *schema()["$defs"]])
+def test_the_options_of_every_model_have_a_table(model: str) -> None:
+    marked = [mark[1] for page in PAGES for mark in MARK.finditer(page.read_text())]
+    assert marked.count(model) == 1
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_tables_say_what_the_models_say(page: Path) -> None:
+    """``REGENERATE=1 pytest tests/test_docs.py`` makes them anew."""
+    if os.environ.get("REGENERATE"):
+        page.write_text(filled(page.read_text()))
+    assert page.read_text() == filled(page.read_text())
+
+
+@pytest.mark.parametrize(("model", "key"), [(model, key) for model, key, _ in options()])
+def test_every_option_says_what_it_means(model: str, key: str) -> None:
+    option = properties(model)[key]
+    assert option.get("description") or "$ref" in option
+
+
+@pytest.mark.parametrize("command", [command.NAME for command in COMMANDS])
+def test_every_command_is_documented(command: str) -> None:
+    assert f"`stagedoor {command}" in all_docs()
+
+
+def test_every_option_of_a_command_is_documented() -> None:
+    [commands] = [action for action in parser()._actions if isinstance(action, argparse._SubParsersAction)]
+    text = all_docs()
+    for name, command in commands.choices.items():
+        for action in command._actions:
+            long = [option for option in action.option_strings if option.startswith("--") and option != "--help"]
+            assert not long or any(option in text for option in action.option_strings), f"{name} {long}"
+
+
+@pytest.mark.parametrize(("code", "status", "title"), _core.error_kinds())
+def test_every_kind_of_error_has_a_heading_with_its_status(code: str, status: int, title: str) -> None:
+    sections = re.split(r"^## ", (DOCS / "errors.md").read_text(), flags=re.MULTILINE)
+    [section] = [section for section in sections if section.startswith(f"{code}\n")]
+    assert section.splitlines()[1].startswith(str(status))
+    assert "**Fault:**" in section
+
+
+def test_every_heading_of_the_errors_is_a_kind() -> None:
+    headings = re.findall(r"^## (\S+)$", (DOCS / "errors.md").read_text(), flags=re.MULTILINE)
+    assert set(headings) == {code for code, _, _ in _core.error_kinds()}
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    for page in DOCS.rglob("*.md"):
+        for target, anchor in re.findall(r"\]\(([\w./-]+\.md)?(#[\w-]+)?\)", page.read_text()):
+            other = (page.parent / target).resolve() if target else page
+            assert other.exists(), f"{page}: {target}"
+            headings = {
+                re.sub(r"[^\w -]", "", title).strip().lower().replace(" ", "-")
+                for title in re.findall(r"^#+ (.+)$", other.read_text(), flags=re.MULTILINE)
+            }
+            assert not anchor or anchor[1:] in headings, f"{page.name}: {target}{anchor}"

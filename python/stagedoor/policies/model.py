@@ -84,5 +84,5 @@ def size(default: str | None, *, least: str, most: str, optional: bool = False) 
 
 def _bounded(unit: type[Duration] | type[Size], default: str | None, least: str, most: str, optional: bool) -> Any:
     value: Any = unit.parse(default) if default is not None else None if optional else ...
-    bounds = {"x-least": least, "x-most": most}
+    bounds: dict[str, Any] = {"x-least": least, "x-most": most}
     return Field(default=value, ge=unit.parse(least), le=unit.parse(most), json_schema_extra=bounds)

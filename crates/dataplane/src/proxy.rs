@@ -131,7 +131,11 @@ async fn phases(
     let interim = (head.version == Version::HTTP_11).then(|| link.interim_sink());
     let request = Request::from_parts(head, body);
     match &route.target {
-        Target::Cluster(target) => forward::forward(&worker.pools, exchange, target, request, interim).await,
+        Target::Cluster(target) => {
+            let answer = forward::forward(&worker.pools, exchange, target, request, interim).await;
+            link.deadline.set(Some(exchange.deadline));
+            answer
+        }
         Target::Workflow(target) => target.run(worker, exchange, request).await,
         Target::Execution(target) => target.run(worker, exchange).await,
         Target::Response(target) => Ok(target.respond()),

@@ -293,6 +293,22 @@ fn a_client_that_goes_away_ends_the_call_to_the_endpoint() {
 }
 
 #[test]
+fn a_client_that_does_not_read_cannot_hold_an_endpoint_beyond_the_deadline() {
+    let (closed, ends) = mpsc::channel();
+    let server = Endpoint::start(move |mut connection| {
+        connection.request();
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n");
+        while connection.send(&[b'x'; 100_000]) {}
+        closed.send(()).unwrap();
+    });
+    let gateway = gateway(&[server.address], &[]);
+    let mut stream = gateway.connect();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+    ends.recv_timeout(Duration::from_secs(10)).expect("the endpoint's connection ends");
+    drop(stream);
+}
+
+#[test]
 fn an_early_answer_reaches_a_client_that_is_still_uploading() {
     let server = Endpoint::start(|mut connection| {
         connection.head();

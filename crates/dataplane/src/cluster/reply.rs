@@ -73,6 +73,9 @@ impl http_body::Body for Reply {
             Poll::Ready(Some(Ok(frame))) => {
                 if self.incoming.is_end_stream() {
                     self.finish();
+                } else {
+                    // Leaves the waker: whoever does not ask for more is woken at the deadline all the same.
+                    let _ = self.deadline.poll(context);
                 }
                 match frame.into_trailers() {
                     Ok(mut trailers) => {

@@ -59,6 +59,9 @@ pub async fn serve(worker: Rc<Worker>, link: Rc<Link>) {
         if matches!(link.poll_interim(context), Poll::Ready(Err(_))) {
             return Poll::Ready(false);
         }
+        if link.is_overdue() {
+            return Poll::Ready(false);
+        }
         presence.poll_gone(&link, context).map(|()| false)
     })
     .await;

@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::{HeaderMap, StatusCode};
 use tokio::io::{AsyncWrite, Interest};
@@ -38,6 +38,8 @@ pub struct Link {
     /// Everything that hyper wrote has left.
     pub(super) flushed: Cell<bool>,
     interim: RefCell<Vec<u8>>,
+    /// When the exchange at hand must be over.
+    pub deadline: Cell<Option<Instant>>,
     /// Bytes of the request body at hand.
     pub received: Cell<u64>,
     /// How many there may be.
@@ -61,6 +63,7 @@ impl Link {
             ended: Cell::new(false),
             flushed: Cell::new(true),
             interim: RefCell::default(),
+            deadline: Cell::new(None),
             received: Cell::new(0),
             allowed: Cell::new(u64::MAX),
             sink: RefCell::default(),
@@ -75,12 +78,19 @@ impl Link {
         self.served.set(number);
         self.in_flight.set(true);
         self.started.set(false);
+        self.deadline.set(None);
         self.received.set(0);
         self.allowed.set(u64::MAX);
         match &*self.refusal.borrow() {
             Some((refused, error)) if *refused == number => Some(error.clone()),
             _ => None,
         }
+    }
+
+    /// The client has not taken the whole answer by the deadline of its exchange. Looked at only while a write is stuck:
+    /// whoever reads slowly must not hold a connection to an endpoint for as long as it likes.
+    pub(super) fn is_overdue(&self) -> bool {
+        !self.flushed.get() && self.deadline.get().is_some_and(|deadline| deadline <= Instant::now())
     }
 
     pub(super) fn answer_started(&self) {

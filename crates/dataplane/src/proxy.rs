@@ -21,8 +21,9 @@ use crate::telemetry::recording::{Recorded, Recording};
 use crate::telemetry::trace::Trace;
 use crate::worker::Worker;
 
-/// The bound of an exchange that neither a route nor a cluster bounds: workflow routes and fixed responses.
-const LONGEST: Duration = Duration::from_secs(600);
+/// The bound of an exchange that neither a route nor a cluster bounds: workflow routes and fixed responses. No shorter
+/// than the longest time that the configuration lets a user ask for.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
 /// Answers one request, whatever happens to it. `refusal`: the head was not clean, and `request` only stands in for it.
 pub async fn handle(

@@ -48,7 +48,17 @@ class Gateway:
         addresses.unlink(missing_ok=True)
         self._log = self.log_file.open("ab")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "stagedoor", "run", "stagedoor.yaml", "--addresses", str(addresses), "--drain", drain],
+            [
+                sys.executable,
+                "-m",
+                "stagedoor",
+                "run",
+                "stagedoor.yaml",
+                "--addresses",
+                str(addresses),
+                "--drain",
+                drain,
+            ],
             cwd=folder,
             env={**os.environ, **(environment or {})},
             stdout=self._log,

@@ -155,7 +155,7 @@ def test_a_file_that_is_no_database_and_a_folder_that_cannot_be_made_are_refused
     async def main() -> None:
         with pytest.raises(StoreError, match="text cannot be opened: file is not a database"):
             EventLog(tmp_path / "text", asyncio.get_running_loop())
-        with pytest.raises(StoreError, match="cannot be opened: (File exists|Not a directory)"):
+        with pytest.raises(StoreError, match=r"cannot be opened: (File exists|Not a directory)"):
             EventLog(tmp_path / "text" / "store.db", asyncio.get_running_loop())
 
     asyncio.run(main())

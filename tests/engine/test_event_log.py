@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from stagedoor.engine.event_log import Append, EventLog
+from stagedoor.engine.event_log import BATCH, Append, EventLog
 from stagedoor.engine.record import decode, encode
 from stagedoor.engine.statement import Start
 from stagedoor.engine.store import StoreError
@@ -69,7 +69,8 @@ def test_many_appends_share_a_commit(tmp_path: Path) -> None:
         assert results == [None] * 1000
         assert log.events == 1000
         assert log.waiting == 0
-        assert 'le="+Inf"} 1\n' in log.batch_sizes.render("batch", "")
+        assert BATCH == 512
+        assert 'le="+Inf"} 2\n' in log.batch_sizes.render("batch", "")
         assert len(log.history.open()) == 1000
         await log.close()
 

@@ -6,14 +6,15 @@ An activity is done at least once: after a crash it is repeated with the same ``
 from __future__ import annotations
 
 import base64
-import os
+import random
 import re
+from codecs import BOM_UTF8
 from collections.abc import Collection
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
 from stagedoor import _core
-from stagedoor.engine.record import decode_json, encode_json
+from stagedoor.engine.record import decode_json, encode, encode_completed, encode_json, encode_text
 from stagedoor.workflow.commands import Call
 from stagedoor.workflow.events import CallCompleted, CallFailed, CallUnknown
 
@@ -25,6 +26,9 @@ _VALUE = re.compile(r"[\t\x20-\x7e]*")
 _TARGET = re.compile(r"[!$&'()*+,;=:@/?%A-Za-z0-9._~-]*")
 _OWN = frozenset({"host", "content-length", "transfer-encoding", "connection", "idempotency-key", "traceparent"})
 """Set by the data plane or by the engine, whatever a document says."""
+
+_chance = random.Random()
+"""For span ids, which need to differ and not to be secret."""
 
 Json = Any
 Request = tuple[int, str, str, str, list[tuple[str, str]], bytes | None, int]
@@ -46,9 +50,9 @@ def request(call: Call, number: int, trace: str | None, hosts: Collection[str]) 
     if call.query:
         target += ("&" if "?" in target else "?") + urlencode(call.query)
     method = call.method.upper()
-    if not _TOKEN.fullmatch(method):
-        return Refused("The call is not valid", "its method is not an HTTP method")
-    headers = [("accept", "application/json"), ("idempotency-key", quote(call.idempotency_key, safe="/:#@,;=+()[]{}"))]
+    if not _TOKEN.fullmatch(method) or not _VALUE.fullmatch(call.idempotency_key):
+        return Refused("The call is not valid", "its method or its key has characters that HTTP forbids")
+    headers = [("accept", "application/json"), ("idempotency-key", call.idempotency_key)]
     body: bytes | None = None
     if call.body is not None:
         try:
@@ -57,7 +61,7 @@ def request(call: Call, number: int, trace: str | None, hosts: Collection[str]) 
             return Refused("The call is not valid", f"its body cannot be sent: {error}")
     if trace is not None:
         # The execution's trace, with a span of its own for each call (W3C Trace Context, 3.2.2).
-        headers.append(("traceparent", f"{trace[:36]}{os.urandom(8).hex()}{trace[52:55]}"))
+        headers.append(("traceparent", f"{trace[:36]}{_chance.getrandbits(64):016x}{trace[52:55]}"))
     for name, value in call.headers.items():
         lower, text = name.lower(), value if isinstance(value, str) else str(value)
         if not _TOKEN.fullmatch(lower) or not _VALUE.fullmatch(text):
@@ -93,7 +97,10 @@ def _where(endpoint: str, hosts: Collection[str]) -> tuple[str, str] | Refused:
 
 
 def _body(call: Call, headers: list[tuple[str, str]]) -> bytes:
-    kind = next((value for name, value in call.headers.items() if name.lower() == "content-type"), None)
+    kind: str | None = None
+    for name, value in call.headers.items():
+        if name.lower() == "content-type":
+            kind = value
     if kind is None or _is_json(kind):
         headers.append(("content-type", "application/json" if kind is None else kind))
         return encode_json(call.body).encode()
@@ -105,40 +112,50 @@ def _body(call: Call, headers: list[tuple[str, str]]) -> bytes:
     return call.body.encode()
 
 
-def outcome(call: Call, answer: _core.Answered, at: float) -> CallCompleted | CallUnknown:
-    """What an answer says. One that cannot be understood leaves open whether the call was carried out."""
+def outcome(call: Call, answer: _core.Answered, at: float) -> tuple[CallCompleted | CallUnknown, str]:
+    """What an answer says, also as the log's ``data``. One that cannot be understood leaves open whether the call was
+    carried out."""
     status, fields = answer.status, answer.headers
+    content, text = None, "null"
     try:
-        content = _content(call, fields, answer.body)
+        content, text = _content(call, fields, answer.body)
     except ValueError as error:
         if status < 400:
-            return CallUnknown(at, call.id, 502, "The service answered with an invalid response", str(error))
-        content = None
+            unknown = CallUnknown(at, call.id, 502, "The service answered with an invalid response", str(error))
+            return unknown, encode(unknown)
     if call.output != "response":
-        return CallCompleted(at, call.id, status, content)
+        return CallCompleted(at, call.id, status, content), encode_completed(call.id, status, text)
     headers: dict[str, str] = {}
     for name, value in fields:
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return CallCompleted(at, call.id, status, content, headers)
+    completed = CallCompleted(at, call.id, status, content, headers)
+    return completed, encode(completed)
 
 
-def _content(call: Call, fields: list[tuple[str, str]], body: bytes) -> Json:
-    if call.output == "raw":
-        return base64.b64encode(body).decode("ascii")
-    if not body:
-        return None
-    kind = next((value for name, value in fields if name == "content-type"), "application/json")
-    if _is_json(kind):
+def _content(call: Call, fields: list[tuple[str, str]], body: bytes) -> tuple[Json, str]:
+    """The content, and the same as JSON text: a JSON answer goes into the log as it came."""
+    kind = "application/json"
+    for name, value in fields:
+        if name == "content-type":
+            kind = value
+    if not body and call.output != "raw":
+        return None, "null"
+    if call.output == "raw" or not (_is_json(kind) or kind.lower().startswith("text/")):
+        content = base64.b64encode(body).decode("ascii")
+    elif _is_json(kind):
         try:
-            return decode_json(body.decode("utf-8-sig"))
+            text = body.removeprefix(BOM_UTF8).decode()
+            return decode_json(text), text
         except (ValueError, RecursionError):
             raise ValueError("the answer is not the JSON that its content type promises") from None
-    if kind.lower().startswith("text/"):
-        return body.decode("utf-8", "replace")
-    return base64.b64encode(body).decode("ascii")
+    else:
+        content = body.decode("utf-8", "replace")
+    return content, encode_text(content)
 
 
 def _is_json(kind: str) -> bool:
+    if kind == "application/json":
+        return True
     kind = kind.partition(";")[0].strip().lower()
     return kind == "application/json" or kind.endswith("+json")
 

@@ -44,8 +44,9 @@ class Callers:
         for callout in [callout for callout, patience in execution.waiting.items() if patience is None]:
             self._out_of_patience(callout)
 
-    def leave(self, callout: int) -> None:
+    def leave(self, notice: _core.Abandoned) -> None:
         """The client went away."""
+        callout = notice.callout
         execution = self._executions.pop(callout, None)
         if execution is not None:
             patience = execution.waiting.pop(callout)

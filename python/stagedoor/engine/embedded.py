@@ -75,6 +75,13 @@ class Engine:
         self._callers = Callers(self._loop, self.flush_soon)
         self._appends: list[Append] = []
         self._flushing = False
+        self._handlers: dict[type, Callable[[Any], None]] = {
+            _core.Answered: self._performer.answered,
+            _core.Unanswered: self._performer.unanswered,
+            _core.Execute: self._execute,
+            _core.ShowExecution: self._show,
+            _core.Abandoned: self._callers.leave,
+        }
 
     @property
     def refused(self) -> int:
@@ -147,17 +154,7 @@ class Engine:
 
     def _notices(self) -> None:
         for notice in self._plane.take():
-            match notice:
-                case _core.Answered():
-                    self._performer.answered(notice)
-                case _core.Execute():
-                    self._execute(notice)
-                case _core.Unanswered():
-                    self._performer.unanswered(notice)
-                case _core.ShowExecution():
-                    self._show(notice)
-                case _core.Abandoned():
-                    self._callers.leave(notice.callout)
+            self._handlers[type(notice)](notice)
         self._flush()
 
     def _flush(self) -> None:
@@ -291,18 +288,25 @@ class Engine:
 
     # Feeding.
 
-    def append(self, execution: Execution, event: Event, *, feed: bool = True, status: str | None = None) -> None:
-        at, data = event.at, encode(event)
+    def append(
+        self,
+        execution: Execution,
+        event: Event,
+        *,
+        feed: bool = True,
+        status: str | None = None,
+        data: str | None = None,
+    ) -> None:
+        data, kind = encode(event) if data is None else data, type(event).__name__
         done = partial(self._committed, execution, event) if feed else None
-        self._appends.append(
-            Append(execution.row.id, execution.seq, type(event).__name__, at, data, done, None, status)
-        )
+        self._appends.append(Append(execution.row.id, execution.seq, kind, event.at, data, done, None, status))
         execution.seq += 1
-        execution.updated = at
+        execution.updated = event.at
 
     def _committed(self, execution: Execution, event: Event, error: StoreError | None) -> None:
         self.flush_soon()
-        if isinstance(event, ExecutionStarted):
+        kind = type(event)
+        if kind is ExecutionStarted:
             if error is not None:
                 log.error("execution refused: %s", error, extra={"workflow": execution.row.workflow})
                 self._drop(execution)
@@ -312,7 +316,7 @@ class Engine:
             self.counters.started += 1
             execution.started = True
             self._callers.started(execution)
-        elif isinstance(event, Final):
+        elif kind in STATUS:
             self._drop(execution)
             return
         if execution.machine is None or execution.broken is not None or execution.final is not None:

@@ -153,28 +153,33 @@ class EventLog:
 
     def _commit(self, appends: list[Append]) -> list[Append]:
         """What could not be written and is still owed."""
-        if not appends:
-            if self.broken:
-                self._probe()
-            return []
-        if self._crash_after is not None and self.events + len(appends) >= self._crash_after:
-            write(self._connection, appends[: self._crash_after - self.events])
-            os._exit(137)
-        begin = time.perf_counter()
-        try:
-            write(self._connection, appends)
-        except sqlite3.Error as error:
-            self.broken = str(error)
-            refused = [append for append in appends if append.start is not None]
-            self._refused += len(refused)
-            self._loop.call_soon_threadsafe(_acknowledge, refused, StoreError(f"the store cannot be written: {error}"))
-            return [append for append in appends if append.start is None]
-        self.broken = None
-        self.commit_seconds.observe(time.perf_counter() - begin)
-        self.batch_sizes.observe(len(appends))
-        self.events += len(appends)
-        self._loop.call_soon_threadsafe(_acknowledge, appends, None)
+        if not appends and self.broken:
+            self._probe()
+        for first in range(0, len(appends), BATCH):
+            batch = appends[first : first + BATCH]
+            if self._crash_after is not None and self.events + len(batch) >= self._crash_after:
+                write(self._connection, batch[: self._crash_after - self.events])
+                os._exit(137)
+            begin = time.perf_counter()
+            try:
+                write(self._connection, batch)
+            except sqlite3.Error as error:
+                # The rest must wait as well: events of one execution are acknowledged in their order.
+                return self._hold(appends[first:], str(error))
+            self.broken = None
+            self.commit_seconds.observe(time.perf_counter() - begin)
+            self.batch_sizes.observe(len(batch))
+            self.events += len(batch)
+            self._loop.call_soon_threadsafe(_acknowledge, batch, None)
         return []
+
+    def _hold(self, appends: list[Append], reason: str) -> list[Append]:
+        """Refuse what is only about to start; nobody has been promised anything yet."""
+        self.broken = reason
+        refused = [append for append in appends if append.start is not None]
+        self._refused += len(refused)
+        self._loop.call_soon_threadsafe(_acknowledge, refused, StoreError(f"the store cannot be written: {reason}"))
+        return [append for append in appends if append.start is None]
 
     def _probe(self) -> None:
         try:

@@ -16,7 +16,11 @@ from stagedoor.workflow.machine import Machine
 Json = Any
 Final = ExecutionCompleted | ExecutionFaulted | ExecutionCancelled
 
-STATUS = {ExecutionCompleted: "completed", ExecutionFaulted: "faulted", ExecutionCancelled: "cancelled"}
+STATUS: dict[type, str] = {
+    ExecutionCompleted: "completed",
+    ExecutionFaulted: "faulted",
+    ExecutionCancelled: "cancelled",
+}
 
 
 @dataclass(slots=True, eq=False)

@@ -109,7 +109,10 @@ class Operator:
                 render("stagedoor_event_log_waiting", "gauge", "Events not committed yet.", log.waiting),
                 render("stagedoor_event_log_events_total", "counter", "Events committed.", log.events),
                 render(
-                    "stagedoor_event_log_broken", "gauge", "1 if the store cannot be written.", int(bool(log.broken))
+                    "stagedoor_event_log_broken",
+                    "gauge",
+                    "1 if the store cannot be written.",
+                    int(log.broken is not None),
                 ),
                 log.batch_sizes.render("stagedoor_event_log_batch_events", "Events of one commit."),
                 log.commit_seconds.render("stagedoor_event_log_commit_seconds", "Time of one commit."),

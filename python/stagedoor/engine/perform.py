@@ -31,9 +31,19 @@ log = logging.getLogger("stagedoor.engine")
 
 
 class Engine(Protocol):
-    """What the performer tells: an event to append, and to feed once it is committed unless ``feed`` is false."""
+    """What the performer tells: an event to append, and to feed once it is committed unless ``feed`` is false.
 
-    def append(self, execution: Execution, event: Event, *, feed: bool = True, status: str | None = None) -> None: ...
+    ``data`` is the event as the log keeps it, where that is at hand."""
+
+    def append(
+        self,
+        execution: Execution,
+        event: Event,
+        *,
+        feed: bool = True,
+        status: str | None = None,
+        data: str | None = None,
+    ) -> None: ...
     def end(self, execution: Execution, final: Final) -> None: ...
     def timer_fired(self, key: Key) -> None: ...
 
@@ -94,11 +104,12 @@ class Performer:
         if found is None:
             return
         execution, call = found
-        event = activities.outcome(call, notice, self._clock())
-        if len(notice.body) > MAX_BYTES // 8 and len(encode(event)) > MAX_BYTES:
+        event, data = activities.outcome(call, notice, self._clock())
+        if len(data) > MAX_BYTES:
             detail = f"as JSON the answer is larger than {MAX_BYTES} bytes"
             event = CallUnknown(event.at, call.id, 502, "The service's answer is too large", detail)
-        self._engine.append(execution, event)
+            data = encode(event)
+        self._engine.append(execution, event, data=data)
 
     def unanswered(self, notice: _core.Unanswered) -> None:
         found = self._take(notice.call)

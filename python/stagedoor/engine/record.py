@@ -16,15 +16,22 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-# ASCII only, so that a lone surrogate in somebody's JSON survives as the escape it came as; never NaN.
-encode_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+# ASCII only, so that a lone surrogate in somebody's JSON survives as the escape it came as; never NaN. No check for
+# circles: what is encoded was decoded from JSON or made by an expression.
+encode_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode
 decode_json = json.JSONDecoder(parse_constant=_no_constant).decode
+encode_text = json.encoder.encode_basestring_ascii
 canonical_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False, sort_keys=True).encode
 
 
 def encode(event: Event) -> str:
     """The ``data`` column. ValueError when a value is not JSON."""
     return encode_json({name: getattr(event, name) for name in _FIELDS[type(event)]})
+
+
+def encode_completed(call: str, status: int, content: str) -> str:
+    """``encode`` of a ``CallCompleted`` without headers whose content is JSON text already."""
+    return f'{{"call":{encode_text(call)},"status":{status},"content":{content},"headers":{{}}}}'
 
 
 def decode(type: str, at: float, data: str) -> Event:

@@ -51,7 +51,9 @@ class Process:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.end()
 
     @property
@@ -146,7 +148,12 @@ class Gateway(Process):
 
 
 def request(
-    address: str, method: str, path: str, body: Json = None, headers: Mapping[str, str] | None = None, timeout: float = 30
+    address: str,
+    method: str,
+    path: str,
+    body: Json = None,
+    headers: Mapping[str, str] | None = None,
+    timeout: float = 30,
 ) -> tuple[int, dict[str, str], Json]:
     """One request on a connection of its own: status, headers in lower case, and the body, parsed where it is JSON."""
     connection = http.client.HTTPConnection(address, timeout=timeout)

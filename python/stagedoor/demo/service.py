@@ -45,10 +45,14 @@ class Service:
     got an answer."""
     number: tuple[str, str]
     """The field of the answer with the service's own number, and that number's prefix."""
+    needs: tuple[str, ...]
+    """Fields that a body must have beside the id."""
+    shows: tuple[str, ...] = ()
+    """Fields of the body that are part of the answer."""
     special: Mapping[str, Mapping[str, Refusal | Fault]] = field(default_factory=dict)
     """Field of the body → value → what happens then. A repeated request is never disturbed."""
     extra: Callable[[Json], Json] = lambda body: {}
-    """Further fields of the answer."""
+    """What the answer says further, from the body."""
     items: Mapping[str, Json] = field(default_factory=dict)
     """What ``GET /items`` shows."""
 
@@ -117,10 +121,11 @@ class _Door:
             body = await request.json()
         except json.JSONDecodeError:
             body = None
-        id = body.get(self._service.id) if isinstance(body, dict) else None
-        if not isinstance(id, str) or not id:
-            refusal = Refusal(400, "Body not valid", f"Expected a JSON object with the text '{self._service.id}'.")
-            return _refuse(refusal)
+        names = (self._service.id, *self._service.needs)
+        missing = [name for name in names if not isinstance(body, dict) or body.get(name) in (None, "")]
+        if missing:
+            return _refuse(Refusal(400, "Body not valid", f"Expected a JSON object with {' and '.join(missing)}."))
+        id = str(body[self._service.id])
         special = self._special(body)
 
         def work() -> Answer:
@@ -130,7 +135,8 @@ class _Door:
             if state is not None:
                 word = "exists" if state == "live" else "was undone"
                 return Answer(409, Refusal(409, "Conflict", f"{self._service.id} {id} {word} already.").problem)
-            made = {self._service.id: id, **self._number(id), **self._service.extra(body)}
+            shown = {name: body.get(name) for name in self._service.shows}
+            made = {self._service.id: id, **self._number(id), **shown, **self._service.extra(body)}
             self._ledger.put(id, "live", made)
             return Answer(201, made)
 

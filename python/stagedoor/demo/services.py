@@ -14,10 +14,9 @@ PRICES = {"mug": 1250, "lamp": 4900, "chair": 12900}
 _DISTURBED = {"slow": Fault("late", seconds=2), "lost-answer": Fault("drop")}
 
 
-def _reserved(body: Json) -> Json:
-    sku, quantity = body.get("sku"), body.get("quantity")
-    count = quantity if isinstance(quantity, int) else 1
-    return {"sku": sku, "quantity": count, "amount": PRICES.get(str(sku), 1000) * count}
+def _amount(body: Json) -> Json:
+    quantity = body["quantity"]
+    return {"amount": PRICES.get(str(body["sku"]), 1000) * (quantity if isinstance(quantity, int) else 1)}
 
 
 SERVICES = {
@@ -28,8 +27,10 @@ SERVICES = {
             "reservations",
             "orderId",
             ("reservationId", "R"),
-            special={"sku": {"sold-out": Refusal(409, "Out of stock", "There is no sold-out left."), **_DISTURBED}},
-            extra=_reserved,
+            needs=("sku", "quantity"),
+            shows=("sku", "quantity"),
+            special={"sku": {"sold-out": Refusal(409, "Out of stock", "There is none left."), **_DISTURBED}},
+            extra=_amount,
             items={sku: {"sku": sku, "price": price} for sku, price in PRICES.items()},
         ),
         Service(
@@ -37,28 +38,31 @@ SERVICES = {
             "charges",
             "orderId",
             ("chargeId", "C"),
-            special={"card": {"declined": Refusal(402, "Card declined", "The bank said no to this card."), **_DISTURBED}},
-            extra=lambda body: {"amount": body.get("amount")},
+            needs=("card", "amount"),
+            shows=("amount",),
+            special={"card": {"declined": Refusal(402, "Card declined", "The bank said no."), **_DISTURBED}},
         ),
-        Service("shipping", "shipments", "orderId", ("tracking", "S"), extra=lambda body: {"sku": body.get("sku")}),
-        Service("notification", "messages", "orderId", ("messageId", "M"), extra=lambda body: {"text": body.get("text")}),
+        Service("shipping", "shipments", "orderId", ("tracking", "S"), needs=("sku",), shows=("sku",)),
+        Service("notification", "messages", "orderId", ("messageId", "M"), needs=("text",), shows=("text",)),
         Service(
             "identity",
             "identities",
             "userId",
             ("identityId", "I"),
+            needs=("email",),
+            shows=("email",),
             special={"email": {"taken@example.com": Refusal(409, "Address taken", "This address has an account.")}},
-            extra=lambda body: {"email": body.get("email")},
         ),
-        Service("profile", "profiles", "userId", ("profileId", "P"), extra=lambda body: {"name": body.get("name")}),
+        Service("profile", "profiles", "userId", ("profileId", "P"), needs=("name",), shows=("name",)),
         Service(
             "roles",
             "grants",
             "userId",
             ("grantId", "G"),
+            needs=("role",),
+            shows=("role",),
             special={"role": {"root": Refusal(403, "Role not allowed", "Nobody becomes root by signing up.")}},
-            extra=lambda body: {"role": body.get("role")},
         ),
-        Service("mail", "letters", "userId", ("letterId", "L"), extra=lambda body: {"to": body.get("to")}),
+        Service("mail", "letters", "userId", ("letterId", "L"), needs=("to",), shows=("to",)),
     )
 }

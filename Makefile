@@ -1,0 +1,70 @@
+# `make demo` and `make test` work on a fresh machine with Python ≥ 3.11, Rust ≥ 1.85 and a C linker.
+# Both leave .venv/bin/stagedoor. It is built anew only when Rust sources changed; Python sources are used in place.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+RUST := $(shell find crates -name '*.rs' -o -name '*.toml') Cargo.toml Cargo.lock
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: build demo test test-rust test-python lint bench docs verify lock clean
+
+build: .venv/.built
+
+demo: .venv/.built    ## TOUR=1 ends after the tour
+	$(BIN)/stagedoor demo $(if $(TOUR),--tour)
+
+test: test-rust test-python
+
+test-rust: .venv/.tools
+	cargo test --quiet --workspace --exclude stagedoor-python
+
+test-python: .venv/.built .venv/.tools
+	$(BIN)/python -m pytest --quiet
+
+lint: .venv/.built .venv/.tools
+	cargo fmt --check
+	cargo clippy --quiet --workspace --all-targets -- -D warnings
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest stagedoor._core
+
+bench: .venv/.built .venv/.tools
+	$(BIN)/python benchmarks/run.py
+
+docs: .venv/.built .venv/.tools    ## write the tables of options anew
+	REGENERATE=1 $(BIN)/python -m pytest --quiet tests/test_docs.py
+
+verify: lint test    ## what CI runs
+
+# What `make demo` needs, and on top of it what the other targets need: exact versions.
+.venv/.python: requirements.lock
+	@command -v cargo >/dev/null || { echo 'cargo is missing: install Rust 1.85 or later' >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'Python 3.11 or later is needed: make PYTHON=python3.12' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo 'the module venv is missing: apt-get install python3-venv' >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(PIP) install --requirement requirements.lock
+	@touch $@
+
+.venv/.tools: requirements-dev.lock .venv/.python
+	$(PIP) install --requirement requirements-dev.lock
+	@touch $@
+
+.venv/.built: $(RUST) pyproject.toml .venv/.python
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Versions that the next release is built and tested with: in an environment of its own, from pyproject.toml alone.
+lock:
+	rm -rf .venv/lock && $(PYTHON) -m venv .venv/lock
+	.venv/lock/bin/pip install --quiet 'pip>=25.1'
+	.venv/lock/bin/python -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; print(*p["dependencies"], *p["optional-dependencies"]["demo"], "maturin>=1.9,<2", sep="\n")' > .venv/lock/wanted
+	.venv/lock/bin/pip install --quiet --requirement .venv/lock/wanted
+	.venv/lock/bin/pip freeze > requirements.lock
+	.venv/lock/bin/pip install --quiet --group dev --constraint requirements.lock
+	.venv/lock/bin/pip freeze > requirements-dev.lock
+	rm -rf .venv/lock
+
+clean:
+	rm -rf .venv target python/stagedoor/_core*.so

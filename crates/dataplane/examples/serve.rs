@@ -6,6 +6,9 @@ use std::error::Error;
 
 use stagedoor_dataplane::server::Server;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> Result<(), Box<dyn Error>> {
     let path = std::env::args().nth(1).ok_or("usage: serve SNAPSHOT.json")?;
     let server = Server::start(&serde_json::from_str(&std::fs::read_to_string(path)?)?)?;

@@ -132,8 +132,9 @@ async fn phases(
     let interim = (head.version == Version::HTTP_11).then(|| link.interim_sink());
     let request = Request::from_parts(head, body);
     match &route.target {
+        // In a box: hyper and we move the whole future while it is young, and this is its largest part.
         Target::Cluster(target) => {
-            let answer = forward::forward(&worker.pools, exchange, target, request, interim).await;
+            let answer = Box::pin(forward::forward(&worker.pools, exchange, target, request, interim)).await;
             link.deadline.set(Some(exchange.deadline));
             answer
         }

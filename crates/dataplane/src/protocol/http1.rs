@@ -66,7 +66,7 @@ pub async fn serve(worker: Rc<Worker>, link: Rc<Link>) {
     })
     .await;
     if orderly && !link.ended.get() {
-        linger(&link).await;
+        Box::pin(linger(&link)).await;
     }
 }
 

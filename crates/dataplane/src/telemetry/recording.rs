@@ -22,7 +22,8 @@ const CLIENT_GONE: u16 = 499;
 
 /// An exchange that will be recorded.
 pub struct Recording {
-    pub exchange: Exchange,
+    /// In a box, because it moves with the response's body from hand to hand.
+    pub exchange: Box<Exchange>,
     program: Arc<Program>,
     worker: Rc<Worker>,
     link: Rc<Link>,
@@ -32,7 +33,7 @@ pub struct Recording {
 
 impl Recording {
     pub fn new(exchange: Exchange, program: Arc<Program>, worker: Rc<Worker>, link: Rc<Link>) -> Self {
-        Self { exchange, program, worker, link, status: None }
+        Self { exchange: Box::new(exchange), program, worker, link, status: None }
     }
 
     pub fn into_response(mut self, response: Response<Body>) -> Response<Recorded> {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 
 from stagedoor import _core
@@ -11,7 +12,8 @@ from stagedoor.config.compile import compile
 from stagedoor.config.configuration import Configuration
 from stagedoor.config.node import Mapping, Node, Scalar, Sequence, find, scalars
 from stagedoor.config.problem import Located, Path
-from stagedoor.config.route import ClusterTarget
+from stagedoor.config.route import ClusterTarget, WorkflowTarget, expression
+from stagedoor.config.settings import Settings
 
 _THING = re.compile(r"(route|cluster|consumer|listener)s? '([^']*)'(?:: )?(.*)", re.DOTALL)
 _STEP = re.compile(r"([a-z_]+(?:\.[a-z_]+)*)(?:\[([0-9]+)\])?: (.*)", re.DOTALL)
@@ -23,6 +25,31 @@ def data_plane(root: Node, configuration: Configuration, problems: list[Located]
     """Errors and warnings of compiling for serving. What already has an error is left out, so that it is told once."""
     sound = _sound(configuration, problems)
     return [_located(root, *each) for each in _core.check(json.dumps(compile(sound)))]
+
+
+def expressions(root: Node, settings: Settings) -> list[Located]:
+    """Every expression of a route that does not compile."""
+    problems = []
+    for name, route in settings.routes.items():
+        if isinstance(route.target, WorkflowTarget):
+            for below, text in _expressions(route.target):
+                path: Path = ("routes", name, "target", *below)
+                try:
+                    _core.Expression(expression(text) or "")
+                except _core.ExpressionError as error:
+                    place, node = find(root, path)
+                    place = node.place if isinstance(node, Scalar) else place
+                    problems.append(Located(place, path, f"the expression does not compile: {error}"))
+    return problems
+
+
+def _expressions(target: WorkflowTarget) -> Iterator[tuple[Path, str]]:
+    yield ("input",), target.input
+    if target.response.body is not None:
+        yield ("response", "body"), target.response.body
+    for header, value in target.response.headers.items():
+        if expression(value) is not None:
+            yield ("response", "headers", header), value
 
 
 def _sound(configuration: Configuration, problems: list[Located]) -> Configuration:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from stagedoor.config.configuration import Configuration
-from stagedoor.config.data_plane import data_plane
+from stagedoor.config.data_plane import data_plane, expressions
 from stagedoor.config.include import Reader
 from stagedoor.config.problem import InvalidConfiguration, Located, Report, ordered
 from stagedoor.config.references import references
@@ -39,6 +39,7 @@ def check(path: str | os.PathLike[str], environment: Environment[str, str] = os.
     if settings is None:
         return Report(_finish(reader, problems))
     problems += references(root, settings, workflows, reader.incomplete)
+    problems += expressions(root, settings)
     configuration = Configuration(
         path=file,
         settings=settings,

@@ -80,11 +80,19 @@ def find(node: Node, path: tuple[str | int, ...]) -> tuple[Place, Node]:
     """The place of the last step of ``path`` that exists (a key's place, where it is a key) and the node there."""
     place = node.place
     for step in path:
-        if isinstance(node, Mapping) and isinstance(step, str) and step in node.entries:
-            place, node = node.keys[step], node.entries[step]
+        key = _key(node, step) if isinstance(node, Mapping) and isinstance(step, str) else None
+        if isinstance(node, Mapping) and key is not None:
+            place, node = node.keys[key], node.entries[key]
         elif isinstance(node, Sequence) and isinstance(step, int) and 0 <= step < len(node.items):
             node = node.items[step]
             place = node.place
         else:
             break
     return place, node
+
+
+def _key(node: Mapping, step: str) -> str | None:
+    """The key as the file has it: names of headers are known in lower case only."""
+    if step in node.entries:
+        return step
+    return next((key for key in node.entries if key.lower() == step.lower()), None)

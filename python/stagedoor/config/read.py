@@ -130,6 +130,8 @@ class _Reader:
         self.aliased += size
         if self.aliased > MAX_ALIASED:
             self.fail(event, path, f"aliases stand for more than {MAX_ALIASED:,} values in all")
+        if len(path) + _height(node) > MAX_DEPTH:
+            self.fail(event, path, f"nested more than {MAX_DEPTH} deep")
         return node, size
 
     def scalar(self, event: Any) -> Scalar:
@@ -169,6 +171,12 @@ class _Reader:
                 self.problems.append(Located(place, (*path, name), message, "remove one of the two"))
         self.next()
         return node, size
+
+
+def _height(node: Node) -> int:
+    """Levels below a node."""
+    below = node.entries.values() if isinstance(node, Mapping) else node.items if isinstance(node, Sequence) else ()
+    return 1 + max(map(_height, below)) if below else 0
 
 
 def _syntax(source: Source, error: yaml.YAMLError) -> Located:

@@ -131,7 +131,7 @@ class _Reader:
         if self.aliased > MAX_ALIASED:
             self.fail(event, path, f"aliases stand for more than {MAX_ALIASED:,} values in all")
         if len(path) + _height(node) > MAX_DEPTH:
-            self.fail(event, path, f"nested more than {MAX_DEPTH} deep")
+            self.fail(event, (), f"nested more than {MAX_DEPTH} deep")
         return node, size
 
     def scalar(self, event: Any) -> Scalar:

@@ -13,7 +13,7 @@ from typing import Any
 Json = Any
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS arrival (seq INTEGER PRIMARY KEY, at REAL, key TEXT, method TEXT, path TEXT, fault TEXT);
+CREATE TABLE IF NOT EXISTS arrival (seq INTEGER PRIMARY KEY, at REAL, key TEXT, method TEXT, id TEXT, fault TEXT);
 CREATE TABLE IF NOT EXISTS entry (
     seq INTEGER PRIMARY KEY, at REAL, key TEXT UNIQUE, method TEXT, path TEXT, body TEXT, status INTEGER, answer TEXT,
     repeats INTEGER NOT NULL DEFAULT 0
@@ -39,11 +39,11 @@ class Ledger:
         # A test kills processes, not machines: the kernel keeps what was written.
         self._db.executescript(f"PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; {_SCHEMA}")
 
-    def arrived(self, key: str | None, method: str, path: str, fault: str | None) -> None:
-        """Note a request whatever becomes of it."""
+    def arrived(self, key: str | None, method: str, id: str, fault: str | None) -> None:
+        """Note a request for the thing ``id``, whatever becomes of it."""
         self._db.execute(
-            "INSERT INTO arrival (at, key, method, path, fault) VALUES (?, ?, ?, ?, ?)",
-            (time.time(), key, method, path, fault),
+            "INSERT INTO arrival (at, key, method, id, fault) VALUES (?, ?, ?, ?, ?)",
+            (time.time(), key, method, id, fault),
         )
 
     def record(self, key: str | None, method: str, path: str, body: Json, work: Callable[[], Answer]) -> Answer:

@@ -140,7 +140,7 @@ class _Door:
             self._ledger.put(id, "live", made)
             return Answer(201, made)
 
-        return await self._do(request, body, work, special if isinstance(special, Fault) else None)
+        return await self._do(request, id, body, work, special if isinstance(special, Fault) else None)
 
     async def undo(self, request: Request) -> Response:
         id = request.path_params["id"]
@@ -151,12 +151,14 @@ class _Door:
             self._ledger.put(id, "void" if was in (None, "void") else "gone", {self._service.id: id})
             return Answer(200, {self._service.id: id, "undone": was == "live"})
 
-        return await self._do(request, None, work, None)
+        return await self._do(request, id, None, work, None)
 
-    async def _do(self, request: Request, body: Json, work: Callable[[], Answer], special: Fault | None) -> Response:
+    async def _do(
+        self, request: Request, id: str, body: Json, work: Callable[[], Answer], special: Fault | None
+    ) -> Response:
         method, path, key = request.method, request.url.path, request.headers.get("idempotency-key")
         fault = self._faults.take(method, path)
-        self._ledger.arrived(key, method, path, fault.do if fault else None)
+        self._ledger.arrived(key, method, id, fault.do if fault else None)
         if fault is not None and fault.do == "fail":
             return _refuse(Refusal(fault.status, "Out of order", f"The {self._service.name} service was told to fail."))
         if fault is not None and fault.do == "hang":

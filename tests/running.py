@@ -76,10 +76,15 @@ class Gateway:
         return f"http://{self.addresses['admin']}"
 
     def request(self, method: str, path: str, body: Json = None, headers: dict[str, str] | None = None) -> Answer:
+        assert self.addresses, self.log
         return request(next(iter(self.addresses["listeners"].values())), method, path, body, headers)
 
     def admin(self, path: str, method: str = "GET", body: Json = None, headers: dict[str, str] | None = None) -> Answer:
+        assert self.addresses, self.log
         return request(self.addresses["admin"], method, path, body, headers)
+
+    def metrics(self) -> str:
+        return self.admin("/metrics").body.decode()
 
     def signal(self, number: int) -> None:
         self.process.send_signal(number)

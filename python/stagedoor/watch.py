@@ -19,10 +19,13 @@ class Watch:
         self.follow(files)
 
     def follow(self, files: Iterable[Path]) -> None:
-        """From now on these, as they are now."""
+        """From now on these. A change since the last look to one that was followed before is still to be noticed."""
         files = frozenset(files)
         self._paths = files | {file.parent for file in files}
-        self._seen, self._moving = self._look(), None
+        self._seen, self._moving = {**self._look(), **self._known()}, None
+
+    def _known(self) -> Signature:
+        return {path: seen for path, seen in self._seen.items() if path in self._paths}
 
     def changed(self) -> bool:
         """True once for each change, when two looks in a row found the same: what is being written is left alone."""

@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod callout;
 pub mod cluster;
 pub mod error;
 pub mod exchange;

@@ -24,6 +24,9 @@ use crate::worker::Worker;
 /// How often a draining worker looks whether its last connection has ended.
 const DRAIN_CHECK: Duration = Duration::from_millis(10);
 
+/// Of each worker: expressions that take long are evaluated on threads of their own, at most so many at once.
+const EVALUATIONS: usize = 2;
+
 /// What hinders a start or an apply; nothing has changed then.
 #[derive(Debug)]
 pub enum StartError {
@@ -114,8 +117,11 @@ impl Server {
         for index in 0..self.workers {
             let (control, commands) = control::unbounded_channel();
             let (shared, program) = (self.shared.clone(), self.program.clone());
-            let runtime =
-                tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .max_blocking_threads(EVALUATIONS)
+                .build()
+                .map_err(StartError::Thread)?;
             let handle = thread::Builder::new()
                 .name(format!("worker-{index}"))
                 .spawn(move || {

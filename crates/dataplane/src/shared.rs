@@ -1,5 +1,6 @@
 //! What must survive a new Program, keyed by identity: health of endpoints, counters of limits, log sinks, metrics.
 
+use crate::callout::CalloutPort;
 use crate::cluster::health::Health;
 use crate::policy::rate_limit::Limiter;
 use crate::telemetry::access_log::Sinks;
@@ -10,6 +11,9 @@ pub struct Shared {
     pub limiter: Limiter,
     pub sinks: Sinks,
     pub metrics: Metrics,
+    pub callouts: CalloutPort,
+    /// Worker threads.
+    pub workers: usize,
 }
 
 impl Shared {
@@ -20,6 +24,8 @@ impl Shared {
             limiter: Limiter::new(),
             sinks: Sinks::new(workers),
             metrics: Metrics::new(workers),
+            callouts: CalloutPort::default(),
+            workers,
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Cache};
 
+use crate::callout::Pending;
 use crate::cluster::Pools;
 use crate::program::Program;
 use crate::protocol::link::Link;
@@ -16,6 +17,8 @@ pub struct Worker {
     pub index: usize,
     pub shared: Arc<Shared>,
     pub pools: Rc<Pools>,
+    /// Callouts and calls under way between this worker and the control plane.
+    pub pending: Pending,
     program: RefCell<Cache<Arc<ArcSwap<Program>>, Arc<Program>>>,
     links: RefCell<Vec<Weak<Link>>>,
     /// Connections that are open.
@@ -28,6 +31,7 @@ impl Worker {
         Rc::new(Self {
             index,
             pools: Pools::new(index),
+            pending: Pending::default(),
             shared,
             program: RefCell::new(Cache::new(program)),
             links: RefCell::default(),

@@ -33,18 +33,26 @@ impl Expression {
         &self.source
     }
 
-    /// The one result. `now` is what jq's `now` yields, in seconds since the epoch.
-    pub fn evaluate(&self, input: Val, variables: Vec<Val>, now: Option<f64>) -> Result<Val, Error> {
+    /// The one result. `now` is what jq's `now` yields, in seconds since the epoch. May take a second, within the bound.
+    pub fn evaluate(&self, input: &Val, variables: &[Val], now: Option<f64>) -> Result<Val, Error> {
+        match self.try_first(input, variables, now) {
+            Some(outcome) => outcome,
+            None => on_deep_stack(|| meter::run(WHOLE, || self.results(input.clone(), variables.to_vec(), now)))?
+                .unwrap_or_else(|stop| Err(stopped(stop))),
+        }
+    }
+
+    /// The outcome if `FIRST_TRY` is enough for it: what a thread that must not be held up calls before it has
+    /// `evaluate` called by another. Takes a fraction of a millisecond at most.
+    pub fn try_first(&self, input: &Val, variables: &[Val], now: Option<f64>) -> Option<Result<Val, Error>> {
         if variables.len() != self.variables {
             let message = format!("expected {} variables, got {}", self.variables, variables.len());
-            return Err(Error::new(Kind::Failed, message));
+            return Some(Err(Error::new(Kind::Failed, message)));
         }
-        let run = |input, variables: Vec<Val>| move || self.results(input, variables, now);
-        match meter::run(FIRST_TRY, run(input.clone(), variables.clone())) {
-            Ok(outcome) => outcome,
-            Err(Stop::Steps | Stop::Depth) => on_deep_stack(move || meter::run(WHOLE, run(input, variables)))?
-                .unwrap_or_else(|stop| Err(stopped(stop))),
-            Err(Stop::Bug) => Err(stopped(Stop::Bug)),
+        match meter::run(FIRST_TRY, || self.results(input.clone(), variables.to_vec(), now)) {
+            Ok(outcome) => Some(outcome),
+            Err(Stop::Steps | Stop::Depth) => None,
+            Err(stop @ Stop::Bug) => Some(Err(stopped(stop))),
         }
     }
 

@@ -43,8 +43,8 @@ impl Expression {
         now: Option<f64>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let input = value::from_python(input)?;
-        let variables = variables.iter().map(value::from_python).collect::<PyResult<_>>()?;
-        let result = py.detach(|| self.0.evaluate(input, variables, now)).map_err(wrong)?;
+        let variables = variables.iter().map(value::from_python).collect::<PyResult<Vec<_>>>()?;
+        let result = py.detach(|| self.0.evaluate(&input, &variables, now)).map_err(wrong)?;
         value::to_python(py, &result)
     }
 

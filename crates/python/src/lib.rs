@@ -2,8 +2,10 @@
 
 use pyo3::prelude::*;
 
+mod data_plane;
 mod expression;
 mod inspect;
+mod notice;
 mod value;
 
 #[global_allocator]
@@ -12,7 +14,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[pymodule]
 mod _core {
     #[pymodule_export]
+    use super::data_plane::DataPlane;
+    #[pymodule_export]
     use super::expression::{Expression, ExpressionError};
     #[pymodule_export]
     use super::inspect::{check, error_kinds, explain, routes};
+    #[pymodule_export]
+    use super::notice::{Abandoned, Answered, Execute, ShowExecution, Unanswered};
 }

@@ -1,0 +1,108 @@
+//! A request as the value that the input's expression sees: `{method, path, params, query, headers, consumer, body}`.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, PROXY_AUTHORIZATION};
+use http::{HeaderMap, HeaderName};
+use http_body::Body as _;
+use percent_encoding::percent_decode_str;
+use stagedoor_expression::{json, Value};
+
+use crate::error::{Error, Kind};
+use crate::exchange::Exchange;
+use crate::protocol::body::Body;
+use crate::route::path::decode;
+
+/// A larger body is 413, also where the route's `limits` allow more: the whole of it is held in memory.
+pub const BODY_BYTES: usize = 1024 * 1024;
+
+/// Credentials never become part of a workflow's history.
+const SECRET: [HeaderName; 3] = [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE];
+
+/// The body as JSON, null when it is empty. 415 when it is declared to be anything else, 400 when it is malformed.
+pub(super) async fn collect(headers: &HeaderMap, mut body: Body) -> Result<Value, Error> {
+    let too_large = || Error::new(Kind::BodyTooLarge, format!("The body is larger than {BODY_BYTES} bytes"));
+    if body.size_hint().lower() > BODY_BYTES as u64 {
+        return Err(too_large());
+    }
+    let mut whole = BytesMut::new();
+    let mut only: Option<Bytes> = None;
+    while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+        let Ok(data) = frame?.into_data() else { continue };
+        if whole.len() + data.len() > BODY_BYTES {
+            return Err(too_large());
+        }
+        match only.take() {
+            None if whole.is_empty() => only = Some(data),
+            first => {
+                whole.extend_from_slice(&first.unwrap_or_default());
+                whole.extend_from_slice(&data);
+            }
+        }
+    }
+    let whole = only.unwrap_or_else(|| whole.freeze());
+    if whole.is_empty() {
+        return Ok(Value::Null);
+    }
+    if !is_json(headers) {
+        return Err(Error::new(Kind::UnsupportedMediaType, "The body must be application/json"));
+    }
+    json::parse(&whole).map_err(|error| Error::new(Kind::InvalidBody, format!("The body is not JSON: {error}")))
+}
+
+/// `application/json` or `application/*+json` (RFC 6839 §3.1), parameters aside.
+fn is_json(headers: &HeaderMap) -> bool {
+    let declared = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = declared.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+pub(super) fn describe(exchange: &Exchange, headers: &HeaderMap, body: Value) -> Value {
+    let params = exchange.route.as_ref().map(|route| {
+        let pairs = exchange.params.iter(route.path.names(), exchange.path());
+        json::object(pairs.map(|(name, value)| (name, json::string(decode(value)))))
+    });
+    let consumer = exchange.consumer.as_ref().map_or(Value::Null, |consumer| {
+        let groups = json::array(consumer.groups.iter().map(json::string));
+        json::object([("id", json::string(&consumer.name)), ("groups", groups)])
+    });
+    json::object([
+        ("method", json::string(exchange.method.as_str())),
+        ("path", json::string(exchange.path())),
+        ("params", params.unwrap_or_else(|| json::object([]))),
+        ("query", query(exchange.query().unwrap_or_default())),
+        ("headers", fields(headers)),
+        ("consumer", consumer),
+        ("body", body),
+    ])
+}
+
+/// Lower-case names; lines of one name are joined by commas (RFC 9110 §5.3).
+fn fields(headers: &HeaderMap) -> Value {
+    let joined = headers.keys().filter(|name| !SECRET.contains(name)).map(|name| {
+        let lines: Vec<_> =
+            headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
+        (name.as_str(), json::string(lines.join(", ")))
+    });
+    json::object(joined)
+}
+
+/// Strings; a name that stands more than once has an array.
+fn query(query: &str) -> Value {
+    let mut names: Vec<(String, Vec<Value>)> = Vec::new();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let [name, value] =
+            [name, value].map(|part| percent_decode_str(&part.replace('+', " ")).decode_utf8_lossy().into_owned());
+        match names.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, values)) => values.push(json::string(value)),
+            None => names.push((name, vec![json::string(value)])),
+        }
+    }
+    json::object(names.iter().map(|(name, values)| match values.as_slice() {
+        [only] => (name.as_str(), only.clone()),
+        many => (name.as_str(), json::array(many.iter().cloned())),
+    }))
+}

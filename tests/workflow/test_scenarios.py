@@ -1,0 +1,137 @@
+"""Every case of ``cases/``: what is called in which order, what comes out, and that every prefix of its history replays."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from scenario import document, load_folder
+from virtual import Driver, last, task_name
+
+from stagedoor.workflow.commands import Call, CancelCall, OpenIncident, RegisterCompensation, StartTimer
+from stagedoor.workflow.encoding import decode, encode
+from stagedoor.workflow.events import CallCompleted, CallFailed, CallUnknown
+from stagedoor.workflow.machine import Machine
+from stagedoor.workflow.parse import parse
+
+CASES = load_folder("cases")
+KNOWN = {
+    *("case", "workflow", "metadata", "use", "do", "input", "answers", "operator", "cancel"),
+    *("status", "output", "error", "compensation", "calls", "delays", "cancelled", "registered", "order", "incidents", "waiting"),
+    *("timeline",),
+}
+
+
+def run(case: dict[str, Any]) -> Driver:
+    assert not set(case) - KNOWN, "a case has no other keys"
+    answers = {
+        name: answer if isinstance(answer, list) else [answer] for name, answer in case.get("answers", {}).items()
+    }
+    driver = Driver(parse(document(case)), answers, list(case.get("operator", [])), case.get("cancel"))
+    driver.run(case.get("input"))
+    return driver
+
+
+def covers(found: Any, wanted: Any, at: str = "") -> None:
+    """Objects may have more keys than wanted; everything else is equal."""
+    if isinstance(wanted, dict) and isinstance(found, dict):
+        for key, value in wanted.items():
+            assert key in found, f"{at}/{key} is missing in {found}"
+            covers(found[key], value, f"{at}/{key}")
+    elif isinstance(wanted, list) and isinstance(found, list):
+        assert len(found) == len(wanted), f"{at}: {found}"
+        for index, value in enumerate(wanted):
+            covers(found[index], value, f"{at}/{index}")
+    else:
+        assert found == wanted, at
+
+
+@pytest.mark.parametrize("case", [case for _, case in CASES], ids=[name for name, _ in CASES])
+def test_a_case_runs_as_it_says(case: dict[str, Any]) -> None:
+    driver = run(case)
+    machine, commands = driver.machine, driver.commands
+    assert machine.status == case.get("status", "faulted" if "error" in case else "completed"), machine.waiting()
+    if machine.status == "completed" or "output" in case:
+        assert machine.output == case.get("output", machine.output)
+    if "error" in case:
+        covers(machine.error, case["error"])
+    if "compensation" in case:
+        covers(machine.saga.report(), case["compensation"])
+    calls = [command for command in commands if isinstance(command, Call)]
+    if "calls" in case:
+        wanted = [{"call": call} if isinstance(call, str) else call for call in case["calls"]]
+        shown = [
+            {
+                "call": f"{call.method} {call.endpoint}",
+                "key": call.idempotency_key,
+                "body": call.body,
+                "headers": call.headers,
+                "query": call.query,
+                "output": call.output,
+            }
+            for call in calls
+        ]
+        covers(shown, wanted)
+    if "delays" in case:
+        started = dict(zip((id(command) for command in commands), times(driver), strict=True))
+        delays = [round(c.at - started[id(c)], 3) for c in commands if isinstance(c, StartTimer)]
+        assert delays == case["delays"]
+    if "cancelled" in case:
+        names = {call.id: task_name(call) for call in calls}
+        assert [names[command.id] for command in commands if isinstance(command, CancelCall)] == case["cancelled"]
+    if "registered" in case:
+        registered = [[last(c.task), c.arguments] for c in commands if isinstance(c, RegisterCompensation)]
+        assert registered == case["registered"]
+    if "incidents" in case:
+        assert [last(c.task) for c in commands if isinstance(c, OpenIncident)] == case["incidents"]
+    if "order" in case:
+        assert [entry["name"] for entry in machine.timeline()] == case["order"]
+    if "timeline" in case:
+        covers(machine.timeline(), case["timeline"])
+    if "waiting" in case:
+        for reason, part in zip(machine.waiting(), case["waiting"], strict=True):
+            assert part in reason
+
+
+def times(driver: Driver) -> list[float]:
+    """When each command was given."""
+    machine, given = Machine(driver.definition), []
+    for event in driver.log:
+        given += [event.at] * len(machine.feed(event))
+    return given
+
+
+@pytest.mark.parametrize("case", [case for _, case in CASES], ids=[name for name, _ in CASES])
+def test_any_prefix_of_the_history_leaves_the_same_commands_pending(case: dict[str, Any]) -> None:
+    driver = run(case)
+    for length in range(1, len(driver.log) + 1):
+        machine = Machine(driver.definition)
+        for event in driver.log[:length]:
+            machine.feed(event)
+        assert machine.pending() == driver.owed[length - 1], f"after {length} events"
+        machine.waiting()
+
+
+@pytest.mark.parametrize("case", [case for _, case in CASES], ids=[name for name, _ in CASES])
+def test_the_history_as_json_replays_to_the_same_commands(case: dict[str, Any]) -> None:
+    driver = run(case)
+    machine = Machine(parse(document(case)))
+    again = []
+    for event in driver.log:
+        again += machine.feed(decode(json.loads(json.dumps(encode(event)))))
+    assert again == driver.commands
+    assert machine.status == driver.machine.status
+    assert machine.timeline() == driver.machine.timeline()
+
+
+@pytest.mark.parametrize("case", [case for _, case in CASES], ids=[name for name, _ in CASES])
+def test_an_answer_that_comes_twice_changes_nothing(case: dict[str, Any]) -> None:
+    driver = run(case)
+    machine = Machine(driver.definition)
+    again = []
+    for event in driver.log:
+        again += machine.feed(event)
+        if isinstance(event, CallCompleted | CallFailed | CallUnknown):
+            again += machine.feed(event)
+    assert again == driver.commands

@@ -1,0 +1,165 @@
+"""Runs a machine against scripted services on a virtual clock, and keeps the log that an engine would keep."""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass, field
+from typing import Any
+
+from stagedoor.workflow.commands import (
+    Call,
+    Cancel,
+    CancelCall,
+    CancelTimer,
+    Command,
+    Complete,
+    Fault,
+    OpenIncident,
+    RegisterCompensation,
+    StartTimer,
+)
+from stagedoor.workflow.definition import Definition
+from stagedoor.workflow.events import (
+    CallCompleted,
+    CallFailed,
+    CallUnknown,
+    CancelRequested,
+    CompensationRegistered,
+    Event,
+    ExecutionCancelled,
+    ExecutionCompleted,
+    ExecutionFaulted,
+    ExecutionStarted,
+    IncidentOpened,
+    IncidentResolved,
+    TimerFired,
+)
+from stagedoor.workflow.machine import Machine
+
+MAX_EVENTS = 2_000
+
+
+@dataclass
+class Driver:
+    """``answers`` by task name, ``undo NAME`` for the undo of a task; the last one repeats, the default is 200 and {}."""
+
+    definition: Definition
+    answers: dict[str, list[Any]] = field(default_factory=dict)
+    operator: list[dict[str, Any]] = field(default_factory=list)
+    cancel: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        self.machine = Machine(self.definition)
+        self.log: list[Event] = []
+        self.commands: list[Command] = []
+        self.outstanding: list[Command] = []
+        self.owed: list[list[Command]] = []
+        """After each event of the log: the commands that it leaves unanswered."""
+        self._used: dict[str, int] = {}
+        self._due: list[tuple[float, int, Event]] = []
+        self._sequence = 0
+        self._now = 1_700_000_000.0
+
+    def run(self, input: Any) -> Machine:
+        started = ExecutionStarted(self._now, "e1", self.definition.hash, input)
+        if self.cancel is not None:
+            self._later(self.cancel.get("after", 0), lambda at: CancelRequested(at, self.cancel["reason"], "operator"))
+        self._feed(started)
+        while self._due and len(self.log) < MAX_EVENTS:
+            at, _, event = heapq.heappop(self._due)
+            if not self._wanted(event):
+                continue
+            self._now = at
+            self._feed(event)
+        return self.machine
+
+    def _feed(self, event: Event) -> None:
+        self._append(event)
+        for command in self.machine.feed(event):
+            self.commands.append(command)
+            if isinstance(command, CancelCall | CancelTimer):
+                self.outstanding = [other for other in self.outstanding if getattr(other, "id", None) != command.id]
+                continue
+            if isinstance(command, Complete | Fault | Cancel):
+                self.outstanding = [other for other in self.outstanding if not isinstance(other, OpenIncident)]
+            self.outstanding.append(command)
+        self.owed[-1] = list(self.outstanding)
+        for command in list(self.outstanding):
+            self._carry_out(command)
+
+    def _carry_out(self, command: Command) -> None:
+        match command:
+            case RegisterCompensation(task, arguments):
+                self._append(CompensationRegistered(self._now, task, arguments), command)
+            case OpenIncident(id, task, error, arguments) if not any(
+                isinstance(event, IncidentOpened) and event.incident == id for event in self.log
+            ):
+                self._append(IncidentOpened(self._now, id, task, error, arguments), command)
+                if self.operator:
+                    word = self.operator.pop(0)
+                    self._later(
+                        1.0,
+                        lambda at: IncidentResolved(at, id, word["action"], "ann", "told so", word.get("arguments")),
+                    )
+            case Complete(output):
+                self._append(ExecutionCompleted(self._now, output), command)
+            case Fault(error, compensation):
+                self._append(ExecutionFaulted(self._now, error, compensation), command)
+            case Cancel(reason, compensation):
+                self._append(ExecutionCancelled(self._now, reason, compensation), command)
+            case Call() if command.id not in self._used:
+                self._used[command.id] = 1
+                self._answer(command)
+            case StartTimer(id, at) if id not in self._used:
+                self._used[id] = 1
+                self._later(at - self._now, lambda at: TimerFired(at, id))
+
+    def _answer(self, call: Call) -> None:
+        name = task_name(call)
+        scripted = self.answers.get(name, [200])
+        number = self._used.get(name, 0)
+        self._used[name] = number + 1
+        answer = scripted[min(number, len(scripted) - 1)]
+        if answer == "never":
+            return
+        if isinstance(answer, int):
+            answer = {"status": answer}
+        after = answer.get("after", 0.01)
+        if "unknown" in answer:
+            self._later(after, lambda at: CallUnknown(at, call.id, answer["unknown"], "No answer", "it took too long"))
+        elif "failed" in answer:
+            self._later(after, lambda at: CallFailed(at, call.id, answer["failed"], "Not sent", "no endpoint"))
+        else:
+            headers = answer.get("headers", {})
+            content = answer.get("content", {} if answer["status"] < 300 else None)
+            self._later(after, lambda at: CallCompleted(at, call.id, answer["status"], content, headers))
+
+    def _later(self, after: float, make: Any) -> None:
+        self._sequence += 1
+        at = self._now + after
+        heapq.heappush(self._due, (at, self._sequence, make(at)))
+
+    def _wanted(self, event: Event) -> bool:
+        identifier = getattr(event, "call", None) or getattr(event, "timer", None)
+        return identifier is None or any(getattr(command, "id", None) == identifier for command in self.outstanding)
+
+    def _append(self, event: Event, answers: Command | None = None) -> None:
+        self.log.append(event)
+        identifier = (
+            getattr(event, "call", None) or getattr(event, "timer", None) or getattr(event, "incident", None)
+        )
+        for command in self.outstanding:
+            if command is answers or (identifier is not None and getattr(command, "id", None) == identifier):
+                self.outstanding.remove(command)
+                break
+        self.owed.append(list(self.outstanding))
+
+
+def task_name(call: Call) -> str:
+    if call.compensates is not None:
+        return f"undo {last(call.compensates)}"
+    return last(call.task)
+
+
+def last(reference: str) -> str:
+    return reference.rpartition("/")[2].replace("~1", "/").replace("~0", "~")

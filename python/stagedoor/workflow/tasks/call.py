@@ -66,7 +66,7 @@ class Sendings:
 
 
 class CallFrame(Frame):
-    __slots__ = ("command", "prefix", "repeats", "sendings", "timer", "unknown")
+    __slots__ = ("command", "prefix", "repeats", "request", "sendings", "timer", "unknown")
     task: HttpCall
 
     def begin(self) -> None:
@@ -99,8 +99,16 @@ class CallFrame(Frame):
         key = f"{machine.execution}{task.key}{self.path}"
         if sendings.group:
             key = f"{key}:{sendings.group}"
-        self.command = Call(
-            "", task.reference, key, task.method, uri, headers, query, body, task.output, self.strand.undoes
+        self.request = (
+            task.reference,
+            key,
+            task.method,
+            uri,
+            headers,
+            query,
+            body,
+            task.output,
+            self.strand.undoes,
         )
         if self.entry is not None:
             self.entry.call = f"{task.method} {uri}"
@@ -112,19 +120,7 @@ class CallFrame(Frame):
         entry = self.entry
         if entry is not None:
             entry.attempt = sendings.count
-        c = self.command
-        self.command = Call(
-            f"{self.prefix}#{sendings.count}",
-            c.task,
-            c.idempotency_key,
-            c.method,
-            c.endpoint,
-            c.headers,
-            c.query,
-            c.body,
-            c.output,
-            c.compensates,
-        )
+        self.command = Call(f"{self.prefix}#{sendings.count}", *self.request)
         self.machine.ask(self.command, self)
 
     def answered(self, event: CallCompleted) -> None:

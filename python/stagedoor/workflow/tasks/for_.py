@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from stagedoor.workflow.definition import Task
 from stagedoor.workflow.error import Failure, standard
 from stagedoor.workflow.expression import Template, constant, truthy
-from stagedoor.workflow.frame import Frame
+from stagedoor.workflow.frame import Frame, Scope
 from stagedoor.workflow.tasks.do import Block, block
 
 if TYPE_CHECKING:
@@ -44,14 +44,11 @@ class ForFrame(Frame):
             return
         variables = {**self.locals, task.each: self.items[self.index], task.at: self.index}
         path = f"{self.path}[{self.index}]"
-        child = task.body.frame(self.machine, task.body, self, path, self.strand, variables)
-        if task.while_ is not None:
-            child.input = self.input
-            if not truthy(task.while_(child, data)):
-                self.complete(data)
-                return
-        self.child = child
-        self.machine.schedule(child, data)
+        if task.while_ is not None and not truthy(task.while_(Scope(self, variables), data)):
+            self.complete(data)
+            return
+        self.child = task.body.frame(self.machine, task.body, self, path, self.strand, variables)
+        self.machine.schedule(self.child, data)
 
     def child_done(self, child: Frame, output: Json, then: str) -> None:
         try:

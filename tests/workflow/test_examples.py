@@ -1,0 +1,37 @@
+"""The specification's example documents are run, or refused with the reason; never anything else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+from scenario import shared
+
+from stagedoor.errors import InvalidDefinition
+from stagedoor.workflow.parse import parse
+
+SHARED = shared()
+EXAMPLES = sorted((SHARED / "ows" / "examples").glob("*.yaml")) if SHARED else []
+RUN = {
+    *("call-http-endpoint-interpolation-shorthand", "call-http-endpoint-interpolation", "conditional-task"),
+    *("do-multiple", "do-single", "for-inline-array", "fork", "raise-inline", "raise-reusable", "switch-then-string"),
+    *("try-catch-retry-inline", "try-catch-retry-reusable", "try-catch-then-directive", "try-catch"),
+    *("wait-duration-inline", "wait-duration-iso8601"),
+}
+"""What is supported; the rest needs something that is not."""
+
+
+@pytest.mark.skipif(SHARED is None, reason="the specification's files are not here (STAGEDOOR_SHARED)")
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_is_run_or_refused_with_the_reason(path: Path) -> None:
+    document = YAML(typ="safe", pure=True).load(path.read_text())
+    if path.stem in RUN:
+        parse(document)
+        return
+    with pytest.raises(InvalidDefinition) as refused:
+        parse(document)
+    problems = [problem for problem in refused.value.problems if problem.severity == "error"]
+    assert problems
+    assert [problem for problem in problems if not problem.message.startswith("not supported yet: ")] == []
+    assert all(problem.path for problem in problems)

@@ -11,12 +11,11 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 from scenario import shared
-from virtual import Driver
-
 from stagedoor.errors import InvalidDefinition
 from stagedoor.workflow.commands import Call
 from stagedoor.workflow.machine import Machine
 from stagedoor.workflow.parse import parse
+from virtual import Driver
 
 SHARED = shared()
 PET = {"id": 1, "name": "Milou", "status": "available"}

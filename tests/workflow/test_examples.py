@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 from scenario import shared
-
 from stagedoor.errors import InvalidDefinition
 from stagedoor.workflow.parse import parse
 

@@ -1,4 +1,4 @@
-"""Every case of ``cases/``: what is called in which order, what comes out, and that every prefix of its history replays."""
+"""Every case of ``cases/``: what is called, what comes out, and that every prefix of its history replays."""
 
 from __future__ import annotations
 
@@ -7,18 +7,29 @@ from typing import Any
 
 import pytest
 from scenario import document, load_folder
-from virtual import Driver, last, task_name
-
 from stagedoor.workflow.commands import Call, CancelCall, OpenIncident, RegisterCompensation, StartTimer
 from stagedoor.workflow.encoding import decode, encode
 from stagedoor.workflow.events import CallCompleted, CallFailed, CallUnknown
 from stagedoor.workflow.machine import Machine
 from stagedoor.workflow.parse import parse
+from virtual import Driver, last, task_name
 
 CASES = load_folder("cases")
 KNOWN = {
     *("case", "workflow", "metadata", "use", "do", "input", "answers", "operator", "cancel"),
-    *("status", "output", "error", "compensation", "calls", "delays", "cancelled", "registered", "order", "incidents", "waiting"),
+    *(
+        "status",
+        "output",
+        "error",
+        "compensation",
+        "calls",
+        "delays",
+        "cancelled",
+        "registered",
+        "order",
+        "incidents",
+        "waiting",
+    ),
     *("timeline",),
 }
 

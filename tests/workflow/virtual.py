@@ -41,7 +41,7 @@ MAX_EVENTS = 2_000
 
 @dataclass
 class Driver:
-    """``answers`` by task name, ``undo NAME`` for the undo of a task; the last one repeats, the default is 200 and {}."""
+    """``answers`` by task name, ``undo NAME`` for its undo; the last one repeats, the default is 200 and {}."""
 
     definition: Definition
     answers: dict[str, list[Any]] = field(default_factory=dict)
@@ -145,9 +145,7 @@ class Driver:
 
     def _append(self, event: Event, answers: Command | None = None) -> None:
         self.log.append(event)
-        identifier = (
-            getattr(event, "call", None) or getattr(event, "timer", None) or getattr(event, "incident", None)
-        )
+        identifier = getattr(event, "call", None) or getattr(event, "timer", None) or getattr(event, "incident", None)
         for command in self.outstanding:
             if command is answers or (identifier is not None and getattr(command, "id", None) == identifier):
                 self.outstanding.remove(command)

@@ -259,7 +259,7 @@ class Saga:
             self.machine.undone()
 
     def report(self) -> dict[str, Json]:
-        """``complete``: all is undone; ``failed``: nothing is; ``partial``: some is; ``none``: there was nothing to undo."""
+        """``complete``: all is undone; ``failed``: nothing is; ``partial``: some is; ``none``: nothing was to be."""
         entries = [undo.report() for undo in reversed(self.undos)]
         good = sum(entry["status"] in ("compensated", "done") for entry in entries)
         if not entries:

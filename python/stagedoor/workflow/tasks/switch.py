@@ -43,7 +43,7 @@ def compile(place: Place, common: Common, compiler: Compiler, within: Within) ->
             continue
         case.keys({"when", "then"}, common=False)
         when = compiler.expression(case.at("when"), within.variables) if "when" in case.value else None
-        if when is None and cases and cases[-1][0] is None:
+        if cases and cases[-1][0] is None:
             case.problem(f"case {name!r} can never be reached: the one before it has no condition")
         if "then" not in case.value:
             case.problem(

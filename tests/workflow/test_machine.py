@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from scenario import document
 from stagedoor.errors import InvalidDefinition
 from stagedoor.workflow.commands import Call, Complete, Fault, RegisterCompensation
-from stagedoor.workflow.encoding import UnknownEvent, decode, encode
 from stagedoor.workflow.events import (
     CallCompleted,
     CancelRequested,
@@ -224,23 +223,6 @@ def test_any_interleaving_of_parallel_branches_gives_the_same_result(delays: lis
         "context": {"k0": 0, "k1": 1, "k2": 2, "k3": 3, "last": 3},
         "out": ["y0", "y1", "y2", "y3"],
     }
-
-
-def test_events_read_as_they_were_written() -> None:
-    event = CallCompleted(1.5, "/do/0/a#1", 200, {"a": [1, None]}, {"etag": "x"})
-    assert encode(event) == {
-        "type": "CallCompleted",
-        "at": 1.5,
-        "call": "/do/0/a#1",
-        "status": 200,
-        "content": {"a": [1, None]},
-        "headers": {"etag": "x"},
-    }
-    assert decode(encode(event)) == event
-    with pytest.raises(UnknownEvent, match="TaskPainted"):
-        decode({"type": "TaskPainted", "at": 1.0})
-    with pytest.raises(UnknownEvent, match="not a TimerFired"):
-        decode({"type": "TimerFired", "at": 1.0})
 
 
 def test_a_fault_carries_the_original_error_and_the_report() -> None:

@@ -68,6 +68,7 @@ class Machine:
         "_out",
         "_phase",
         "_reason",
+        "_resolved",
         "_root",
         "_started",
         "_timeline",
@@ -106,6 +107,8 @@ class Machine:
         self._phase: Literal["pending", "running", "ending", "undoing", "concluded"] = "pending"
         self._root: Frame | None = None
         self._reason: str | None = None
+        self._resolved: dict[str, str] = {}
+        """Incidents on which an operator's word was heard, and whose: the first one counts."""
         self._started: ExecutionStarted | None = None
         self._conclusion: Complete | Fault | Cancel | None = None
         self._workflow: dict[str, Json] | None = None
@@ -377,9 +380,12 @@ class Machine:
             self._waits[event.incident] = (found[0], _Opened(found[1]))
 
     def _on_resolved(self, event: IncidentResolved) -> None:
+        if event.incident in self._resolved:
+            return
         found = self._waits.pop(event.incident, None)
         if found is None or not isinstance(found[0], OpenIncident):
             raise ReplayMismatch(f"incident {event.incident!r} is not open")
+        self._resolved[event.incident] = event.by
         owner = found[1].owner if isinstance(found[1], _Opened) else found[1]
         owner.resolved(event)
 

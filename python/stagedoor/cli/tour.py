@@ -26,6 +26,7 @@ class Tour:
         self._order()
         self._declined()
         self._registration()
+        self._refused()
         self._proxied()
         if self._wrong:
             say(Text(f"\n{self._wrong} checks failed. The gateway said:\n{self._gateway.said()}", style="bold red"))
@@ -44,7 +45,7 @@ class Tour:
         self._check(status == 200 and kept.get("output") == made, "the same answer waits at its Location")
 
     def _declined(self) -> None:
-        self._step("An order whose card is declined: what was done before is undone, the last step first")
+        self._step("An order whose card is declined: what was done before is undone")
         status, _, problem = self._send("POST", "/v1/orders", {"sku": "lamp", "quantity": 1, "card": "declined"})
         self._check(
             status == 402 and problem.get("title") == "Card declined", "the client gets the payment's own error"
@@ -64,6 +65,16 @@ class Tour:
         self._show("shop/registration", "completed")
         status, _, profile = self._send("GET", f"/v1/profiles/{made.get('userId')}")
         self._check(status == 200 and profile.get("name") == "Ada", "the profile is there")
+
+    def _refused(self) -> None:
+        self._step("A registration that asks for too much: undone step by step, the last one first")
+        user = {"email": "eve@example.com", "name": "Eve", "role": "root"}
+        status, _, problem = self._send("POST", "/v1/registrations", user)
+        self._check(status == 403 and problem.get("title") == "Role not allowed", "roles says no")
+        id = self._show("shop/registration", "faulted")["id"]
+        self._check(self._things("profile").get(id) == "gone", "the profile is removed")
+        self._check(self._things("identity").get(id) == "gone", "and then the identity")
+        self._check(id not in self._things("mail"), "no letter was sent")
 
     def _proxied(self) -> None:
         self._step("The same services proxied: a key, and five requests in ten seconds")

@@ -99,6 +99,9 @@ class Services(Process):
             for stream in (self.popen.stdin, self.popen.stdout):
                 if stream is not None:
                     stream.close()
+        # They end with their standard input; the signal is for one that does not.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.popen.wait(END_S)
         return super().end()
 
     def ask(self, service: str, method: str, path: str, body: Json = None) -> Json:

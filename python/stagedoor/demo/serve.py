@@ -63,7 +63,6 @@ def main(arguments: list[str]) -> int:
         listener.close()
     print(json.dumps({name: [port, processes[name]] for name, (_, port) in ports.items()}), flush=True)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     while os.read(sys.stdin.fileno(), 4096):
         pass
     return 0  # and with this process ends the lifeline

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from flow import call, config, undo, write
 from running import Gateway, until
 from service import Service
@@ -271,3 +272,31 @@ def test_a_second_gateway_on_the_same_store_is_refused(gateway: Start, service: 
     assert second.process.wait(30) == 1
     assert f"in use by process {running.process.pid}" in second.log
     assert "Traceback" not in second.log
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "cluster://nothing/x",
+        "cluster:///x",
+        "cluster://service/\ud800",
+        "cluster://ser\ud800vice/x",
+        "ftp://127.0.0.1/",
+        "http://[::1/",
+        "http://127.0.0.1:99999/",
+        "//service/x",
+        "",
+    ],
+)
+def test_an_endpoint_that_makes_no_sense_fails_the_call_and_nothing_else(
+    gateway: Start, service: Service, tmp_path: Path, endpoint: str
+) -> None:
+    write(tmp_path, [{"only": {"call": "http", "with": {"method": "get", "endpoint": "${ .to }"}}}])
+    running = gateway(config(service.port))
+    answer = running.request("POST", "/flow", {"to": endpoint})
+    assert answer.status >= 400, answer
+    assert answer.headers["content-type"].startswith("application/problem+json")
+    assert answer.json["title"] != "The gateway failed"
+    assert running.request("POST", "/flow", {"to": "cluster://service/a%20b?q=%C3%BC"}).status == 200
+    assert service.requests[0].path == "/a%20b?q=%C3%BC"
+    assert "Traceback" not in running.log

@@ -23,6 +23,7 @@ TIMEOUT_S = 30.0
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e]*")
+_NAME = re.compile(r"[!-~]+")
 _TARGET = re.compile(r"[!$&'()*+,;=:@/?%A-Za-z0-9._~-]*")
 _OWN = frozenset({"host", "content-length", "transfer-encoding", "connection", "idempotency-key", "traceparent"})
 """Set by the data plane or by the engine, whatever a document says."""
@@ -43,12 +44,15 @@ class Refused(NamedTuple):
 
 def request(call: Call, number: int, trace: str | None, hosts: Collection[str]) -> Request | Refused:
     """``hosts`` are the plain ``http://HOST:PORT`` that may be called beside ``cluster://``."""
-    where = _where(call.endpoint, hosts)
-    if isinstance(where, Refused):
-        return where
-    cluster, target = where
-    if call.query:
-        target += ("&" if "?" in target else "?") + urlencode(call.query)
+    try:
+        where = _where(call.endpoint, hosts)
+        if isinstance(where, Refused):
+            return where
+        cluster, target = where
+        if call.query:
+            target += ("&" if "?" in target else "?") + urlencode(call.query)
+    except UnicodeEncodeError:
+        return Refused("The call is not valid", "its endpoint or query is not Unicode text")
     method = call.method.upper()
     if not _TOKEN.fullmatch(method) or not _VALUE.fullmatch(call.idempotency_key):
         return Refused("The call is not valid", "its method or its key has characters that HTTP forbids")
@@ -77,6 +81,8 @@ def _where(endpoint: str, hosts: Collection[str]) -> tuple[str, str] | Refused:
     """The cluster, and the path with its query."""
     if endpoint.startswith("cluster://"):
         cluster, _, path = endpoint[10:].partition("/")
+        if not _NAME.fullmatch(cluster):
+            return Refused("The call is not valid", "its endpoint names no cluster")
         target = "/" + path.partition("#")[0]
     else:
         try:

@@ -36,7 +36,7 @@ from stagedoor.workflow.events import (
 )
 from stagedoor.workflow.machine import Machine
 
-MAX_EVENTS = 2_000
+MAX_EVENTS = 500
 
 
 @dataclass

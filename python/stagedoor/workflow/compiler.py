@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypedDict, cast
+from typing import Any, TypedDict
 
 from stagedoor._core import ExpressionError
 from stagedoor.errors import Problem
+from stagedoor.workflow import compensation as compensations
 from stagedoor.workflow import duration as durations
-from stagedoor.workflow.definition import Compensation, OnFailure, SagaPolicy, Task
+from stagedoor.workflow import retry as retries
+from stagedoor.workflow.definition import Compensation, SagaPolicy, Task
 from stagedoor.workflow.expression import (
     BASE,
     Compiled,
@@ -20,8 +22,8 @@ from stagedoor.workflow.expression import (
     unknown_names,
     wrapped,
 )
-from stagedoor.workflow.place import COMMON, Place, suggestion
-from stagedoor.workflow.retry import Duration, Retry
+from stagedoor.workflow.place import COMMON, Place, suggestion, token
+from stagedoor.workflow.retry import Duration
 from stagedoor.workflow.tasks import KINDS, UNSUPPORTED
 from stagedoor.workflow.tasks.raise_ import error as compile_error
 
@@ -32,8 +34,6 @@ MAX_DEPTH = 32
 MAX_TASKS = 5_000
 """Compiled tasks of one definition; a function counts once for each task that calls it."""
 DIRECTIVES = ("continue", "exit", "end")
-UNDO_RETRY = Retry(delay=0.5, backoff="exponential", count=4)
-"""Of an undo that names no policy: five attempts within about eight seconds."""
 BROKEN = Compiled("null", ())
 """Stands where an expression has a problem; a definition with problems is never run."""
 
@@ -79,9 +79,9 @@ class Compiler:
     def unused(self) -> None:
         """Check what nothing refers to as well."""
         for name, place in self.functions.items():
-            self.function(place, name, f"/use/functions/{_escape(name)}", Within())
+            self.function(place, name, f"/use/functions/{token(name)}", Within())
         for place in self.retries.values():
-            self.retry(place, (*BASE, "$error"), loosely=True)
+            retries.compile(place, (*BASE, "$error"), self, loosely=True)
         for place in self.errors.values():
             compile_error(place, self, Within())
 
@@ -97,7 +97,7 @@ class Compiler:
             if name in DIRECTIVES:
                 item.problem(f"a task cannot be named {name!r}: then: would mean the directive")
             index = item.path[-2]
-            task = self.task(name, item, f"{reference}/{index}/{_escape(name)}", inner)
+            task = self.task(name, item, f"{reference}/{index}/{token(name)}", inner)
             if task is not None:
                 compiled.append(task)
         return tuple(compiled)
@@ -173,7 +173,11 @@ class Compiler:
             output_as=self.filter(place, "output", "as", within.variables),
             export_as=self.filter(place, "export", "as", with_output),
             then=self.directive(place.at("then"), within) if "then" in said else "continue",
-            compensation=self._compensation(place.at("metadata"), reference, within) if "metadata" in said else None,
+            compensation=(
+                compensations.compile(place.at("metadata"), reference, self, within, KINDS)
+                if "metadata" in said
+                else None
+            ),
         )
 
     def directive(self, place: Place, within: Within) -> str:
@@ -238,86 +242,6 @@ class Compiler:
             place.problem(f"no {what} named {place.value!r}", hint)
         return found
 
-    def retry(self, place: Place, variables: Sequence[str], *, loosely: bool = False) -> Retry:
-        """``loosely``: nothing refers to it, so its variables cannot be known."""
-        found = self.referenced(place, self.retries, "retry policy", "use.retries")
-        if found is None or not found.mapping():
-            return Retry()
-        found.keys({"when", "exceptWhen", "delay", "backoff", "limit", "jitter"}, common=False)
-        said = found.value
-        if loosely:
-            said = {key: value for key, value in said.items() if key not in ("when", "exceptWhen")}
-        count, total = self._limit(found.at("limit"), variables) if "limit" in said else (None, None)
-        return Retry(
-            delay=self.duration(found.at("delay"), variables) if "delay" in said else 0.0,
-            backoff=self._backoff(found.at("backoff")) if "backoff" in said else "constant",
-            count=count,
-            total=total,
-            jitter=self._jitter(found.at("jitter"), variables) if "jitter" in said else None,
-            when=self.expression(found.at("when"), variables) if "when" in said else None,
-            except_when=self.expression(found.at("exceptWhen"), variables) if "exceptWhen" in said else None,
-        )
-
-    def saga(self, document: Place) -> SagaPolicy:
-        metadata = document.at("metadata")
-        if metadata.value is None or not metadata.mapping():
-            return SagaPolicy()
-        _own_keys(metadata, {"stagedoor/saga"}, {})
-        if "stagedoor/saga" not in metadata.value:
-            return SagaPolicy()
-        saga = metadata.at("stagedoor/saga")
-        if not saga.mapping():
-            return SagaPolicy()
-        saga.keys({"scope", "order", "onCompensationFailure"}, common=False)
-        if "scope" in saga.value and saga.value["scope"] != "workflow":
-            saga.at("scope").unsupported(
-                "a saga smaller than the workflow", "leave scope out, or write scope: workflow"
-            )
-        order = saga.at("order").choice(("reverse", "parallel"), "reverse")
-        failure = saga.at("onCompensationFailure").choice(("suspend", "continue", "fault"), "suspend")
-        return SagaPolicy(parallel=order == "parallel", on_failure=cast(OnFailure, failure))
-
-    def _compensation(self, metadata: Place, reference: str, within: Within) -> Compensation | None:
-        key = "stagedoor/compensate"
-        if not metadata.mapping():
-            return None
-        _own_keys(metadata, {key}, {"stagedoor/pivot": "a pivot", "stagedoor/irreversible": "irreversible tasks"})
-        if key not in metadata.value:
-            return None
-        place = metadata.at(key)
-        if within.undo:
-            place.problem("an undo cannot have an undo of its own")
-            return None
-        if not place.mapping(minimum=1):
-            return None
-        said = place.value
-        undo = replace(within, variables=BASE, siblings=(), depth=within.depth + 1, functions=(), undo=True)
-        reference = f"{reference}/metadata/{_escape(key)}"
-        arguments: Template | None = None
-        if "use" in said:
-            place.keys({"use", "with", "register", "retry", "onFailure"}, common=False)
-            call = str(said["use"])
-            task = self.function(place.at("use"), said["use"], reference, undo)
-            if "with" in said:
-                arguments = self.template(place.at("with"), (*within.variables, "$output", "$outcome"))
-        else:
-            rest = {name: value for name, value in said.items() if name not in ("register", "retry", "onFailure")}
-            call = next((name for name in rest if name in KINDS), "undo")
-            task = self.task(call, Place(rest, place.path, self.problems), reference, undo)
-        if task is None:
-            return None
-        failure = place.at("onFailure").choice(("suspend", "continue", "fault"), within.saga.on_failure)
-        register = place.at("register").choice(("onStart", "onComplete"), "onComplete")
-        retry = self.retry(place.at("retry"), (*BASE, "$error")) if "retry" in said else UNDO_RETRY
-        return Compensation(
-            task=task,
-            call=call,
-            arguments=arguments,
-            on_start=register == "onStart",
-            retry=retry,
-            on_failure=cast(OnFailure, failure),
-        )
-
     def _compile(self, place: Place, source: str, variables: Sequence[str]) -> Compiled:
         try:
             return Compiled(source, variables)
@@ -357,62 +281,9 @@ class Compiler:
                 return None, sequence(items)
         return value, None
 
-    def _backoff(self, place: Place) -> Literal["constant", "linear", "exponential"]:
-        if not place.mapping(minimum=1):
-            return "constant"
-        kinds = ("constant", "linear", "exponential")
-        place.keys(set(kinds), common=False)
-        named = [key for key in kinds if key in place.value]
-        if len(place.value) > 1:
-            place.problem("a back-off is of one kind: constant, linear or exponential")
-        for key in named:
-            if place.value[key]:
-                place.at(key).unsupported("parameters of a back-off", f"write {key}: {{}}")
-        return cast(Literal["constant", "linear", "exponential"], named[0] if named else "constant")
-
-    def _limit(self, place: Place, variables: Sequence[str]) -> tuple[int | None, Duration | None]:
-        if not place.mapping():
-            return None, None
-        place.keys({"attempt", "duration"}, common=False)
-        count = None
-        attempt = place.at("attempt")
-        if "attempt" in place.value and attempt.mapping():
-            attempt.keys({"count"}, common=False, unsupported={"duration": "a limit on the duration of one attempt"})
-            count = attempt.value.get("count")
-            if count is not None and (isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= 1000):
-                attempt.at("count").problem("count is a number from 0 to 1000")
-                count = None
-        return count, self.duration(place.at("duration"), variables) if "duration" in place.value else None
-
-    def _jitter(self, place: Place, variables: Sequence[str]) -> tuple[Duration, Duration] | None:
-        if not place.mapping(required=("from", "to")):
-            return None
-        place.keys({"from", "to"}, common=False)
-        low, high = self.duration(place.at("from"), variables), self.duration(place.at("to"), variables)
-        if isinstance(low, float) and isinstance(high, float) and low > high:
-            place.problem("jitter's from is longer than its to")
-        return low, high
-
-
-def _own_keys(metadata: Place, known: set[str], unsupported: dict[str, str]) -> None:
-    """Metadata belongs to the user, except for the keys that begin with ``stagedoor/``."""
-    for key in metadata.value:
-        if key in unsupported:
-            metadata.at(key).unsupported(unsupported[key])
-        elif isinstance(key, str) and key not in known:
-            near = suggestion(key, known)
-            if key.startswith("stagedoor/") or (near and key.endswith(near.partition("/")[2])):
-                hint = f"did you mean {near!r}?" if near else f"known here: {', '.join(sorted(known))}"
-                metadata.at(key).problem(f"unknown metadata key {key!r}", hint)
-
 
 def _table(use: Place | None, section: str) -> dict[str, Place]:
     if use is None or section not in use.value:
         return {}
     place = use.at(section)
     return {name: place.at(name) for name in place.value} if place.mapping() else {}
-
-
-def _escape(name: str) -> str:
-    """As a token of a JSON pointer, RFC 6901 §3."""
-    return name.replace("~", "~0").replace("/", "~1")

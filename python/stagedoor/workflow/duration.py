@@ -1,8 +1,12 @@
-"""Durations: ISO 8601 or an object of days, hours, minutes, seconds and milliseconds; always seconds in here."""
+"""Times as documents and people write them; seconds in here.
+
+Durations are ISO 8601 or an object of days, hours, minutes, seconds and milliseconds.
+"""
 
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 Json = Any
@@ -35,6 +39,11 @@ def seconds(value: Json) -> float:
     if not 0 <= total <= LONGEST:
         raise ValueError("a duration lies between zero and ten years")
     return total
+
+
+def moment(at: float) -> str:
+    """Seconds since the epoch as ISO 8601 in UTC, to the millisecond."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _iso(text: str) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from stagedoor.workflow import arguments
 from stagedoor.workflow.commands import Command
 from stagedoor.workflow.definition import Task
 from stagedoor.workflow.error import Failure
@@ -116,11 +117,11 @@ class Frame:
         if name == "$output":
             return self.output
         if name == "$workflow":
-            return self.machine.workflow_argument()
+            return arguments.workflow(self.machine)
         if name == "$runtime":
-            return self.machine.runtime_argument()
+            return arguments.RUNTIME
         if name == "$task":
-            return self.machine.task_argument(self)
+            return arguments.task(self)
         return self.locals[name]
 
     def start(self, raw: Json) -> None:

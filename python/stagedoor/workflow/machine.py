@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from stagedoor.errors import StagedoorError
+from stagedoor.workflow.arguments import RULES
 from stagedoor.workflow.commands import (
     Call,
     Cancel,
@@ -43,14 +44,11 @@ from stagedoor.workflow.events import (
 from stagedoor.workflow.frame import Frame, Strand
 from stagedoor.workflow.saga import Saga
 from stagedoor.workflow.tasks.call import Sendings
-from stagedoor.workflow.tasks.wait import moment
 from stagedoor.workflow.timeline import Entry, Timeline
 
 Json = Any
 Status = Literal["pending", "running", "waiting", "suspended", "completed", "faulted", "cancelled"]
 
-RULES = 1
-"""Version of the machine's rules; ``ExecutionStarted.engine`` says which one an execution began with."""
 MAX_TRANSITIONS = 20_000
 """Tasks started by one event without waiting for a call or a timer. More is taken for a loop without end."""
 
@@ -70,11 +68,9 @@ class Machine:
         "_reason",
         "_resolved",
         "_root",
-        "_started",
         "_timeline",
         "_timers",
         "_waits",
-        "_workflow",
         "definition",
         "draining",
         "error",
@@ -84,6 +80,7 @@ class Machine:
         "output",
         "saga",
         "sendings",
+        "started",
     )
 
     def __init__(self, definition: Definition) -> None:
@@ -109,9 +106,8 @@ class Machine:
         self._reason: str | None = None
         self._resolved: dict[str, str] = {}
         """Incidents on which an operator's word was heard, and whose: the first one counts."""
-        self._started: ExecutionStarted | None = None
+        self.started: ExecutionStarted | None = None
         self._conclusion: Complete | Fault | Cancel | None = None
-        self._workflow: dict[str, Json] | None = None
 
     # What drivers use
 
@@ -120,7 +116,7 @@ class Machine:
         handler = _HANDLERS.get(type(event))
         if handler is None:
             raise ReplayMismatch(f"{type(event).__name__} is not an event")
-        if (self._started is None) is not (type(event) is ExecutionStarted):
+        if (self.started is None) is not (type(event) is ExecutionStarted):
             raise ReplayMismatch(f"{type(event).__name__} is out of place: an execution is started once, and first")
         self.now = event.at
         handler(self, event)
@@ -242,29 +238,6 @@ class Machine:
         self.error = failure.error
         self._phase = "ending"
 
-    # Runtime arguments, built only for expressions that name them
-
-    def workflow_argument(self) -> Json:
-        if self._workflow is None:
-            assert self._started is not None
-            self._workflow = {
-                "id": self.execution,
-                "definition": self.definition.document,
-                "input": self.input,
-                "startedAt": _when(self._started.at),
-            }
-        return self._workflow
-
-    def runtime_argument(self) -> Json:
-        return {"name": "stagedoor", "version": str(RULES), "metadata": {}}
-
-    def task_argument(self, frame: Frame) -> Json:
-        task = frame.task
-        argument = {"name": task.name, "reference": task.reference, "definition": task.document, "input": frame.input}
-        if frame.started is not None:
-            argument["startedAt"] = _when(frame.started)
-        return argument
-
     # Events
 
     def _run(self) -> None:
@@ -317,7 +290,7 @@ class Machine:
             raise ReplayMismatch(f"the execution began with another version of {definition.key}")
         if event.engine > RULES:
             raise ReplayMismatch(f"the execution began with rules {event.engine}, this machine knows up to {RULES}")
-        self._started = event
+        self.started = event
         self.execution = event.execution
         self.input = event.input
         self._phase = "running"
@@ -415,10 +388,6 @@ class _Opened:
 
     def __init__(self, owner: Any) -> None:
         self.owner = owner
-
-
-def _when(at: float) -> Json:
-    return {"iso8601": moment(at), "epoch": {"seconds": int(at), "milliseconds": int(at * 1000)}}
 
 
 _HANDLERS: dict[type, Callable[[Machine, Any], None]] = {

@@ -10,6 +10,7 @@ from hashlib import sha256
 from typing import Any
 
 from stagedoor.errors import InvalidDefinition, Problem
+from stagedoor.workflow import compensation
 from stagedoor.workflow.compiler import Compiler, Within
 from stagedoor.workflow.definition import Definition
 from stagedoor.workflow.expression import BASE
@@ -66,7 +67,7 @@ def _definition(root: Place, problems: list[Problem]) -> Definition | None:
     if "evaluate" in root.value:
         _evaluate(root.at("evaluate"))
     head = root.at("document")
-    saga = compiler.saga(head) if isinstance(head.value, dict) else None
+    saga = compensation.saga(head) if isinstance(head.value, dict) else None
     named = "document" in root.value and _head(head)
     workflow_level = tuple(name for name in BASE if name != "$task")
     input_from = compiler.filter(root, "input", "from", ("$workflow", "$runtime"))

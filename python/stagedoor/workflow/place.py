@@ -130,3 +130,8 @@ def kind(value: Json) -> str:
         return "a boolean"
     names = {str: "a string", int: "a number", float: "a number", list: "a list", dict: "an object"}
     return names.get(type(value), type(value).__name__)
+
+
+def token(name: str) -> str:
+    """A name as a token of a JSON pointer, RFC 6901 §3."""
+    return name.replace("~", "~0").replace("/", "~1")

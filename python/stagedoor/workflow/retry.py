@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from stagedoor.workflow.duration import seconds
 from stagedoor.workflow.error import Failure, standard
 from stagedoor.workflow.expression import Compiled, Environment, truthy
 
+if TYPE_CHECKING:
+    from stagedoor.workflow.compiler import Compiler
+    from stagedoor.workflow.place import Place
+
 Json = Any
+Backoff = Literal["constant", "linear", "exponential"]
 
 DEFAULT_COUNT = 10
 """Retries of a policy that sets no limit of its own: the specification would let it go on for ever."""
@@ -24,7 +30,7 @@ Duration = float | Compiled
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
     delay: Duration = 0.0
-    backoff: Literal["constant", "linear", "exponential"] = "constant"
+    backoff: Backoff = "constant"
     count: int | None = None
     """Retries after the first attempt."""
     total: Duration | None = None
@@ -72,3 +78,63 @@ def evaluate(duration: Duration, environment: Environment, data: Json) -> float:
         raise Failure(
             standard("expression", 400, "Not a duration", environment.reference, f"{duration.source.strip()}: {error}")
         ) from error
+
+
+def compile(place: Place, variables: Sequence[str], compiler: Compiler, *, loosely: bool = False) -> Retry:
+    """A policy or the name of one. ``loosely``: nothing refers to it, so its variables cannot be known."""
+    found = compiler.referenced(place, compiler.retries, "retry policy", "use.retries")
+    if found is None or not found.mapping():
+        return Retry()
+    found.keys({"when", "exceptWhen", "delay", "backoff", "limit", "jitter"}, common=False)
+    said = found.value
+    if loosely:
+        said = {key: value for key, value in said.items() if key not in ("when", "exceptWhen")}
+    count, total = _limit(found.at("limit"), variables, compiler) if "limit" in said else (None, None)
+    return Retry(
+        delay=compiler.duration(found.at("delay"), variables) if "delay" in said else 0.0,
+        backoff=_backoff(found.at("backoff")) if "backoff" in said else "constant",
+        count=count,
+        total=total,
+        jitter=_jitter(found.at("jitter"), variables, compiler) if "jitter" in said else None,
+        when=compiler.expression(found.at("when"), variables) if "when" in said else None,
+        except_when=compiler.expression(found.at("exceptWhen"), variables) if "exceptWhen" in said else None,
+    )
+
+
+def _backoff(place: Place) -> Backoff:
+    if not place.mapping(minimum=1):
+        return "constant"
+    kinds = ("constant", "linear", "exponential")
+    place.keys(set(kinds), common=False)
+    named = [key for key in kinds if key in place.value]
+    if len(place.value) > 1:
+        place.problem("a back-off is of one kind: constant, linear or exponential")
+    for key in named:
+        if place.value[key]:
+            place.at(key).unsupported("parameters of a back-off", f"write {key}: {{}}")
+    return cast(Backoff, named[0] if named else "constant")
+
+
+def _limit(place: Place, variables: Sequence[str], compiler: Compiler) -> tuple[int | None, Duration | None]:
+    if not place.mapping():
+        return None, None
+    place.keys({"attempt", "duration"}, common=False)
+    count = None
+    attempt = place.at("attempt")
+    if "attempt" in place.value and attempt.mapping():
+        attempt.keys({"count"}, common=False, unsupported={"duration": "a limit on the duration of one attempt"})
+        count = attempt.value.get("count")
+        if count is not None and (isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= 1000):
+            attempt.at("count").problem("count is a number from 0 to 1000")
+            count = None
+    return count, compiler.duration(place.at("duration"), variables) if "duration" in place.value else None
+
+
+def _jitter(place: Place, variables: Sequence[str], compiler: Compiler) -> tuple[Duration, Duration] | None:
+    if not place.mapping(required=("from", "to")):
+        return None
+    place.keys({"from", "to"}, common=False)
+    low, high = compiler.duration(place.at("from"), variables), compiler.duration(place.at("to"), variables)
+    if isinstance(low, float) and isinstance(high, float) and low > high:
+        place.problem("jitter's from is longer than its to")
+    return low, high

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from stagedoor.workflow.commands import Command, OpenIncident, RegisterCompensation, StartTimer
 from stagedoor.workflow.definition import Compensation, SagaPolicy
+from stagedoor.workflow.duration import moment
 from stagedoor.workflow.error import Failure
 from stagedoor.workflow.events import CompensationRegistered, IncidentResolved, TimerFired
 from stagedoor.workflow.frame import Frame, Scope, Strand
-from stagedoor.workflow.tasks.wait import moment
 from stagedoor.workflow.timeline import Entry as Shown
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from stagedoor.workflow import endpoint as endpoints
 from stagedoor.workflow.commands import Call, CancelCall, CancelTimer, Command, StartTimer
 from stagedoor.workflow.definition import Task
+from stagedoor.workflow.duration import moment
 from stagedoor.workflow.endpoint import Endpoint, scalar
 from stagedoor.workflow.error import Failure, answered, standard
 from stagedoor.workflow.events import CallCompleted, CallFailed, CallUnknown, TimerFired
@@ -18,7 +19,6 @@ from stagedoor.workflow.expression import Template
 from stagedoor.workflow.frame import Frame
 from stagedoor.workflow.place import kind, suggestion
 from stagedoor.workflow.tasks import function
-from stagedoor.workflow.tasks.wait import moment
 
 if TYPE_CHECKING:
     from stagedoor.workflow.compiler import Common, Compiler, Within

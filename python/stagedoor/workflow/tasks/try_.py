@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from stagedoor.workflow import retry as retries
 from stagedoor.workflow.commands import CancelTimer, Command, StartTimer
 from stagedoor.workflow.definition import Task
+from stagedoor.workflow.duration import moment
 from stagedoor.workflow.error import Failure, same_type
 from stagedoor.workflow.events import TimerFired
 from stagedoor.workflow.expression import Compiled, truthy
@@ -14,7 +16,6 @@ from stagedoor.workflow.frame import Frame, Scope
 from stagedoor.workflow.retry import Retry
 from stagedoor.workflow.tasks.do import Block, block
 from stagedoor.workflow.tasks.for_ import variable
-from stagedoor.workflow.tasks.wait import moment
 
 if TYPE_CHECKING:
     from stagedoor.workflow.compiler import Common, Compiler, Within
@@ -134,7 +135,7 @@ def compile(place: Place, common: Common, compiler: Compiler, within: Within) ->
     said = catch.value
     when = compiler.expression(catch.at("when"), inner.variables) if "when" in said else None
     except_when = compiler.expression(catch.at("exceptWhen"), inner.variables) if "exceptWhen" in said else None
-    retry = compiler.retry(catch.at("retry"), inner.variables) if "retry" in said else None
+    retry = retries.compile(catch.at("retry"), inner.variables, compiler) if "retry" in said else None
     handler = None
     if "do" in said:
         below = f"{reference}/catch/do"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from stagedoor.workflow.commands import CancelTimer, Command, StartTimer
 from stagedoor.workflow.definition import Task
+from stagedoor.workflow.duration import moment
 from stagedoor.workflow.frame import Frame
 from stagedoor.workflow.retry import Duration, evaluate
 
@@ -40,10 +40,6 @@ class Wait(Task):
     kind: ClassVar[str] = "wait"
     frame: ClassVar[type[Frame]] = WaitFrame
     duration: Duration
-
-
-def moment(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def compile(place: Place, common: Common, compiler: Compiler, within: Within) -> Task:

@@ -101,10 +101,18 @@ class Gateway:
         return self.process.wait(60)
 
 
-def request(address: str, method: str, path: str, body: Json = None, headers: dict[str, str] | None = None) -> Answer:
+def request(
+    address: str,
+    method: str,
+    path: str,
+    body: Json = None,
+    headers: dict[str, str] | None = None,
+    *,
+    escape: bool = True,
+) -> Answer:
     connection = http.client.HTTPConnection(address, timeout=60)
     try:
-        content = None if body is None else json.dumps(body).encode()
+        content = None if body is None else json.dumps(body, ensure_ascii=escape).encode()
         fields = {**({} if content is None else {"content-type": "application/json"}), **(headers or {})}
         connection.request(method, path, content, fields)
         response = connection.getresponse()

@@ -180,6 +180,8 @@ class Gateway:
                 log.error("the new configuration is wrong: the old one keeps serving")
             except (ValueError, OSError, StagedoorError) as error:
                 log.error("the new configuration cannot be applied: the old one keeps serving: %s", error)
+            except Exception:
+                log.exception("the new configuration cannot be read: the old one keeps serving")
             else:
                 watch.follow(new.files)
                 if changed:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from flow import call, config, undo, write
-from running import Gateway, until
+from running import Gateway, request, until
 from service import Service
 
 WEB = {"x-api-key": "key-of-web-0123456789"}
@@ -272,6 +272,24 @@ def test_a_second_gateway_on_the_same_store_is_refused(gateway: Start, service: 
     assert second.process.wait(30) == 1
     assert f"in use by process {running.process.pid}" in second.log
     assert "Traceback" not in second.log
+
+
+def test_an_input_that_is_too_large_for_the_event_log_is_refused(
+    gateway: Start, service: Service, tmp_path: Path
+) -> None:
+    write(tmp_path, [{"only": call("/a")}])
+    running = gateway(config(service.port))
+    # 800 kB on the way, 2.4 MB as it would be logged.
+    answer = request(
+        running.addresses["listeners"]["door"],
+        "POST",
+        "/flow",
+        "ü" * 400_000,
+        escape=False,
+    )
+    assert answer.status == 413
+    assert answer.json["type"].endswith("#body-too-large")
+    assert running.request("POST", "/flow", {}).status == 200
 
 
 @pytest.mark.parametrize(

@@ -79,11 +79,12 @@ class Gateway:
 
     async def run(self) -> int:
         sys.setswitchinterval(SWITCH_S)
+        # Before anything that takes time: what changes while the gateway starts is a change.
+        watch = Watch(self._configuration.files)
         admin = await self._start()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_end)
-        watch = Watch(self._configuration.files)
         reloads: set[asyncio.Task[None]] = set()
 
         def on_reload() -> None:

@@ -9,7 +9,8 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::header::{CONNECTION, EXPECT};
+use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
@@ -79,11 +80,14 @@ async fn exchange(
     let (head, incoming) = request.into_parts();
     let body = match hyper::body::Body::is_end_stream(&incoming) {
         true => Body::empty(),
-        false => Body::request(RequestBody::new(incoming, link.clone())),
+        false => Body::request(RequestBody::new(incoming, link.clone(), head.headers.contains_key(EXPECT))),
     };
     let request = Request::from_parts(head, body);
     let handling = Unwinding { future: proxy::handle(worker, link.clone(), request, refusal) };
-    let response = handling.await.unwrap_or_else(|_panic| proxy::panicked(link.clone()));
+    let mut response = handling.await.unwrap_or_else(|_panic| proxy::panicked(link.clone()));
+    if link.is_closing() {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     link.answer_started();
     Ok(response)
 }

@@ -47,6 +47,8 @@ pub struct Link {
     sink: RefCell<Option<InterimSink>>,
     waker: RefCell<Option<Waker>>,
     draining: Cell<bool>,
+    /// A body will stay unread: nothing after it can be read either.
+    closing: Cell<bool>,
 }
 
 impl Link {
@@ -69,6 +71,7 @@ impl Link {
             sink: RefCell::default(),
             waker: RefCell::default(),
             draining: Cell::new(false),
+            closing: Cell::new(false),
         })
     }
 
@@ -171,6 +174,14 @@ impl Link {
         if let Some(waker) = self.waker.borrow().as_ref() {
             waker.wake_by_ref();
         }
+    }
+
+    pub(super) fn close(&self) {
+        self.closing.set(true);
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing.get()
     }
 
     pub(super) fn is_draining(&self) -> bool {

@@ -103,7 +103,7 @@ Notice = Execute | ShowExecution | Abandoned | Answered | Unanswered
 #   (int, "refused",   code, detail, retry_after_s | None)    code: an error kind of docs/errors.md
 Answer = tuple[Any, ...]
 
-# A call: (call, cluster, method, path_and_query, headers, body, timeout_ms)
+# A call: (call, cluster, method, path_and_query, headers, body, timeout_ms); the cluster's timeout counts where it is shorter
 Call = tuple[int, str, str, str, list[tuple[str, str]], bytes | None, int]
 
 @final

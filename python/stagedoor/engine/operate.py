@@ -8,7 +8,7 @@ from typing import Any, Literal
 from stagedoor.engine.definitions import Definitions
 from stagedoor.engine.embedded import Engine
 from stagedoor.engine.event_log import EventLog
-from stagedoor.engine.execution import Execution, status_of, when
+from stagedoor.engine.execution import STATUS, Execution, Final, status_of, when
 from stagedoor.engine.history import Row
 from stagedoor.engine.measure import render
 from stagedoor.workflow.events import CancelRequested, Event, ExecutionStarted, IncidentOpened, IncidentResolved
@@ -44,11 +44,14 @@ class Operator:
         if row is None:
             return None
         events = await history.ask(lambda: history.events(id))
-        shown = status_of(row, events[-1].at, self._status(row), events[-1])
+        execution = self._engine.open.get(id)
+        # The end is known, and the client told, before it is committed: status and error are then told together.
+        last = events[-1] if execution is None or execution.final is None else execution.final
+        status = STATUS[type(last)] if isinstance(last, Final) else self._status(row)
+        shown = status_of(row, last.at, status, last)
         shown |= _origin(row) | {"incidents": _incidents(events)}
         if isinstance(events[0], ExecutionStarted):
             shown["input"] = events[0].input
-        execution = self._engine.open.get(id)
         if execution is not None and execution.broken is not None:
             return shown | {"waiting": [f"the engine cannot go on with it: {execution.broken}"], "timeline": []}
         # Fed anew rather than shown from the running machine: what is shown is what is committed.

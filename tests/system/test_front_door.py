@@ -117,7 +117,7 @@ def test_who_will_not_wait_gets_202_and_a_resource_that_only_the_same_consumer_c
 def test_a_wait_that_ends_is_answered_with_202(shop: Shop) -> None:
     shop.replace("wait: 10s    ", "wait: 100ms  ")
     shop.open()
-    status, headers, accepted = shop.ask("POST", "/v1/orders", ORDER | {"card": "slow"})
+    status, headers, _ = shop.ask("POST", "/v1/orders", ORDER | {"card": "slow"})
     assert status == 202
     until(lambda: shop.ask("GET", headers["location"])[2]["status"] == "completed", "the order")
 

@@ -1,4 +1,5 @@
-"""The boundary to the data plane and to expressions: plain data only. Every method that may wait releases the GIL."""
+"""The boundary to the data plane and to expressions: plain data only. Every method that may wait releases the GIL; what
+takes microseconds keeps it, because getting it back from a busy thread takes longer than the work."""
 
 from collections.abc import Sequence
 from typing import Any, final

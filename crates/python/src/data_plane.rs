@@ -101,7 +101,7 @@ impl DataPlane {
     }
 
     /// An answer that cannot be translated is answered as an internal error, and raised after the others were given.
-    fn answer(&self, py: Python<'_>, answers: Vec<Bound<'_, PyTuple>>) -> PyResult<()> {
+    fn answer(&self, answers: Vec<Bound<'_, PyTuple>>) -> PyResult<()> {
         let server = self.server()?;
         let (mut ready, mut wrong) = (Vec::with_capacity(answers.len()), None);
         for each in &answers {
@@ -113,20 +113,20 @@ impl DataPlane {
                 }
             }
         }
-        py.detach(|| callout::answer(&server, ready));
+        callout::answer(&server, ready);
         wrong.map_or(Ok(()), Err)
     }
 
-    fn call(&self, py: Python<'_>, calls: Vec<notice::CallParts<'_>>) -> PyResult<()> {
+    fn call(&self, calls: Vec<notice::CallParts<'_>>) -> PyResult<()> {
         let server = self.server()?;
         let calls = calls.into_iter().map(notice::call).collect();
-        py.detach(|| callout::call(&server, calls));
+        callout::call(&server, calls);
         Ok(())
     }
 
-    fn cancel(&self, py: Python<'_>, calls: Vec<u64>) -> PyResult<()> {
+    fn cancel(&self, calls: Vec<u64>) -> PyResult<()> {
         let server = self.server()?;
-        py.detach(|| callout::cancel(&server, calls));
+        callout::cancel(&server, calls);
         Ok(())
     }
 

@@ -44,7 +44,7 @@ impl Expression {
     ) -> PyResult<Bound<'py, PyAny>> {
         let input = value::from_python(input)?;
         let variables = variables.iter().map(value::from_python).collect::<PyResult<Vec<_>>>()?;
-        let result = py.detach(|| self.0.evaluate(&input, &variables, now)).map_err(wrong)?;
+        let result = self.0.evaluate(&input, &variables, now).map_err(wrong)?;
         value::to_python(py, &result)
     }
 

@@ -122,7 +122,7 @@ pub fn answer(answer: &Bound<'_, PyTuple>) -> PyResult<(u64, Answer)> {
 
 pub type CallParts<'py> = (u64, String, String, String, Vec<(String, String)>, Option<Bound<'py, PyBytes>>, u64);
 
-pub fn call((id, cluster, method, path, headers, body, timeout_ms): CallParts<'_>) -> Result<Call, Notice> {
+pub fn call((id, cluster, method, path, headers, body, timeout_ms): CallParts<'_>) -> Result<Call, Box<Notice>> {
     let body = body.map(|body| Bytes::copy_from_slice(body.as_bytes())).unwrap_or_default();
     callout::request(id, cluster, &method, path, headers, body, Duration::from_millis(timeout_ms))
 }

@@ -21,10 +21,10 @@ pub fn request(
     fields: Vec<(String, String)>,
     body: Bytes,
     timeout: Duration,
-) -> Result<Call, Notice> {
+) -> Result<Call, Box<Notice>> {
     let invalid = |what: &str| {
         let error = Error::new(Kind::BadRequest, format!("the call's {what} is not valid"));
-        Notice::Unanswered { call: id, sent: false, error }
+        Box::new(Notice::Unanswered { call: id, sent: false, error })
     };
     let method = Method::from_bytes(method.as_bytes()).map_err(|_| invalid("method"))?;
     let mut headers = HeaderMap::with_capacity(fields.len());
@@ -37,13 +37,13 @@ pub fn request(
 }
 
 /// Sends each; each yields one `Answered` or `Unanswered` unless it is cancelled.
-pub fn call(server: &Server, calls: Vec<Result<Call, Notice>>) {
+pub fn call(server: &Server, calls: Vec<Result<Call, Box<Notice>>>) {
     let workers = server.workers();
     let mut batches: Vec<Vec<Call>> = (0..workers).map(|_| Vec::new()).collect();
     for call in calls {
         match call {
             Ok(call) => batches[call.id as usize % workers].push(call),
-            Err(notice) => server.shared.callouts.push(notice),
+            Err(notice) => server.shared.callouts.push(*notice),
         }
     }
     for (worker, batch) in batches.into_iter().enumerate().filter(|(_, batch)| !batch.is_empty()) {

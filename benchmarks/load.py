@@ -23,7 +23,12 @@ class Load:
 
 
 def wrk(
-    url: str, cores: str, connections: int, seconds: float, headers: dict[str, str] | None = None, script: str | None = None
+    url: str,
+    cores: str,
+    connections: int,
+    seconds: float,
+    headers: dict[str, str] | None = None,
+    script: str | None = None,
 ) -> Load:
     command = ["taskset", "-c", cores, "wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency"]
     for name, value in (headers or {}).items():

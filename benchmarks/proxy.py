@@ -39,8 +39,12 @@ def peers() -> list[Peer]:
         Peer("nginx, bare", "nginx.conf", ["nginx", "-c", "{config}"]),
         Peer("HAProxy, bare", "haproxy.cfg", ["haproxy", "-f", "{config}"]),
         Peer("stagedoor, bare", "stagedoor-plain.yaml", [stagedoor, "run", "{config}"]),
-        Peer("stagedoor, key + limit + log + metrics", "stagedoor-features.yaml", [stagedoor, "run", "{config}"],
-             {"X-Api-Key": KEY}),
+        Peer(
+            "stagedoor, key + limit + log + metrics",
+            "stagedoor-features.yaml",
+            [stagedoor, "run", "{config}"],
+            {"X-Api-Key": KEY},
+        ),
     ]
     if envoy:
         serve = [envoy, "--concurrency", "1", "--log-level", "error", "--disable-hot-restart", "-c", "{config}"]
@@ -94,13 +98,15 @@ def measure(directory: Path, rounds: int, seconds: float) -> list[Peer]:
 def table(measured: list[Peer]) -> str:
     reference = median(next(peer for peer in measured if peer.name == "nginx, bare").cpu_us)
     lines = [
-        "| proxy | CPU per request, µs | against bare nginx | lowest–highest | requests a second | p50 ms | p99 ms | RSS MiB |",
+        "| proxy | CPU per request, µs | against bare nginx | lowest–highest "
+        "| requests a second | p50 ms | p99 ms | RSS MiB |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for peer in measured:
         cpu = median(peer.cpu_us)
         lines.append(
             f"| {peer.name} | {cpu:.1f} | {cpu / reference:.2f}× | {min(peer.cpu_us):.1f}–{max(peer.cpu_us):.1f} "
-            f"| {median(peer.per_second):,.0f} | {median(peer.p50_ms):.2f} | {median(peer.p99_ms):.2f} | {peer.rss_mib:.0f} |"
+            f"| {median(peer.per_second):,.0f} | {median(peer.p50_ms):.2f} | {median(peer.p99_ms):.2f} "
+            f"| {peer.rss_mib:.0f} |"
         )
     return "\n".join(lines)

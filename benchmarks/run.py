@@ -28,8 +28,8 @@ def version(*command: str) -> str:
 def machine() -> str:
     model = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
     return (
-        f"{date.today()}, {os.cpu_count()} cores ({model[1] if model else platform.machine()}), Linux {platform.release()}, "
-        f"Python {platform.python_version()}; {version('nginx', '-v')}; {version('haproxy', '-v')}"
+        f"{date.today()}, {os.cpu_count()} cores ({model[1] if model else platform.machine()}), "
+        f"Linux {platform.release()}, Python {platform.python_version()}; {version('nginx', '-v')}; {version('haproxy', '-v')}"
     )
 
 
@@ -50,8 +50,8 @@ def main() -> None:
     measurements = {"proxy": proxy, "workflow": workflow}
     for what in options.what:
         with tempfile.TemporaryDirectory(prefix="stagedoor-bench-") as directory:
-            text = measurements[what].table(measurements[what].measure(Path(directory), options.rounds, options.seconds))
-        text = f"{machine()}; {options.rounds} rounds of {options.seconds:g} s.\n\n{text}"
+            measured = measurements[what].measure(Path(directory), options.rounds, options.seconds)
+        text = f"{machine()}; {options.rounds} rounds of {options.seconds:g} s.\n\n{measurements[what].table(measured)}"
         print(text)
         if not options.dry:
             write(what, text)

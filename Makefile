@@ -30,7 +30,8 @@ lint: .venv/.built .venv/.tools
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest stagedoor._core
 
-bench: .venv/.built .venv/.tools
+bench: .venv/.built    ## needs Debian's nginx-light, haproxy and wrk; about five minutes on a quiet machine
+	$(PIP) install --requirement benchmarks/requirements.lock
 	$(BIN)/python benchmarks/run.py
 
 docs: .venv/.built .venv/.tools    ## write the tables of options anew

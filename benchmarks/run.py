@@ -6,7 +6,9 @@ import argparse
 import os
 import platform
 import re
+import shutil
 import subprocess
+import sys
 import tempfile
 from datetime import date
 from pathlib import Path
@@ -29,7 +31,8 @@ def machine() -> str:
     model = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
     return (
         f"{date.today()}, {os.cpu_count()} cores ({model[1] if model else platform.machine()}), "
-        f"Linux {platform.release()}, Python {platform.python_version()}; {version('nginx', '-v')}; {version('haproxy', '-v')}"
+        f"Linux {platform.release()}, Python {platform.python_version()}; "
+        f"{version('nginx', '-v')}; {version('haproxy', '-v')}"
     )
 
 
@@ -47,6 +50,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5, help="of each round and peer")
     parser.add_argument("--dry", action="store_true", help="print the tables instead of writing them into README.md")
     options = parser.parse_args()
+    missing = [tool for tool in ("nginx", "haproxy", "wrk", "taskset") if shutil.which(tool) is None]
+    if missing:
+        sys.exit(f"missing: {', '.join(missing)}; on Debian: apt-get install nginx-light haproxy wrk util-linux")
     measurements = {"proxy": proxy, "workflow": workflow}
     for what in options.what:
         with tempfile.TemporaryDirectory(prefix="stagedoor-bench-") as directory:

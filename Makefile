@@ -28,7 +28,7 @@ lint: .venv/.built .venv/.tools
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
-	$(BIN)/python -m mypy.stubtest stagedoor._core
+	$(BIN)/python -m mypy.stubtest --allowlist crates/python/stubtest-allowlist.txt stagedoor._core
 
 bench: .venv/.built    ## needs Debian's nginx-light, haproxy and wrk; about five minutes on a quiet machine
 	$(PIP) install --requirement benchmarks/requirements.lock

@@ -2,7 +2,7 @@
 takes microseconds keeps it, because getting it back from a busy thread takes longer than the work."""
 
 from collections.abc import Sequence
-from typing import Any, final
+from typing import Any, Self, final
 
 Json = Any
 
@@ -13,12 +13,12 @@ class ExpressionError(Exception):
 class Expression:
     """A jq program, compiled once. No access to environment, files, clock or input readers."""
 
-    def __init__(self, source: str, variables: Sequence[str] = ()) -> None:
+    def __new__(cls, source: str, variables: Sequence[str] = ...) -> Self:
         """``variables`` are names with their ``$``, in the order in which ``evaluate`` takes their values."""
     @property
     def source(self) -> str: ...
-    def evaluate(self, input: Json, variables: Sequence[Json] = (), now: float | None = None) -> Json:
-        """Exactly one result, else ExpressionError. ``now`` is what jq's ``now`` yields; None makes ``now`` an error."""
+    def evaluate(self, input: Json, variables: Sequence[Json] = ..., now: float | None = None) -> Json:
+        """Exactly one result, else ExpressionError. ``now`` is what jq's ``now`` yields; None makes it an error."""
 
 @final
 class Execute:
@@ -104,7 +104,7 @@ Notice = Execute | ShowExecution | Abandoned | Answered | Unanswered
 #   (int, "refused",   code, detail, retry_after_s | None)    code: an error kind of docs/errors.md
 Answer = tuple[Any, ...]
 
-# A call: (call, cluster, method, path_and_query, headers, body, timeout_ms); the cluster's timeout counts where it is shorter
+# A call: (call, cluster, method, path_and_query, headers, body, timeout_ms); a shorter timeout of the cluster counts
 Call = tuple[int, str, str, str, list[tuple[str, str]], bytes | None, int]
 
 @final
@@ -116,7 +116,8 @@ class DataPlane:
         """Bind and serve; returns the bound address of each listener. ValueError lists every configuration error,
         OSError says which address could not be bound."""
     def apply(self, snapshot: str) -> None:
-        """Swap the whole program atomically; on ValueError the old one keeps serving. Listeners may be added and removed."""
+        """Swap the whole program atomically; on ValueError the old one keeps serving. Listeners may be added and
+        removed."""
     def drain(self, timeout_s: float) -> bool:
         """Stop accepting, let exchanges finish, close idle connections. False when the time ran out."""
     def stop(self) -> None:
@@ -127,7 +128,7 @@ class DataPlane:
         """All that waits, without blocking."""
     def answer(self, answers: list[Answer]) -> None: ...
     def call(self, calls: list[Call]) -> None:
-        """Send requests through clusters; each yields one Answered or Unanswered. Answers' bodies are bounded by 1 MiB."""
+        """Send requests through clusters; each yields one Answered or Unanswered. Bodies of answers: at most 1 MiB."""
     def cancel(self, calls: list[int]) -> None:
         """Drop calls that are still on their way; they yield nothing."""
     def metrics(self) -> str:

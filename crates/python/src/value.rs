@@ -26,7 +26,7 @@ fn read(value: &Bound<'_, PyAny>, depth: usize) -> PyResult<Value> {
     } else if let Ok(integer) = value.cast::<PyInt>() {
         match integer.extract::<isize>() {
             Ok(small) => Ok(Value::from(small)),
-            Err(_) => match Num::from_str_radix(&integer.str()?.to_str()?, 10) {
+            Err(_) => match Num::from_str_radix(integer.str()?.to_str()?, 10) {
                 Some(number) => Ok(Value::Num(number)),
                 None => wrong("the integer is not decimal".to_owned()),
             },

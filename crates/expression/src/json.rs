@@ -1,84 +1,161 @@
-//! Values as JSON text and back.
+//! Values as JSON text and back (RFC 8259).
 
-use crate::Value;
+use std::fmt;
 
-/// One value with nothing after it. The message says where it is malformed; deeper than 127 is malformed too.
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+
+use crate::value::{Array, Number, Object, Value};
+
+/// One value with nothing after it. The message says where it is malformed. Integers beyond 64 bits become floats, and
+/// more than 127 levels are refused.
 pub fn parse(text: &[u8]) -> Result<Value, String> {
     serde_json::from_slice(text).map_err(|error| error.to_string())
 }
 
-/// Compact. What JSON cannot say (infinity, not a number) becomes null, as in jq.
+/// Compact. What JSON cannot say (infinity, not a number) is null, as in jq.
 pub fn write(value: &Value) -> Vec<u8> {
     let mut text = Vec::with_capacity(128);
-    append(&mut text, value);
+    append(&mut text, value, usize::MAX);
     text
 }
 
-fn append(text: &mut Vec<u8>, value: &Value) {
-    let mut plain = |written: String| text.extend_from_slice(written.as_bytes());
+/// As much of it as says what it is: stops soon after so many bytes.
+pub(crate) fn write_some(value: &Value, bytes: usize) -> Vec<u8> {
+    let mut text = Vec::new();
+    append(&mut text, value, bytes);
+    text
+}
+
+fn append(text: &mut Vec<u8>, value: &Value, enough: usize) {
     match value {
-        Value::Num(crate::Num::Float(float)) if !float.is_finite() => plain("null".into()),
-        Value::Null | Value::Bool(_) | Value::Num(_) => plain(value.to_string()),
-        Value::TStr(string) | Value::BStr(string) => {
-            let string = String::from_utf8_lossy(string);
-            plain(serde_json::Value::from(string.as_ref()).to_string());
+        Value::Null => text.extend_from_slice(b"null"),
+        Value::Bool(true) => text.extend_from_slice(b"true"),
+        Value::Bool(false) => text.extend_from_slice(b"false"),
+        Value::Number(Number::Int(integer)) => text.extend_from_slice(integer.to_string().as_bytes()),
+        Value::Number(Number::Float(float)) => {
+            // An integral float is written as an integer, as jq does.
+            let number = match *float {
+                float if float.fract() == 0.0 && float.abs() < 1e17 => serde_json::Value::from(float as i64),
+                float => serde_json::Value::from(float),
+            };
+            text.extend_from_slice(number.to_string().as_bytes());
         }
-        Value::Arr(items) => {
+        Value::Number(number) => text.extend_from_slice(number.to_string().as_bytes()),
+        Value::String(string) => append_string(text, string, enough),
+        Value::Array(items) => {
             text.push(b'[');
             for (index, item) in items.iter().enumerate() {
                 if index > 0 {
                     text.push(b',');
                 }
-                append(text, item);
+                append(text, item, enough);
+                if text.len() > enough {
+                    return;
+                }
             }
             text.push(b']');
         }
-        Value::Obj(map) => {
+        Value::Object(map) => {
             text.push(b'{');
             for (index, (key, item)) in map.iter().enumerate() {
                 if index > 0 {
                     text.push(b',');
                 }
-                append(text, key);
+                append_string(text, key, enough);
                 text.push(b':');
-                append(text, item);
+                append(text, item, enough);
+                if text.len() > enough {
+                    return;
+                }
             }
             text.push(b'}');
         }
     }
 }
 
-pub fn string(text: impl AsRef<str>) -> Value {
-    Value::utf8_str(text.as_ref().as_bytes().to_vec())
+fn append_string(text: &mut Vec<u8>, string: &str, enough: usize) {
+    let cut = string.char_indices().map(|(index, _)| index).find(|index| *index > enough);
+    let string = cut.map_or(string, |cut| &string[..cut]);
+    text.push(b'"');
+    let mut plain = 0;
+    for (index, byte) in string.bytes().enumerate() {
+        let escape = match byte {
+            b'"' => "\\\"",
+            b'\\' => "\\\\",
+            b'\n' => "\\n",
+            b'\r' => "\\r",
+            b'\t' => "\\t",
+            0..=0x1f | 0x7f => "",
+            _ => continue,
+        };
+        text.extend_from_slice(&string.as_bytes()[plain..index]);
+        plain = index + 1;
+        if escape.is_empty() {
+            text.extend_from_slice(format!("\\u{byte:04x}").as_bytes());
+        } else {
+            text.extend_from_slice(escape.as_bytes());
+        }
+    }
+    text.extend_from_slice(&string.as_bytes()[plain..]);
+    text.push(b'"');
 }
 
-pub fn object<'a>(entries: impl IntoIterator<Item = (&'a str, Value)>) -> Value {
-    Value::obj(entries.into_iter().map(|(key, value)| (string(key), value)).collect())
-}
+struct Reader;
 
-pub fn array(items: impl IntoIterator<Item = Value>) -> Value {
-    items.into_iter().collect()
-}
+impl<'de> Visitor<'de> for Reader {
+    type Value = Value;
 
-/// A string as it is, anything else as JSON.
-pub fn text(value: &Value) -> String {
-    match value {
-        Value::TStr(string) | Value::BStr(string) => String::from_utf8_lossy(string).into_owned(),
-        other => String::from_utf8_lossy(&write(other)).into_owned(),
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, truth: bool) -> Result<Value, E> {
+        Ok(Value::Bool(truth))
+    }
+
+    fn visit_i64<E>(self, integer: i64) -> Result<Value, E> {
+        Ok(Value::Number(Number::from_integral(integer)))
+    }
+
+    fn visit_u64<E>(self, integer: u64) -> Result<Value, E> {
+        Ok(Value::Number(Number::from_integral(integer)))
+    }
+
+    fn visit_f64<E>(self, float: f64) -> Result<Value, E> {
+        Ok(Value::Number(Number::Float(float)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+        Ok(Value::string(text))
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<Value, E> {
+        Ok(Value::string(text))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut array = Array::default();
+        while let Some(item) = items.next_element()? {
+            array.push(item).map_err(A::Error::custom)?;
+        }
+        Ok(Value::Array(array.into()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let mut object = Object::default();
+        while let Some((key, item)) = entries.next_entry::<String, Value>()? {
+            object.insert(key.into(), item).map_err(A::Error::custom)?;
+        }
+        Ok(Value::Object(object.into()))
     }
 }
 
-/// The value of a key of an object.
-pub fn get<'v>(value: &'v Value, key: &str) -> Option<&'v Value> {
-    match value {
-        Value::Obj(map) => map.get(&string(key)),
-        _ => None,
-    }
-}
-
-pub fn as_integer(value: &Value) -> Option<i64> {
-    match value {
-        Value::Num(number) => number.as_isize().map(|integer| integer as i64),
-        _ => None,
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(Reader)
     }
 }

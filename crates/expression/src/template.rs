@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::error::{Error, Kind};
-use crate::{json, Expression, Value};
+use crate::{Expression, Value};
 
 #[derive(Clone)]
 pub enum Template {
@@ -79,7 +79,7 @@ impl Template {
 
     fn run(&self, run: impl Fn(&Expression) -> Option<Result<Value, Error>>) -> Option<Result<Value, Error>> {
         let parts = match self {
-            Self::Text(text) => return Some(Ok(json::string(text))),
+            Self::Text(text) => return Some(Ok(Value::string(&**text))),
             Self::Whole(expression) => return run(expression),
             Self::Parts(parts) => parts,
         };
@@ -89,12 +89,12 @@ impl Template {
                 Part::Text(part) => text.push_str(part),
                 Part::Expression(expression) => match run(expression)? {
                     Ok(Value::Null) => {}
-                    Ok(value) => text.push_str(&json::text(&value)),
+                    Ok(value) => text.push_str(&value.to_text()),
                     Err(error) => return Some(Err(error)),
                 },
             }
         }
-        Some(Ok(json::string(text)))
+        Some(Ok(Value::string(text)))
     }
 }
 

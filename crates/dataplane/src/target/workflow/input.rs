@@ -1,13 +1,16 @@
 //! A request as the value that the input's expression sees: `{method, path, params, query, headers, consumer, body}`.
 
+use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, PROXY_AUTHORIZATION};
 use http::{HeaderMap, HeaderName};
 use http_body::Body as _;
 use percent_encoding::percent_decode_str;
+use stagedoor_expression::value::TooLarge;
 use stagedoor_expression::{json, Value};
 
 use crate::error::{Error, Kind};
@@ -59,50 +62,58 @@ fn is_json(headers: &HeaderMap) -> bool {
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
-pub(super) fn describe(exchange: &Exchange, headers: &HeaderMap, body: Value) -> Value {
-    let params = exchange.route.as_ref().map(|route| {
-        let pairs = exchange.params.iter(route.path.names(), exchange.path());
-        json::object(pairs.map(|(name, value)| (name, json::string(decode(value)))))
-    });
-    let consumer = exchange.consumer.as_ref().map_or(Value::Null, |consumer| {
-        let groups = json::array(consumer.groups.iter().map(json::string));
-        json::object([("id", json::string(&consumer.name)), ("groups", groups)])
-    });
-    json::object([
-        ("method", json::string(exchange.method.as_str())),
-        ("path", json::string(exchange.path())),
-        ("params", params.unwrap_or_else(|| json::object([]))),
-        ("query", query(exchange.query().unwrap_or_default())),
-        ("headers", fields(headers)),
+pub(super) fn describe(exchange: &Exchange, headers: &HeaderMap, body: Value) -> Result<Value, Error> {
+    let too_large = |error: TooLarge| Error::new(Kind::BodyTooLarge, format!("The request is too large: {error}"));
+    value(exchange, headers, body).map_err(too_large)
+}
+
+fn value(exchange: &Exchange, headers: &HeaderMap, body: Value) -> Result<Value, TooLarge> {
+    let params = match &exchange.route {
+        None => Value::object::<&str>([])?,
+        Some(route) => {
+            let pairs = exchange.params.iter(route.path.names(), exchange.path());
+            Value::object(pairs.map(|(name, value)| (name, Value::string(decode(value)))))?
+        }
+    };
+    let consumer = match &exchange.consumer {
+        None => Value::Null,
+        Some(consumer) => {
+            let groups = Value::array(consumer.groups.iter().map(|group| Value::string(&**group)))?;
+            Value::object([("id", Value::string(&*consumer.name)), ("groups", groups)])?
+        }
+    };
+    Value::object([
+        ("method", Value::string(exchange.method.as_str())),
+        ("path", Value::string(exchange.path())),
+        ("params", params),
+        ("query", query(exchange.query().unwrap_or_default())?),
+        ("headers", fields(headers)?),
         ("consumer", consumer),
         ("body", body),
     ])
 }
 
 /// Lower-case names; lines of one name are joined by commas (RFC 9110 §5.3).
-fn fields(headers: &HeaderMap) -> Value {
+fn fields(headers: &HeaderMap) -> Result<Value, TooLarge> {
     let joined = headers.keys().filter(|name| !SECRET.contains(name)).map(|name| {
         let lines: Vec<_> =
             headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
-        (name.as_str(), json::string(lines.join(", ")))
+        (name.as_str(), Value::string(lines.join(", ")))
     });
-    json::object(joined)
+    Value::object(joined)
 }
 
 /// Strings; a name that stands more than once has an array.
-fn query(query: &str) -> Value {
-    let mut names: Vec<(String, Vec<Value>)> = Vec::new();
+fn query(query: &str) -> Result<Value, TooLarge> {
+    let mut names: BTreeMap<Arc<str>, Vec<Value>> = BTreeMap::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let [name, value] =
-            [name, value].map(|part| percent_decode_str(&part.replace('+', " ")).decode_utf8_lossy().into_owned());
-        match names.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, values)) => values.push(json::string(value)),
-            None => names.push((name, vec![json::string(value)])),
-        }
+        let text = |part: &str| percent_decode_str(&part.replace('+', " ")).decode_utf8_lossy().into_owned();
+        names.entry(text(name).into()).or_default().push(Value::string(text(value)));
     }
-    json::object(names.iter().map(|(name, values)| match values.as_slice() {
-        [only] => (name.as_str(), only.clone()),
-        many => (name.as_str(), json::array(many.iter().cloned())),
-    }))
+    let values = names.into_iter().map(|(name, mut values)| match values.len() {
+        1 => Ok((name, values.remove(0))),
+        _ => Ok((name, Value::array(values)?)),
+    });
+    Value::object(values.collect::<Result<Vec<_>, TooLarge>>()?)
 }

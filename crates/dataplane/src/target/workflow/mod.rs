@@ -60,7 +60,7 @@ impl WorkflowTarget {
         let preference = Preference::of(&head.headers);
         let idempotency_key = preference::idempotency_key(&head.headers)?;
         let body = input::collect(&head.headers, body).await?;
-        let request = input::describe(exchange, &head.headers, body);
+        let request = input::describe(exchange, &head.headers, body)?;
         let input = evaluate(&self.input, &request).await.map_err(|error| {
             Error::new(Kind::ExpressionFailed, "The workflow's input could not be made from the request").cause(error)
         })?;

@@ -69,7 +69,7 @@ impl ResponseMapping {
             let value =
                 match evaluate(template, output).await.map_err(|error| failed(&format!("header '{name}'"), &error))? {
                     Value::Null => continue,
-                    value => json::text(&value),
+                    value => value.to_text(),
                 };
             let value = HeaderValue::from_str(&value).map_err(|error| failed(&format!("header '{name}'"), &error))?;
             response.headers_mut().insert(name, value);
@@ -89,7 +89,7 @@ impl WorkflowTarget {
             Answer::Completed { output, .. } => self.response.respond(&output).await,
             Answer::Faulted { error, .. } => {
                 exchange.error = Some(Kind::WorkflowFaulted);
-                Ok(faulted(&error, &super::request_id(exchange)))
+                faulted(&error, &super::request_id(exchange))
             }
             Answer::Running { execution, status } => {
                 let location = self.status_path.render(&exchange.params, exchange.path(), &[&execution]);
@@ -129,8 +129,8 @@ pub(crate) fn of_json(status: StatusCode, value: &Value) -> Response<Body> {
 }
 
 /// The workflow's own error (RFC 9457) with its status where that is an error's, the undo's report, and the request id.
-fn faulted(error: &Value, request_id: &str) -> Response<Body> {
-    let status = json::get(error, "status").and_then(json::as_integer);
+fn faulted(error: &Value, request_id: &str) -> Result<Response<Body>, Error> {
+    let status = error.get("status").and_then(Value::as_integer);
     let status = status
         .and_then(|status| u16::try_from(status).ok())
         .filter(|status| (400..600).contains(status))
@@ -138,11 +138,13 @@ fn faulted(error: &Value, request_id: &str) -> Response<Body> {
         .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let known = ["type", "title", "detail", "instance", "compensation"];
     let mut members = vec![("status", Value::from(status.as_u16() as isize))];
-    members.extend(known.iter().filter_map(|name| Some((*name, json::get(error, name)?.clone()))));
+    members.extend(known.iter().filter_map(|name| Some((*name, error.get(name)?.clone()))));
     if !request_id.is_empty() {
-        members.push(("request_id", json::string(request_id)));
+        members.push(("request_id", Value::string(request_id)));
     }
-    let mut response = of_json(status, &json::object(members));
+    let problem = Value::object(members)
+        .map_err(|error| Error::new(Kind::WorkflowFaulted, "The workflow's error is too large to tell").cause(error))?;
+    let mut response = of_json(status, &problem);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-    response
+    Ok(response)
 }

@@ -44,8 +44,12 @@ impl Expression {
     ) -> PyResult<Bound<'py, PyAny>> {
         let input = value::from_python(input)?;
         let variables = variables.iter().map(value::from_python).collect::<PyResult<Vec<_>>>()?;
-        let result = self.0.evaluate(&input, &variables, now).map_err(wrong)?;
-        value::to_python(py, &result)
+        // Most evaluations take microseconds; those that do not must not hold up other threads.
+        let outcome = match self.0.try_first(&input, &variables, now) {
+            Some(outcome) => outcome,
+            None => py.detach(|| self.0.evaluate(&input, &variables, now)),
+        };
+        value::to_python(py, &outcome.map_err(wrong)?)
     }
 
     fn __repr__(&self) -> String {

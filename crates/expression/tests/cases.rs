@@ -1,6 +1,8 @@
 //! Every case of `cases/*.txt`: blocks of `program`, `input` (default null), `variable NAME`, `now`, and the `output` or a part
 //! of the `error`, one a line.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::path::Path;
 
 use stagedoor_expression::{json, Expression, Value};

@@ -1,5 +1,7 @@
 //! One expression on many threads, the long beside the short.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::sync::Arc;
 use std::thread;
 

@@ -1,7 +1,6 @@
 //! Where a request comes from, by the word of trusted proxies only, and how endpoints are told: `X-Forwarded-For`,
 //! `-Proto` and `-Host` always, `Forwarded` (RFC 7239) where a trusted proxy began it.
 
-use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
 
 use http::header::{FORWARDED, HOST};
@@ -64,6 +63,22 @@ fn parse_network(text: &str) -> Result<Network, String> {
     Ok(Network { address: bits(address) & mask, mask })
 }
 
+/// The other end of a connection, with its address as it is written into headers.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    pub address: IpAddr,
+    text: HeaderValue,
+}
+
+impl Peer {
+    pub fn new(peer: SocketAddr) -> Self {
+        let address = peer.ip().to_canonical();
+        // An address is visible ASCII.
+        let text = HeaderValue::try_from(address.to_string()).unwrap_or(HeaderValue::from_static("unknown"));
+        Self { address, text }
+    }
+}
+
 /// What is known of the sender of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Client {
@@ -74,13 +89,13 @@ pub struct Client {
 /// Takes over a request's head from a client, before any policy sees it: hop-by-hop fields go, so that a client's
 /// `Connection` cannot name what a policy sets later; fields that only the gateway may set go; where the request came
 /// from is written down. `scheme` is that of the listener.
-pub fn receive(head: &mut request::Parts, peer: SocketAddr, scheme: &'static str, trusted: &TrustedProxies) -> Client {
+pub fn receive(head: &mut request::Parts, peer: &Peer, scheme: &'static str, trusted: &TrustedProxies) -> Client {
     hop_by_hop::strip_request(&mut head.headers);
-    let peer = peer.ip().to_canonical();
+    let (peer, text) = (peer.address, &peer.text);
     let believed = !trusted.0.is_empty() && trusted.contains(peer);
     remove_claims(&mut head.headers, believed);
     let client = if believed { client(peer, scheme, &head.headers, trusted) } else { Client { address: peer, scheme } };
-    set(&mut head.headers, peer, client.scheme, believed);
+    set(&mut head.headers, peer, text, client.scheme, believed);
     client
 }
 
@@ -174,9 +189,14 @@ fn parse_address(text: &[u8]) -> Option<IpAddr> {
     Some(address.to_canonical())
 }
 
-fn set(headers: &mut HeaderMap, peer: IpAddr, scheme: &'static str, believed: bool) {
-    let mut chain = String::new();
-    if believed {
+fn set(headers: &mut HeaderMap, peer: IpAddr, text: &HeaderValue, scheme: &'static str, believed: bool) {
+    if !believed || !headers.contains_key(FOR) {
+        if believed {
+            extend_forwarded(headers, peer);
+        }
+        headers.insert(FOR, text.clone());
+    } else {
+        let mut chain = String::new();
         extend_forwarded(headers, peer);
         for element in list(headers, &FOR) {
             if let Ok(element) = std::str::from_utf8(element) {
@@ -184,10 +204,10 @@ fn set(headers: &mut HeaderMap, peer: IpAddr, scheme: &'static str, believed: bo
                 chain.push_str(", ");
             }
         }
-    }
-    let _ = write!(chain, "{peer}");
-    if let Ok(chain) = HeaderValue::try_from(chain) {
-        headers.insert(FOR, chain);
+        chain.push_str(text.to_str().unwrap_or_default());
+        if let Ok(chain) = HeaderValue::try_from(chain) {
+            headers.insert(FOR, chain);
+        }
     }
     headers.insert(PROTO, HeaderValue::from_static(scheme));
     if !headers.contains_key(HOST_ASKED) {
@@ -226,7 +246,7 @@ mod tests {
         }
         let (mut head, ()) = request.body(()).unwrap().into_parts();
         let trusted = TrustedProxies::parse(&["10.0.0.0/8".into(), "2001:db8::/32".into(), "::1".into()]).unwrap();
-        let client = receive(&mut head, SocketAddr::new(peer.parse().unwrap(), 4711), "http", &trusted);
+        let client = receive(&mut head, &Peer::new(SocketAddr::new(peer.parse().unwrap(), 4711)), "http", &trusted);
         (client, head.headers)
     }
 

@@ -165,7 +165,7 @@ fn locate(
         return Err(Error::new(Kind::ExpectationFailed, "The only expectation that is supported is 100-continue"));
     }
     authority(exchange, head)?;
-    let client = forwarded::receive(head, link.peer, "http", &link.listener.trusted);
+    let client = forwarded::receive(head, &link.sender, "http", &link.listener.trusted);
     (exchange.client, exchange.scheme) = (client.address, client.scheme);
     if head.method == Method::OPTIONS && exchange.target.path() == "*" {
         return Ok(Located::Answer(empty(StatusCode::NO_CONTENT)));

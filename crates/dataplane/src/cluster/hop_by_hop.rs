@@ -10,19 +10,19 @@ const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection")
 const ALWAYS: [HeaderName; 8] =
     [CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, TRANSFER_ENCODING, UPGRADE, PROXY_AUTHORIZATION, PROXY_AUTHENTICATE, TE];
 
-/// Always for one connection, whether `Connection` names them or not. `Trailer` is end-to-end.
-fn is_always(name: &str) -> bool {
-    matches!(
-        name,
-        "connection"
-            | "keep-alive"
-            | "proxy-connection"
-            | "transfer-encoding"
-            | "upgrade"
-            | "proxy-authorization"
-            | "proxy-authenticate"
-            | "te"
-    )
+/// Always for one connection, whether `Connection` names them or not: the position in `ALWAYS`. `Trailer` is end-to-end.
+fn always(name: &str) -> Option<usize> {
+    Some(match name {
+        "connection" => 0,
+        "keep-alive" => 1,
+        "proxy-connection" => 2,
+        "transfer-encoding" => 3,
+        "upgrade" => 4,
+        "proxy-authorization" => 5,
+        "proxy-authenticate" => 6,
+        "te" => 7,
+        _ => return None,
+    })
 }
 
 /// `Connection` may name its sender's own fields, but a sender that names one of these wants to make the next hop see a
@@ -79,7 +79,10 @@ pub fn strip_response(headers: &mut HeaderMap) {
 pub fn strip_trailers(trailers: &mut HeaderMap) {
     let forbidden = |name: &HeaderName| {
         let name = name.as_str();
-        is_always(name) || is_protected(name) || identity::is_reserved(name) || identity::spells(name, "x-forwarded-")
+        always(name).is_some()
+            || is_protected(name)
+            || identity::is_reserved(name)
+            || identity::spells(name, "x-forwarded-")
     };
     let named: Vec<HeaderName> = trailers.keys().filter(|name| forbidden(name)).cloned().collect();
     for name in named {
@@ -87,22 +90,36 @@ pub fn strip_trailers(trailers: &mut HeaderMap) {
     }
 }
 
-/// One pass over the names decides; most messages have nothing to remove.
+/// One pass over the names decides; most messages have nothing to remove, or a `Connection` that names nothing.
 fn strip_named(headers: &mut HeaderMap) {
-    if !headers.keys().any(|name| is_always(name.as_str())) {
-        return;
+    let mut present = 0u8;
+    for name in headers.keys() {
+        if let Some(index) = always(name.as_str()) {
+            present |= 1 << index;
+        }
     }
+    if present & 1 != 0 {
+        strip_options(headers);
+    }
+    for (index, name) in ALWAYS.iter().enumerate() {
+        if present & (1 << index) != 0 {
+            headers.remove(name);
+        }
+    }
+}
+
+/// Removes what `Connection` names.
+fn strip_options(headers: &mut HeaderMap) {
+    let plain = |value: &[u8]| value.eq_ignore_ascii_case(b"keep-alive") || value.eq_ignore_ascii_case(b"close");
     let named: Vec<HeaderName> = headers
         .get_all(CONNECTION)
         .iter()
+        .filter(|value| !plain(value.as_bytes()))
         .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
         .filter_map(|option| HeaderName::from_bytes(option.trim_ascii()).ok())
         .filter(|name| !is_protected(name.as_str()))
         .collect();
     for name in named {
-        headers.remove(name);
-    }
-    for name in &ALWAYS {
         headers.remove(name);
     }
 }

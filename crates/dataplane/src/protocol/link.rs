@@ -18,11 +18,13 @@ use tokio::time::{sleep, Sleep};
 
 use crate::cluster::InterimSink;
 use crate::error::Error;
+use crate::forwarded::Peer;
 use crate::listener::Listener;
 
 pub struct Link {
     pub(super) stream: RefCell<TcpStream>,
     pub peer: SocketAddr,
+    pub sender: Peer,
     pub listener: Arc<Listener>,
     /// The head that is not handed to the parser, by its number, and why.
     refusal: RefCell<Option<(u64, Error)>>,
@@ -56,6 +58,7 @@ impl Link {
         Rc::new(Self {
             stream: RefCell::new(stream),
             peer,
+            sender: Peer::new(peer),
             listener,
             refusal: RefCell::default(),
             broken: RefCell::default(),

@@ -2,14 +2,14 @@
 
 use http::HeaderValue;
 
-/// The last `N` digits of `value`.
+/// The last `N` digits of `value`; `N` is even and at most 32.
 pub fn encode<const N: usize>(value: u128) -> [u8; N] {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = [b'0'; N];
-    let mut rest = value;
-    for digit in text.iter_mut().rev() {
-        *digit = DIGITS[(rest & 15) as usize];
-        rest >>= 4;
+    let bytes = value.to_be_bytes();
+    for (pair, byte) in text.chunks_exact_mut(2).rev().zip(bytes.iter().rev()) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 15)];
     }
     text
 }

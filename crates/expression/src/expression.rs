@@ -1,15 +1,21 @@
 //! Compile once, evaluate often and from many threads.
 
-use jaq_core::load::{self, Arena, File, Loader};
-use jaq_core::{Compiler, Ctx, Filter, Vars};
+use std::ops::Range;
+use std::sync::OnceLock;
 
+use jaq_core::{Ctx, Filter, Vars};
+
+use crate::compile::compile;
 use crate::error::{Error, Kind};
-use crate::library::{self, Data, Run};
+use crate::library::{Data, Run};
 use crate::meter::{self, Allowance, Stop};
+use crate::source::Shape;
 use crate::value::{TooLarge, Value, MAX_INTEGER_BITS};
 
 /// Of the stack that a thread of its own gets for compiling and for evaluations that need more than the first try.
-const THREAD_STACK_BYTES: usize = 256 << 20;
+///
+/// What a million steps leave behind may be one chain, which is dropped link by link.
+const THREAD_STACK_BYTES: usize = 512 << 20;
 /// Of the source; a longer one does not compile.
 pub const MAX_SOURCE_BYTES: usize = 16 << 10;
 /// Steps of the interpreter; work inside a filter (comparing, copying, matching) counts as steps too.
@@ -21,22 +27,34 @@ pub const MAX_STACK_BYTES: usize = 64 << 20;
 
 /// The first try, on the caller's thread. Expressions have no side effects, so one that needs more is simply begun again
 /// with the whole bound on a thread with a deep stack.
-const FIRST_TRY: Allowance = Allowance { steps: 1_000, allocated_bytes: 1 << 20, stack_bytes: 256 << 10 };
+const FIRST_TRY: Allowance = Allowance { steps: 1_000, weight: 1, allocated_bytes: 1 << 20, stack_bytes: 256 << 10 };
 const WHOLE: Allowance =
-    Allowance { steps: MAX_STEPS, allocated_bytes: MAX_ALLOCATED_BYTES, stack_bytes: MAX_STACK_BYTES };
+    Allowance { steps: MAX_STEPS, weight: 1, allocated_bytes: MAX_ALLOCATED_BYTES, stack_bytes: MAX_STACK_BYTES };
 
 /// A jq program and the names of its variables.
 pub struct Expression {
     source: Box<str>,
-    variables: usize,
+    variables: Box<[Box<str>]>,
+    shape: Shape,
+    filter: Filter<Data>,
+    /// What the expression is up to the end of each of its stages, made when it fails for the first time.
+    beginnings: OnceLock<Vec<Beginning>>,
+}
+
+struct Beginning {
+    stage: Range<usize>,
     filter: Filter<Data>,
 }
 
 impl Expression {
     /// Variables are names with their `$`, in the order of `evaluate`.
     pub fn compile(source: &str, variables: &[&str]) -> Result<Self, Error> {
-        let filter = on_deep_stack(|| compile(source, variables))??;
-        Ok(Self { source: source.into(), variables: variables.len(), filter })
+        let (shape, filter) = on_deep_stack(|| {
+            let shape = checked(source)?;
+            Ok::<_, Error>((shape, compile(source, variables)?))
+        })??;
+        let variables = variables.iter().map(|name| Box::from(*name)).collect();
+        Ok(Self { source: source.into(), variables, shape, filter, beginnings: OnceLock::new() })
     }
 
     pub fn source(&self) -> &str {
@@ -47,7 +65,7 @@ impl Expression {
     pub fn evaluate(&self, input: &Value, variables: &[Value], now: Option<f64>) -> Result<Value, Error> {
         match self.try_first(input, variables, now) {
             Some(outcome) => outcome,
-            None => on_deep_stack(|| meter::run(WHOLE, || self.results(input.clone(), variables.to_vec(), now)))?
+            None => on_deep_stack(|| meter::run(self.within(WHOLE), || self.results(input, variables, now)))?
                 .unwrap_or_else(|stop| Err(stopped(stop))),
         }
     }
@@ -55,35 +73,86 @@ impl Expression {
     /// The outcome if `FIRST_TRY` is enough for it: what a thread that must not be held up calls before it has
     /// `evaluate` called by another. Takes a fraction of a millisecond at most.
     pub fn try_first(&self, input: &Value, variables: &[Value], now: Option<f64>) -> Option<Result<Value, Error>> {
-        if variables.len() != self.variables {
-            let message = format!("expected {} variables, got {}", self.variables, variables.len());
+        if variables.len() != self.variables.len() {
+            let message = format!("expected {} variables, got {}", self.variables.len(), variables.len());
             return Some(Err(Error::new(Kind::Failed, message)));
         }
-        match meter::run(FIRST_TRY, || self.results(input.clone(), variables.to_vec(), now)) {
+        match meter::run(self.within(FIRST_TRY), || self.results(input, variables, now)) {
+            Ok(Err(error)) if error.kind == Kind::Failed => Some(Err(self.locate(error, input, variables, now))),
             Ok(outcome) => Some(outcome),
             Err(Stop::Steps | Stop::Depth | Stop::Allocation) => None,
             Err(stop) => Some(Err(stopped(stop))),
         }
     }
 
-    fn results(&self, input: Value, variables: Vec<Value>, now: Option<f64>) -> Result<Value, Error> {
-        let context = Ctx::<Data>::new(Run { lut: &self.filter.lut, now }, Vars::new(variables));
-        let mut results = self.filter.id.run((context, input));
-        let failed = |exception: jaq_core::Exn<'_, Value>| match exception.get_err() {
-            Ok(error) => Error::new(Kind::Failed, error.to_string()),
-            Err(_) => Error::new(Kind::Failed, "the expression broke off"),
-        };
+    fn within(&self, allowance: Allowance) -> Allowance {
+        Allowance { weight: self.shape.arguments, ..allowance }
+    }
+
+    fn results(&self, input: &Value, variables: &[Value], now: Option<f64>) -> Result<Value, Error> {
         let count = |n: &str, hint: &str| Error::new(Kind::Results, format!("the expression yields {n}; {hint}"));
+        let mut results = outcomes(&self.filter, input, variables, now);
         let first = match results.next() {
             None => return Err(count("no result", "add // null for a default, or put it in [ ] for an array")),
-            Some(result) => result.map_err(failed)?,
+            Some(result) => result?,
         };
         match results.next() {
             None => Ok(first),
             Some(Ok(_)) => Err(count("more than one result", "put it in [ ] for an array, or take first(…)")),
-            Some(Err(exception)) => Err(failed(exception)),
+            Some(Err(error)) => Err(error),
         }
     }
+
+    /// Says in which stage the expression failed: the first whose beginning fails too. jq itself keeps no positions.
+    fn locate(&self, mut error: Error, input: &Value, variables: &[Value], now: Option<f64>) -> Error {
+        if self.shape.stages.len() < 2 {
+            return error;
+        }
+        let beginnings = self.beginnings.get_or_init(|| {
+            let names: Vec<&str> = self.variables.iter().map(|name| &**name).collect();
+            // A beginning such as `.a as $x` is no expression; the stage after it is found as well.
+            let beginning = |stage: &Range<usize>| {
+                let filter = compile(&self.source[..stage.end], &names).ok()?;
+                Some(Beginning { stage: stage.clone(), filter })
+            };
+            on_deep_stack(|| self.shape.stages.iter().filter_map(beginning).collect()).unwrap_or_default()
+        });
+        let fails = |beginning: &&Beginning| {
+            let run = || outcomes(&beginning.filter, input, variables, now).any(|outcome| outcome.is_err());
+            meter::run(self.within(FIRST_TRY), run) == Ok(true)
+        };
+        if let Some(Beginning { stage, .. }) = beginnings.iter().find(fails) {
+            let text = &self.source[stage.clone()];
+            let part: String = text.trim().chars().take(40).collect();
+            let offset = stage.start + (text.len() - text.trim_start().len());
+            error.message = format!("{} in '{part}'", error.message);
+            error = error.at(&self.source, offset);
+        }
+        error
+    }
+}
+
+fn outcomes<'a>(
+    filter: &'a Filter<Data>,
+    input: &Value,
+    variables: &[Value],
+    now: Option<f64>,
+) -> impl Iterator<Item = Result<Value, Error>> + 'a {
+    let context = Ctx::<Data>::new(Run { lut: &filter.lut, now }, Vars::new(variables.iter().cloned()));
+    filter.id.run((context, input.clone())).map(|result| result.map_err(failed))
+}
+
+fn failed(exception: jaq_core::Exn<'_, Value>) -> Error {
+    const LONGEST: usize = 300;
+    let message = match exception.get_err().map(jaq_core::Error::into_val) {
+        Ok(Value::String(text)) => match text.char_indices().nth(LONGEST) {
+            Some((cut, _)) => format!("{}…", &text[..cut]),
+            None => text.as_str().to_owned(),
+        },
+        Ok(value) => value.to_string(),
+        Err(_) => "the expression broke off".to_owned(),
+    };
+    Error::new(Kind::Failed, message)
 }
 
 fn stopped(stop: Stop) -> Error {
@@ -108,69 +177,10 @@ fn on_deep_stack<T: Send>(f: impl FnOnce() -> T + Send) -> Result<T, Error> {
     })
 }
 
-fn compile(source: &str, variables: &[&str]) -> Result<Filter<Data>, Error> {
+fn checked(source: &str) -> Result<Shape, Error> {
     if source.len() > MAX_SOURCE_BYTES {
         let message = format!("the expression is longer than {MAX_SOURCE_BYTES} bytes");
         return Err(Error::new(Kind::Invalid, message));
     }
-    let arena = Arena::default();
-    let modules = Loader::new(library::definitions(source))
-        .load(&arena, File { code: source, path: () })
-        .map_err(|errors| malformed(source, errors))?;
-    Compiler::default()
-        .with_funs(library::natives())
-        .with_global_vars(variables.iter().copied())
-        .compile(modules)
-        .map_err(|errors| undefined(source, errors))
-}
-
-fn offset(source: &str, part: &str) -> usize {
-    load::span(source, part).start
-}
-
-fn malformed(source: &str, errors: load::Errors<&str, ()>) -> Error {
-    let found = |part: &str| match part.chars().take(20).collect::<String>() {
-        part if part.is_empty() => "the end".to_owned(),
-        part => format!("'{part}'"),
-    };
-    for (_, error) in errors {
-        let (expected, part) = match &error {
-            load::Error::Io(errors) => match errors.first() {
-                Some((path, _)) => {
-                    let message = format!("modules are not available in expressions: '{path}'");
-                    return Error::new(Kind::Invalid, message).at(source, offset(source, path));
-                }
-                None => continue,
-            },
-            load::Error::Lex(errors) => match errors.first() {
-                Some((expected, part)) => (expected.as_str(), *part),
-                None => continue,
-            },
-            load::Error::Parse(errors) => match errors.first() {
-                Some((expected, part)) => (expected.as_str(), *part),
-                None => continue,
-            },
-        };
-        let message = format!("expected {expected}, found {}", found(part));
-        return Error::new(Kind::Invalid, message).at(source, offset(source, part));
-    }
-    Error::new(Kind::Invalid, "the expression is malformed")
-}
-
-fn undefined(source: &str, errors: jaq_core::compile::Errors<&str, ()>) -> Error {
-    use jaq_core::compile::Undefined;
-    for (_, errors) in errors {
-        if let Some((name, what)) = errors.into_iter().next() {
-            let message = match what {
-                _ if library::why_absent(name).is_some() => {
-                    format!("'{name}' is not available: {}", library::why_absent(name).unwrap_or_default())
-                }
-                Undefined::Filter(0) => format!("there is no filter '{name}'"),
-                Undefined::Filter(arity) => format!("there is no filter '{name}' with {arity} arguments"),
-                what => format!("there is no {} '{name}'", what.as_str()),
-            };
-            return Error::new(Kind::Invalid, message).at(source, offset(source, name));
-        }
-    }
-    Error::new(Kind::Invalid, "the expression is malformed")
+    Shape::of(source)
 }

@@ -6,12 +6,14 @@
 
 #![forbid(unsafe_code)]
 
+mod compile;
 mod error;
 mod expression;
 pub mod json;
 mod library;
 mod meter;
 mod native;
+mod source;
 mod template;
 pub mod value;
 

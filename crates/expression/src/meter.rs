@@ -23,6 +23,8 @@ pub(crate) enum Stop {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Allowance {
     pub(crate) steps: usize,
+    /// How much a step counts for: a call with many arguments takes memory for each.
+    pub(crate) weight: usize,
     /// All that it allocates for values, also what it has let go of again.
     pub(crate) allocated_bytes: usize,
     pub(crate) stack_bytes: usize,
@@ -33,6 +35,7 @@ const WORK_OF_A_STEP: usize = 16;
 
 thread_local! {
     static WORK: Cell<usize> = const { Cell::new(usize::MAX) };
+    static STEP: Cell<usize> = const { Cell::new(WORK_OF_A_STEP) };
     static ALLOCATION: Cell<usize> = const { Cell::new(usize::MAX) };
     static STACK_LIMIT: Cell<usize> = const { Cell::new(0) };
     static METERED: Cell<bool> = const { Cell::new(false) };
@@ -47,6 +50,7 @@ fn stack_position() -> usize {
 /// Runs `f` within the allowance.
 pub(crate) fn run<T>(allowance: Allowance, f: impl FnOnce() -> T) -> Result<T, Stop> {
     WORK.set(allowance.steps.saturating_mul(WORK_OF_A_STEP));
+    STEP.set(allowance.weight.saturating_mul(WORK_OF_A_STEP));
     ALLOCATION.set(allowance.allocated_bytes);
     STACK_LIMIT.set(stack_position().saturating_sub(allowance.stack_bytes));
     METERED.set(true);
@@ -58,7 +62,7 @@ pub(crate) fn run<T>(allowance: Allowance, f: impl FnOnce() -> T) -> Result<T, S
 
 /// One step of an evaluation.
 pub(crate) fn step() {
-    work(WORK_OF_A_STEP);
+    work(STEP.get());
     if METERED.get() && stack_position() < STACK_LIMIT.get() {
         stop(Stop::Depth);
     }

@@ -23,9 +23,6 @@ use crate::telemetry::metrics::ClusterMetrics;
 /// How long a connection whose exchange is over may take to say that it is ready for the next.
 const SETTLE: Duration = Duration::from_secs(1);
 
-/// How long a connection counts as just used.
-const HOT: Duration = Duration::from_millis(1);
-
 pub(super) struct Pool {
     bounds: RefCell<Bounds>,
     version: Cell<u64>,
@@ -90,10 +87,10 @@ impl Drop for Connection {
 }
 
 impl Connection {
-    /// hyper notices what comes while a connection is idle, one turn of the loop later. Right after the last exchange
-    /// there was no such turn to miss; after a longer rest a look at the socket closes the gap.
+    /// hyper notices what comes while a connection is idle only one turn of the loop later; a look at the socket closes
+    /// the gap. Without it, bytes that nobody asked for could be taken for the next request's answer.
     fn usable(&self) -> bool {
-        self.sender.is_ready() && (self.idle_since.elapsed() < HOT || self.socket.is_quiet())
+        self.sender.is_ready() && self.socket.is_quiet()
     }
 
     /// Both bodies have ended: back to the pool that it came from.

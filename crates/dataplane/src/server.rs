@@ -24,8 +24,8 @@ use crate::worker::Worker;
 /// How often a draining worker looks whether its last connection has ended.
 const DRAIN_CHECK: Duration = Duration::from_millis(10);
 
-/// Of each worker: expressions that take long are evaluated on threads of their own, at most so many at once.
-const EVALUATIONS: usize = 2;
+/// Of each worker, for what would hold it up: names to look up, and expressions that take long.
+const BLOCKING_THREADS: usize = 16;
 
 /// What hinders a start or an apply; nothing has changed then.
 #[derive(Debug)]
@@ -119,7 +119,7 @@ impl Server {
             let (shared, program) = (self.shared.clone(), self.program.clone());
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
-                .max_blocking_threads(EVALUATIONS)
+                .max_blocking_threads(BLOCKING_THREADS)
                 .build()
                 .map_err(StartError::Thread)?;
             let handle = thread::Builder::new()

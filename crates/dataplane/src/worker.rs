@@ -5,12 +5,16 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Cache};
+use tokio::sync::Semaphore;
 
 use crate::callout::Pending;
 use crate::cluster::Pools;
 use crate::program::Program;
 use crate::protocol::link::Link;
 use crate::shared::Shared;
+
+/// Long evaluations of one worker at once, each on a thread of its own.
+const EVALUATIONS: usize = 2;
 
 pub struct Worker {
     /// From 0; names the worker's own cells in metrics and log sinks.
@@ -19,6 +23,8 @@ pub struct Worker {
     pub pools: Rc<Pools>,
     /// Callouts and calls under way between this worker and the control plane.
     pub pending: Pending,
+    /// For expressions that take long: at most so many of a worker's are evaluated at once, and others wait.
+    pub evaluations: Arc<Semaphore>,
     program: RefCell<Cache<Arc<ArcSwap<Program>>, Arc<Program>>>,
     links: RefCell<Vec<Weak<Link>>>,
     /// Connections that are open.
@@ -32,6 +38,7 @@ impl Worker {
             index,
             pools: Pools::new(index),
             pending: Pending::default(),
+            evaluations: Arc::new(Semaphore::new(EVALUATIONS)),
             shared,
             program: RefCell::new(Cache::new(program)),
             links: RefCell::default(),

@@ -85,7 +85,8 @@ struct Definition {
 }
 
 static DEFINITIONS: LazyLock<Vec<Definition>> = LazyLock::new(|| {
-    let all = guarded().chain(jaq_core::defs()).chain(jaq_std::defs()).chain(jaq_json::defs());
+    let own = jaq_core::load::parse(include_str!("definitions.jq"), |parser| parser.defs()).unwrap_or_default();
+    let all = guarded().chain(jaq_core::defs()).chain(jaq_std::defs()).chain(jaq_json::defs()).chain(own);
     let present = all.filter(|def| why_absent(def.name).is_none());
     present
         .map(|def| Definition { words: words(&format!("{:?}", def.body)).map(str::to_owned).collect(), def })

@@ -61,7 +61,7 @@ impl WorkflowTarget {
         let idempotency_key = preference::idempotency_key(&head.headers)?;
         let body = input::collect(&head.headers, body).await?;
         let request = input::describe(exchange, &head.headers, body)?;
-        let input = evaluate(&self.input, &request).await.map_err(|error| {
+        let input = evaluate(worker, &self.input, &request).await.map_err(|error| {
             Error::new(Kind::ExpressionFailed, "The workflow's input could not be made from the request").cause(error)
         })?;
         let wait_ms = preference.wait_ms(self.settings.wait_ms);
@@ -81,7 +81,7 @@ impl WorkflowTarget {
             })
         };
         let answer = callout::ask(worker, exchange.deadline.min(patience), notice).await?;
-        self.respond(exchange, preference, answer).await
+        self.respond(worker, exchange, preference, answer).await
     }
 }
 
@@ -102,13 +102,19 @@ fn compile_input(text: &str) -> Result<Template, String> {
 }
 
 /// Never holds the worker up: what takes long is evaluated on a thread of its own, while other requests go on.
-async fn evaluate(template: &Template, input: &Value) -> Result<Value, String> {
+async fn evaluate(worker: &Worker, template: &Template, input: &Value) -> Result<Value, String> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).ok().map(|now| now.as_secs_f64());
     if let Some(outcome) = template.try_first(input, &[], now) {
         return outcome.map_err(|error| error.to_string());
     }
     let (template, input) = (template.clone(), input.clone());
-    match tokio::task::spawn_blocking(move || template.evaluate(&input, &[], now)).await {
+    let permit = worker.evaluations.clone().acquire_owned().await;
+    let evaluation = move || {
+        // Held until the evaluation ends, also when nobody waits for it any more.
+        let _permit = permit;
+        template.evaluate(&input, &[], now)
+    };
+    match tokio::task::spawn_blocking(evaluation).await {
         Ok(outcome) => outcome.map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
     }

@@ -12,6 +12,7 @@ use crate::exchange::Exchange;
 use crate::program::Report;
 use crate::protocol::body::Body;
 use crate::snapshot;
+use crate::worker::Worker;
 
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 /// Told with a 202: when to look at the status resource for the first time.
@@ -50,7 +51,7 @@ impl ResponseMapping {
         Some(Self { status: status?, headers, body: body.ok()? })
     }
 
-    async fn respond(&self, output: &Value) -> Result<Response<Body>, Error> {
+    async fn respond(&self, worker: &Worker, output: &Value) -> Result<Response<Body>, Error> {
         let failed = |what: &str, cause: &dyn std::fmt::Display| {
             let detail = format!("The response's {what} could not be made from the workflow's output");
             Error::new(Kind::ExpressionFailed, detail).cause(cause)
@@ -61,16 +62,18 @@ impl ResponseMapping {
             _ if bodiless => Response::new(Body::empty()),
             None => of_json(self.status, output),
             Some(template) => {
-                of_json(self.status, &evaluate(template, output).await.map_err(|error| failed("body", &error))?)
+                of_json(self.status, &evaluate(worker, template, output).await.map_err(|error| failed("body", &error))?)
             }
         };
         *response.status_mut() = self.status;
         for (name, template) in &self.headers {
-            let value =
-                match evaluate(template, output).await.map_err(|error| failed(&format!("header '{name}'"), &error))? {
-                    Value::Null => continue,
-                    value => value.to_text(),
-                };
+            let value = match evaluate(worker, template, output)
+                .await
+                .map_err(|error| failed(&format!("header '{name}'"), &error))?
+            {
+                Value::Null => continue,
+                value => value.to_text(),
+            };
             let value = HeaderValue::from_str(&value).map_err(|error| failed(&format!("header '{name}'"), &error))?;
             response.headers_mut().insert(name, value);
         }
@@ -81,12 +84,13 @@ impl ResponseMapping {
 impl WorkflowTarget {
     pub(super) async fn respond(
         &self,
+        worker: &Worker,
         exchange: &mut Exchange,
         preference: Preference,
         answer: Answer,
     ) -> Result<Response<Body>, Error> {
         match answer {
-            Answer::Completed { output, .. } => self.response.respond(&output).await,
+            Answer::Completed { output, .. } => self.response.respond(worker, &output).await,
             Answer::Faulted { error, .. } => {
                 exchange.error = Some(Kind::WorkflowFaulted);
                 faulted(&error, &super::request_id(exchange))

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use crate::forwarded::TrustedProxies;
 use crate::head::Bounds;
+use crate::program;
 use crate::protocol::http1;
 use crate::protocol::link::Link;
 use crate::snapshot;
@@ -36,12 +37,12 @@ pub struct Listener {
 
 impl Listener {
     /// `previous`: the same listener under the Program before, whose connections count on.
-    pub fn new(settings: &snapshot::Listener, trusted: TrustedProxies, previous: Option<&Listener>) -> Self {
+    pub fn new(settings: &program::Listener, previous: Option<&Listener>) -> Self {
         let limits = settings.limits.clone();
         let bounds =
             Bounds { head_bytes: limits.head_bytes, uri_bytes: limits.uri_bytes, header_count: limits.header_count };
         let connections = previous.map(|listener| listener.connections.clone()).unwrap_or_default();
-        Self { limits, bounds, trusted, connections }
+        Self { limits, bounds, trusted: settings.trusted_proxies.clone(), connections }
     }
 
     fn enter(&self) -> bool {

@@ -109,17 +109,16 @@ async fn phases(
     body: Body,
 ) -> Result<Response<Body>, Error> {
     let shared = &worker.shared;
-    let located = locate(link, program, exchange, &mut head);
-    let route = match located {
+    let route = match locate(link, program, exchange, &mut head) {
         Ok(Located::Route(route)) => route,
         // The id and the log line are owed also where no route answers.
-        other => {
+        Ok(Located::Answer(response)) => {
             program.unrouted.on_request(exchange, &mut head, shared)?;
-            return match other {
-                Ok(Located::Answer(response)) => Ok(response),
-                Ok(Located::Route(_)) => Err(Error::new(Kind::Internal, "The request could not be handled")),
-                Err(error) => Err(error),
-            };
+            return Ok(response);
+        }
+        Err(error) => {
+            program.unrouted.on_request(exchange, &mut head, shared)?;
+            return Err(error);
         }
     };
     exchange.route = Some(route.clone());

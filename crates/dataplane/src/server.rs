@@ -14,7 +14,6 @@ use parking_lot::Mutex;
 use tokio::sync::{mpsc as control, watch};
 use tokio::task::LocalSet;
 
-use crate::forwarded::TrustedProxies;
 use crate::listener::{self, Listener};
 use crate::program::Program;
 use crate::shared::Shared;
@@ -33,7 +32,7 @@ pub enum StartError {
     /// Every mistake of the snapshot, each as a sentence that names its place.
     Snapshot(Vec<String>),
     /// An address could not be bound.
-    Bind { listener: String, address: String, cause: io::Error },
+    Bind { listener: String, address: SocketAddr, cause: io::Error },
     /// A thread or runtime could not be made.
     Thread(io::Error),
 }
@@ -68,7 +67,8 @@ enum Control {
 }
 
 struct Bound {
-    bind: String,
+    /// As configured; its port may be 0.
+    bind: SocketAddr,
     address: SocketAddr,
     current: watch::Sender<Arc<Listener>>,
     stop: watch::Sender<bool>,
@@ -98,15 +98,15 @@ impl Server {
     pub fn start(snapshot: &Snapshot) -> Result<Self, StartError> {
         let workers = snapshot.workers.max(1);
         let shared = Arc::new(Shared::new(workers));
-        let program = Program::compile(snapshot, &shared).map_err(StartError::Snapshot)?;
+        let program = Arc::new(Program::compile(snapshot, &shared).map_err(StartError::Snapshot)?);
         let server = Self {
-            program: Arc::new(ArcSwap::from_pointee(program)),
+            program: Arc::new(ArcSwap::new(program.clone())),
             shared,
             listeners: Mutex::default(),
             threads: Mutex::default(),
             workers,
         };
-        let changes = server.changes(snapshot, &BTreeMap::new())?;
+        let changes = server.changes(&program, &BTreeMap::new())?;
         server.spawn()?;
         server.commit(changes, &mut server.listeners.lock());
         Ok(server)
@@ -140,7 +140,7 @@ impl Server {
     pub fn apply(&self, snapshot: &Snapshot) -> Result<(), StartError> {
         let program = Program::compile(snapshot, &self.shared).map_err(StartError::Snapshot)?;
         let mut listeners = self.listeners.lock();
-        let changes = self.changes(snapshot, &listeners)?;
+        let changes = self.changes(&program, &listeners)?;
         self.program.store(Arc::new(program));
         self.commit(changes, &mut listeners);
         listeners.retain(|name, bound| {
@@ -163,44 +163,25 @@ impl Server {
     /// Binds what is new, without touching what serves.
     fn changes(
         &self,
-        snapshot: &Snapshot,
+        program: &Program,
         listeners: &BTreeMap<String, Bound>,
     ) -> Result<Vec<(String, Change)>, StartError> {
-        let mut errors = Vec::new();
-        let mut wanted = Vec::new();
-        for (name, settings) in &snapshot.listeners {
-            let trusted = TrustedProxies::parse(&settings.trusted_proxies);
-            let address = settings.bind.parse::<SocketAddr>();
-            match (trusted, address) {
-                (Ok(trusted), Ok(address)) => wanted.push((name, settings, trusted, address)),
-                (trusted, address) => {
-                    let place = |error: String| format!("listener '{name}': {error}");
-                    errors.extend(trusted.err().into_iter().flatten().map(place));
-                    if address.is_err() {
-                        errors.push(place(format!("bind: '{}' is not an address such as 0.0.0.0:8080", settings.bind)));
-                    }
-                }
-            }
-        }
-        if !errors.is_empty() {
-            return Err(StartError::Snapshot(errors));
-        }
         let mut changes = Vec::new();
-        for (name, settings, trusted, address) in wanted {
+        for (name, settings) in &program.listeners {
             let old = listeners.get(name);
             let previous = old.map(|bound| bound.current.borrow().clone());
-            let listener = Arc::new(Listener::new(settings, trusted, previous.as_deref()));
+            let listener = Arc::new(Listener::new(settings, previous.as_deref()));
             if old.is_some_and(|bound| bound.bind == settings.bind) {
                 changes.push((name.clone(), Change::Set(listener)));
                 continue;
             }
-            let (address, sockets) = listener::bind(address, self.workers).map_err(|cause| StartError::Bind {
+            let (address, sockets) = listener::bind(settings.bind, self.workers).map_err(|cause| StartError::Bind {
                 listener: name.clone(),
-                address: settings.bind.clone(),
+                address: settings.bind,
                 cause,
             })?;
             let (current, stop) = (watch::Sender::new(listener), watch::Sender::new(false));
-            let bound = Bound { bind: settings.bind.clone(), address, current, stop };
+            let bound = Bound { bind: settings.bind, address, current, stop };
             changes.push((name.clone(), Change::Open { bound, sockets }));
         }
         Ok(changes)

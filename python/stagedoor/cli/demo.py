@@ -52,9 +52,9 @@ def run(arguments: argparse.Namespace) -> int:
             succeeded = Tour(services, gateway).walk()
             if arguments.tour:
                 return 0 if succeeded else 1
+            told = True
             for line in _try(gateway):
                 say(line)
-            told = True
             gateway.popen.wait()
             raise StagedoorError(f"the gateway ended by itself\n{gateway.said()}")
     except KeyboardInterrupt:

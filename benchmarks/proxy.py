@@ -96,7 +96,7 @@ def measure(directory: Path, rounds: int, seconds: float) -> list[Peer]:
 
 
 def table(measured: list[Peer]) -> str:
-    reference = median(next(peer for peer in measured if peer.name == "nginx, bare").cpu_us)
+    reference = next(peer for peer in measured if peer.name == "nginx, bare").cpu_us
     lines = [
         "| proxy | CPU per request, µs | against bare nginx | lowest–highest "
         "| requests a second | p50 ms | p99 ms | RSS MiB |",
@@ -104,8 +104,10 @@ def table(measured: list[Peer]) -> str:
     ]
     for peer in measured:
         cpu = median(peer.cpu_us)
+        # Round by round, because a noisy machine drifts: neighbours in time are compared, then the median is taken.
+        against = median(mine / nginx for mine, nginx in zip(peer.cpu_us, reference, strict=True))
         lines.append(
-            f"| {peer.name} | {cpu:.1f} | {cpu / reference:.2f}× | {min(peer.cpu_us):.1f}–{max(peer.cpu_us):.1f} "
+            f"| {peer.name} | {cpu:.1f} | {against:.2f}× | {min(peer.cpu_us):.1f}–{max(peer.cpu_us):.1f} "
             f"| {median(peer.per_second):,.0f} | {median(peer.p50_ms):.2f} | {median(peer.p99_ms):.2f} "
             f"| {peer.rss_mib:.0f} |"
         )

@@ -25,4 +25,5 @@ pub mod shared;
 pub mod snapshot;
 pub mod target;
 pub mod telemetry;
+pub mod transport;
 pub mod worker;

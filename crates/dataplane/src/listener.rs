@@ -15,9 +15,10 @@ use tokio::sync::watch;
 use crate::forwarded::TrustedProxies;
 use crate::head::Bounds;
 use crate::program;
+use crate::protocol::connection::Connection;
 use crate::protocol::http1;
-use crate::protocol::link::Link;
 use crate::snapshot;
+use crate::transport::Stream;
 use crate::worker::Worker;
 
 /// Connections that the kernel holds for a worker until it accepts them.
@@ -118,11 +119,11 @@ fn admit(
     }
     // Without it an answer in two writes would wait for the client's delayed acknowledgement. It cannot matter if it fails.
     let _unset = stream.set_nodelay(true);
-    let link = Link::new(stream, peer, listener);
-    let admitted = worker.admit(&link);
+    let connection = Connection::new(peer, listener, "http");
+    let admitted = worker.admit(&connection);
     let worker = worker.clone();
     tokio::task::spawn_local(async move {
-        http1::serve(worker, link).await;
+        http1::serve(worker, connection, Stream::Tcp(stream)).await;
         drop(admitted);
     });
 }

@@ -77,9 +77,9 @@ fn open(link: &Link, head: &mut request::Parts, refused: bool) -> Exchange {
     Exchange {
         received,
         deadline: received + LONGEST,
-        peer: link.peer,
-        client: link.peer.ip().to_canonical(),
-        scheme: "http",
+        peer: link.connection.peer,
+        client: link.connection.peer.ip().to_canonical(),
+        scheme: link.connection.scheme,
         method: head.method.clone(),
         host: head.headers.get(HOST).filter(|_| !refused).cloned().unwrap_or_else(|| HeaderValue::from_static("")),
         target: head.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/")),
@@ -164,7 +164,8 @@ fn locate(
         return Err(Error::new(Kind::ExpectationFailed, "The only expectation that is supported is 100-continue"));
     }
     authority(exchange, head)?;
-    let client = forwarded::receive(head, &link.sender, "http", &link.listener.trusted);
+    let connection = &link.connection;
+    let client = forwarded::receive(head, &connection.sender, connection.scheme, &connection.listener.trusted);
     (exchange.client, exchange.scheme) = (client.address, client.scheme);
     if head.method == Method::OPTIONS && exchange.target.path() == "*" {
         return Ok(Located::Answer(empty(StatusCode::NO_CONTENT)));

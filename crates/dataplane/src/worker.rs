@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use crate::callout::Pending;
 use crate::cluster::Pools;
 use crate::program::Program;
-use crate::protocol::link::Link;
+use crate::protocol::connection::Connection;
 use crate::shared::Shared;
 
 /// Long evaluations of one worker at once, each on a thread of its own.
@@ -26,7 +26,7 @@ pub struct Worker {
     /// For expressions that take long: at most so many of a worker's are evaluated at once, and others wait.
     pub evaluations: Arc<Semaphore>,
     program: RefCell<Cache<Arc<ArcSwap<Program>>, Arc<Program>>>,
-    links: RefCell<Vec<Weak<Link>>>,
+    connections: RefCell<Vec<Weak<Connection>>>,
     /// Connections that are open.
     open: Cell<usize>,
     draining: Cell<bool>,
@@ -41,7 +41,7 @@ impl Worker {
             evaluations: Arc::new(Semaphore::new(EVALUATIONS)),
             shared,
             program: RefCell::new(Cache::new(program)),
-            links: RefCell::default(),
+            connections: RefCell::default(),
             open: Cell::new(0),
             draining: Cell::new(false),
         })
@@ -61,27 +61,27 @@ impl Worker {
     }
 
     /// Holds a connection's place among the worker's until it is dropped.
-    pub(crate) fn admit(self: &Rc<Self>, link: &Rc<Link>) -> Admitted {
-        let mut links = self.links.borrow_mut();
+    pub(crate) fn admit(self: &Rc<Self>, connection: &Rc<Connection>) -> Admitted {
+        let mut connections = self.connections.borrow_mut();
         // Amortised: the list is swept when it has doubled since the last sweep.
-        if links.len() >= 64 && links.len() >= 2 * self.open.get() {
-            links.retain(|link| link.strong_count() > 0);
+        if connections.len() >= 64 && connections.len() >= 2 * self.open.get() {
+            connections.retain(|connection| connection.strong_count() > 0);
         }
-        links.push(Rc::downgrade(link));
+        connections.push(Rc::downgrade(connection));
         self.open.set(self.open.get() + 1);
         self.shared.metrics.accepted(self.index);
         if self.draining.get() {
-            link.drain();
+            connection.drain();
         }
-        Admitted { worker: self.clone(), link: link.clone() }
+        Admitted { worker: self.clone(), connection: connection.clone() }
     }
 
-    /// Every connection ends after its exchange at hand.
+    /// Every connection ends after its exchanges at hand.
     pub fn drain(&self) {
         self.draining.set(true);
-        let links: Vec<_> = self.links.borrow().iter().filter_map(Weak::upgrade).collect();
-        for link in links {
-            link.drain();
+        let connections: Vec<_> = self.connections.borrow().iter().filter_map(Weak::upgrade).collect();
+        for connection in connections {
+            connection.drain();
         }
         self.pools.close_idle();
     }
@@ -89,13 +89,13 @@ impl Worker {
 
 pub(crate) struct Admitted {
     worker: Rc<Worker>,
-    link: Rc<Link>,
+    connection: Rc<Connection>,
 }
 
 impl Drop for Admitted {
     fn drop(&mut self) {
         self.worker.open.set(self.worker.open.get() - 1);
         self.worker.shared.metrics.closed(self.worker.index);
-        self.link.listener.leave();
+        self.connection.listener.leave();
     }
 }

@@ -13,9 +13,10 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{sleep, Duration, Instant, Sleep};
 
-use super::link::Link;
+use super::wire::Wire;
 use crate::error::{Error, Kind};
 use crate::head::scanner::{Phase, Scanner};
+use crate::snapshot::ListenerLimits;
 
 /// What hyper parses in place of a refused head. A client cannot feign it: the refusal is not in the bytes.
 const MARKER: &[u8] = b"GET / HTTP/1.1\r\nhost: refused\r\nconnection: close\r\n\r\n";
@@ -28,7 +29,7 @@ thread_local! {
 }
 
 pub(super) struct Guard {
-    link: Rc<Link>,
+    wire: Rc<Wire>,
     scanner: Scanner,
     /// Judged, and more than hyper could take at once.
     ready: Vec<u8>,
@@ -41,10 +42,11 @@ pub(super) struct Guard {
 }
 
 impl Guard {
-    pub(super) fn new(link: Rc<Link>) -> Self {
-        let scanner = Scanner::new(link.listener.bounds);
-        let timeouts = Timeouts::new(&link);
-        Self { link, scanner, ready: Vec::new(), taken: 0, over: false, broken: false, timeouts }
+    pub(super) fn new(wire: Rc<Wire>) -> Self {
+        let listener = &wire.link.connection.listener;
+        let scanner = Scanner::new(listener.bounds);
+        let timeouts = Timeouts::new(&listener.limits);
+        Self { wire, scanner, ready: Vec::new(), taken: 0, over: false, broken: false, timeouts }
     }
 
     fn hand_over(&mut self, into: &mut ReadBufCursor<'_>) {
@@ -63,9 +65,9 @@ impl Guard {
         self.over = true;
         if self.scanner.phase() == Phase::Body {
             self.broken = true;
-            self.link.break_body(error);
+            self.wire.break_body(error);
         } else {
-            self.link.refuse(self.scanner.heads() + 1, error);
+            self.wire.refuse(self.scanner.heads() + 1, error);
             self.ready.extend_from_slice(MARKER);
         }
     }
@@ -116,14 +118,14 @@ impl Read for Guard {
             if this.over {
                 return Poll::Ready(Ok(()));
             }
-            let link = this.link.clone();
+            let wire = this.wire.clone();
             let read = BUFFER.with_borrow_mut(|buffer| {
                 let size = into.remaining().min(buffer.len());
                 let mut buffer = ReadBuf::new(&mut buffer[..size]);
-                match Pin::new(&mut *link.stream.borrow_mut()).poll_read(context, &mut buffer) {
+                match Pin::new(&mut *wire.stream.borrow_mut()).poll_read(context, &mut buffer) {
                     Poll::Ready(Ok(())) if buffer.filled().is_empty() => {
                         this.over = true;
-                        link.ended.set(true);
+                        wire.ended.set(true);
                         Poll::Ready(Ok(true))
                     }
                     Poll::Ready(Ok(())) => Poll::Ready(Ok(this.scan(buffer.filled(), &mut into))),
@@ -146,19 +148,19 @@ impl Read for Guard {
 
 impl Write for Guard {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        ready!(self.link.poll_interim(context))?;
-        self.link.flushed.set(false);
-        Pin::new(&mut *self.link.stream.borrow_mut()).poll_write(context, bytes)
+        ready!(self.wire.poll_interim(context))?;
+        self.wire.flushed.set(false);
+        Pin::new(&mut *self.wire.stream.borrow_mut()).poll_write(context, bytes)
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(Pin::new(&mut *self.link.stream.borrow_mut()).poll_flush(context))?;
-        self.link.flushed.set(true);
+        ready!(Pin::new(&mut *self.wire.stream.borrow_mut()).poll_flush(context))?;
+        self.wire.flushed.set(true);
         Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.link.stream.borrow_mut()).poll_shutdown(context)
+        Pin::new(&mut *self.wire.stream.borrow_mut()).poll_shutdown(context)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -170,9 +172,9 @@ impl Write for Guard {
         context: &mut Context<'_>,
         buffers: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        ready!(self.link.poll_interim(context))?;
-        self.link.flushed.set(false);
-        Pin::new(&mut *self.link.stream.borrow_mut()).poll_write_vectored(context, buffers)
+        ready!(self.wire.poll_interim(context))?;
+        self.wire.flushed.set(false);
+        Pin::new(&mut *self.wire.stream.borrow_mut()).poll_write_vectored(context, buffers)
     }
 }
 
@@ -191,8 +193,7 @@ struct Timeouts {
 }
 
 impl Timeouts {
-    fn new(link: &Link) -> Self {
-        let limits = &link.listener.limits;
+    fn new(limits: &ListenerLimits) -> Self {
         let head = Duration::from_millis(limits.head_read_ms);
         Self {
             first: head,

@@ -17,11 +17,15 @@ use hyper::service::service_fn;
 use tokio::io::{AsyncRead, ReadBuf};
 
 use super::body::Body;
+use super::connection::Connection;
 use super::guard::Guard;
-use super::link::{Link, Presence};
+use super::link::Link;
 use super::request_body::RequestBody;
+use super::wire::{Presence, Wire};
 use crate::proxy;
+use crate::snapshot::ListenerLimits;
 use crate::telemetry::recording::Recorded;
+use crate::transport::Stream;
 use crate::worker::Worker;
 
 /// How much of what a client still sends is read after our last answer, and for how long: closing with unread bytes
@@ -30,57 +34,60 @@ const LINGER_BYTES: usize = 256 * 1024;
 const LINGER: Duration = Duration::from_secs(1);
 
 /// hyper's own bounds lie above those of the guard, which has judged everything that hyper reads.
-fn builder(link: &Link) -> Builder {
+fn builder(limits: &ListenerLimits) -> Builder {
     let mut builder = Builder::new();
     builder
         .half_close(true)
-        .max_headers(link.listener.limits.header_count + 1)
-        .max_buf_size((link.listener.limits.head_bytes + 4096).max(64 * 1024));
+        .max_headers(limits.header_count + 1)
+        .max_buf_size((limits.head_bytes + 4096).max(64 * 1024));
     builder
 }
 
-pub async fn serve(worker: Rc<Worker>, link: Rc<Link>) {
+pub async fn serve(worker: Rc<Worker>, downstream: Rc<Connection>, stream: Stream) {
+    let limits = &downstream.listener.limits;
+    let wire = Wire::new(stream, Link::new(downstream.clone()));
     let service = {
-        let (worker, link) = (worker.clone(), link.clone());
-        service_fn(move |request: Request<Incoming>| exchange(worker.clone(), link.clone(), request))
+        let wire = wire.clone();
+        service_fn(move |request: Request<Incoming>| exchange(worker.clone(), wire.clone(), request))
     };
-    let connection = builder(&link).serve_connection(Guard::new(link.clone()), service);
+    let connection = builder(limits).serve_connection(Guard::new(wire.clone()), service);
     let mut connection = pin!(connection);
-    let mut presence = Presence::new(Duration::from_millis(link.listener.limits.half_close_ms));
+    let mut presence = Presence::new(Duration::from_millis(limits.half_close_ms));
     let mut told = false;
     let orderly = poll_fn(|context| {
-        link.watch(context);
-        if link.is_draining() && !told {
+        downstream.watch(context);
+        if downstream.is_draining() && !told {
             told = true;
             connection.as_mut().graceful_shutdown();
         }
         if let Poll::Ready(result) = connection.as_mut().poll(context) {
             return Poll::Ready(result.is_ok());
         }
-        if matches!(link.poll_interim(context), Poll::Ready(Err(_))) {
+        if matches!(wire.poll_interim(context), Poll::Ready(Err(_))) {
             return Poll::Ready(false);
         }
-        if link.is_overdue() {
+        if wire.is_overdue() {
             return Poll::Ready(false);
         }
-        presence.poll_gone(&link, context).map(|()| false)
+        presence.poll_gone(&wire, context).map(|()| false)
     })
     .await;
-    if orderly && !link.ended.get() {
-        Box::pin(linger(&link)).await;
+    if orderly && !wire.ended.get() {
+        Box::pin(linger(&wire)).await;
     }
 }
 
 async fn exchange(
     worker: Rc<Worker>,
-    link: Rc<Link>,
+    wire: Rc<Wire>,
     request: Request<Incoming>,
 ) -> Result<Response<Recorded>, Infallible> {
-    let refusal = link.begin();
+    let refusal = wire.begin();
+    let link = wire.link.clone();
     let (head, incoming) = request.into_parts();
     let body = match hyper::body::Body::is_end_stream(&incoming) {
         true => Body::empty(),
-        false => Body::request(RequestBody::new(incoming, link.clone(), head.headers.contains_key(EXPECT))),
+        false => Body::request(RequestBody::new(incoming, wire.clone(), head.headers.contains_key(EXPECT))),
     };
     let request = Request::from_parts(head, body);
     let handling = Unwinding { future: proxy::handle(worker, link.clone(), request, refusal) };
@@ -88,7 +95,7 @@ async fn exchange(
     if link.is_closing() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    link.answer_started();
+    wire.answer_started();
     Ok(response)
 }
 
@@ -112,14 +119,14 @@ impl<F: Future> Future for Unwinding<F> {
     }
 }
 
-async fn linger(link: &Link) {
+async fn linger(wire: &Wire) {
     let drained = async {
         let mut left = LINGER_BYTES;
         while left > 0 {
             let mut scratch = [0; 4096];
             let mut buffer = ReadBuf::new(&mut scratch);
             let read =
-                poll_fn(|context| Pin::new(&mut *link.stream.borrow_mut()).poll_read(context, &mut buffer)).await;
+                poll_fn(|context| Pin::new(&mut *wire.stream.borrow_mut()).poll_read(context, &mut buffer)).await;
             if read.is_err() || buffer.filled().is_empty() {
                 return;
             }

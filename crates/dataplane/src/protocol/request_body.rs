@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::link::Link;
+use super::wire::Wire;
 use crate::error::{Error, Kind};
 
 /// How much of a body that nobody reads to its end is read all the same, so that its connection can serve on.
@@ -18,15 +18,15 @@ const DRAINED: u64 = 256 * 1024;
 pub struct RequestBody {
     /// Some until it is dropped.
     incoming: Option<Incoming>,
-    link: Rc<Link>,
+    wire: Rc<Wire>,
     /// The client waits for `100 Continue`, which hyper sends when the body is asked for.
     unasked: bool,
     failed: bool,
 }
 
 impl RequestBody {
-    pub(super) fn new(incoming: Incoming, link: Rc<Link>, expects_continue: bool) -> Self {
-        Self { incoming: Some(incoming), link, unasked: expects_continue, failed: false }
+    pub(super) fn new(incoming: Incoming, wire: Rc<Wire>, expects_continue: bool) -> Self {
+        Self { incoming: Some(incoming), wire, unasked: expects_continue, failed: false }
     }
 
     fn fail(&mut self, error: Error) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
@@ -43,7 +43,7 @@ impl Drop for RequestBody {
             return;
         };
         if self.failed || self.unasked || incoming.size_hint().lower() > DRAINED {
-            self.link.close();
+            self.wire.link.close();
         } else {
             tokio::task::spawn_local(drain(incoming));
         }
@@ -74,14 +74,14 @@ impl http_body::Body for RequestBody {
             Some(Ok(frame)) => frame,
             Some(Err(error)) => {
                 let gone = || Error::new(Kind::ClientGone, "The client went away during its request").cause(error);
-                let error = self.link.broken().unwrap_or_else(gone);
+                let error = self.wire.broken().unwrap_or_else(gone);
                 return self.fail(error);
             }
         };
         if let Some(data) = frame.data_ref() {
-            let received = self.link.received.get() + data.len() as u64;
-            self.link.received.set(received);
-            let allowed = self.link.allowed.get();
+            let received = self.wire.link.received.get() + data.len() as u64;
+            self.wire.link.received.set(received);
+            let allowed = self.wire.link.allowed.get();
             if received > allowed {
                 let detail = format!("The body is larger than {allowed} bytes");
                 return self.fail(Error::new(Kind::BodyTooLarge, detail));

@@ -1,0 +1,54 @@
+//! What all exchanges of one downstream connection share, whatever protocol it speaks.
+
+use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Waker};
+
+use crate::forwarded::Peer;
+use crate::listener::Listener;
+
+pub struct Connection {
+    pub peer: SocketAddr,
+    pub sender: Peer,
+    /// Its settings when the connection was accepted.
+    pub listener: Arc<Listener>,
+    /// `http`, or `https` over TLS.
+    pub scheme: &'static str,
+    waker: RefCell<Option<Waker>>,
+    draining: Cell<bool>,
+}
+
+impl Connection {
+    pub fn new(peer: SocketAddr, listener: Arc<Listener>, scheme: &'static str) -> Rc<Self> {
+        Rc::new(Self {
+            peer,
+            sender: Peer::new(peer),
+            listener,
+            scheme,
+            waker: RefCell::default(),
+            draining: Cell::new(false),
+        })
+    }
+
+    /// Asks the connection to end after the exchanges at hand, at once if there is none.
+    pub fn drain(&self) {
+        self.draining.set(true);
+        if let Some(waker) = self.waker.borrow().as_ref() {
+            waker.wake_by_ref();
+        }
+    }
+
+    pub fn is_draining(&self) -> bool {
+        self.draining.get()
+    }
+
+    /// To be called whenever the connection's driver is polled: `drain` wakes it.
+    pub fn watch(&self, context: &Context<'_>) {
+        let mut waker = self.waker.borrow_mut();
+        if waker.as_ref().is_none_or(|known| !known.will_wake(context.waker())) {
+            *waker = Some(context.waker().clone());
+        }
+    }
+}

@@ -137,8 +137,9 @@ pub fn respond(error: &Error, request_id: Option<&http::HeaderValue>) -> http::R
     for (name, value) in &error.headers {
         headers.append(name.clone(), value.clone());
     }
-    let unread = [Kind::BodyTooLarge, Kind::RequestTimeout, Kind::ClientGone, Kind::Draining];
-    if unread.contains(&kind) {
+    // What follows a CONNECT may be no HTTP at all.
+    let last = [Kind::BodyTooLarge, Kind::RequestTimeout, Kind::ClientGone, Kind::Draining, Kind::MethodNotImplemented];
+    if last.contains(&kind) {
         headers.insert(http::header::CONNECTION, http::HeaderValue::from_static("close"));
     }
     response

@@ -7,9 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use http::header::{HeaderMap, HOST};
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Method, Request, StatusCode, Uri};
+use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use http_body::Body as _;
 
 use super::{hop_by_hop, retry, Cluster, Pools, SendOptions, SendReport};
@@ -81,13 +80,7 @@ fn request(call: Call, cluster: &Cluster) -> Result<Request<Body>, Error> {
     *request.headers_mut() = call.headers;
     let headers = request.headers_mut();
     hop_by_hop::strip_request(headers);
-    if !headers.contains_key(HOST) {
-        // The authority of the first endpoint: a cluster is one service, so its servers share a name.
-        let host = cluster.endpoints.first().map(|endpoint| HeaderValue::from_str(&endpoint.name));
-        if let Some(Ok(host)) = host {
-            headers.insert(HOST, host);
-        }
-    }
+    cluster.name_host(headers);
     Ok(request)
 }
 

@@ -32,7 +32,8 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use attempt::Answer;
-use http::{Request, Response};
+use http::header::{HeaderMap, HOST};
+use http::{HeaderValue, Request, Response};
 
 pub use endpoint::Endpoint;
 pub use interim::InterimSink;
@@ -141,6 +142,18 @@ impl Cluster {
     }
 
     /// How long a whole exchange may take unless its route says less.
+    /// A call needs a `Host` (RFC 9112 §3.2); a client that speaks HTTP/1.0 may have sent none. The authority of the first
+    /// endpoint: a cluster is one service, so its servers share a name.
+    pub(crate) fn name_host(&self, headers: &mut HeaderMap) {
+        if headers.contains_key(HOST) {
+            return;
+        }
+        let host = self.endpoints.first().map(|endpoint| HeaderValue::from_str(&endpoint.name));
+        if let Some(Ok(host)) = host {
+            headers.insert(HOST, host);
+        }
+    }
+
     pub fn request_timeout(&self) -> Duration {
         Duration::from_millis(self.settings.request_ms)
     }

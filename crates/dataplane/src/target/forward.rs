@@ -79,6 +79,7 @@ pub async fn forward(
     *request.uri_mut() = Uri::from(target.target(exchange)?);
     let idempotent = retry::is_idempotent(request.method());
     let headers = request.headers_mut();
+    cluster.name_host(headers);
     headers.append(VIA, HeaderValue::from_static("1.1 stagedoor"));
     if let Some(consumer) = &exchange.consumer {
         consumer.identity.set(headers);

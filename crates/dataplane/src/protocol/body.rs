@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-use super::request_body::RequestBody;
+use super::http1::request_body::RequestBody;
 use crate::cluster::Reply;
 use crate::error::Error;
 

@@ -35,6 +35,11 @@ impl Connection {
     /// Asks the connection to end after the exchanges at hand, at once if there is none.
     pub fn drain(&self) {
         self.draining.set(true);
+        self.wake();
+    }
+
+    /// The driver has something to write.
+    pub(super) fn wake(&self) {
         if let Some(waker) = self.waker.borrow().as_ref() {
             waker.wake_by_ref();
         }
@@ -44,7 +49,7 @@ impl Connection {
         self.draining.get()
     }
 
-    /// To be called whenever the connection's driver is polled: `drain` wakes it.
+    /// To be called whenever the connection's driver is polled: `drain` and `wake` wake it.
     pub fn watch(&self, context: &Context<'_>) {
         let mut waker = self.waker.borrow_mut();
         if waker.as_ref().is_none_or(|known| !known.will_wake(context.waker())) {

@@ -26,7 +26,8 @@ pub struct Link {
     interim: RefCell<VecDeque<(StatusCode, HeaderMap)>>,
     sink: RefCell<Option<InterimSink>>,
     in_flight: Cell<bool>,
-    closing: Cell<bool>,
+    /// The body was asked for, and the client waits to be told.
+    continues: Cell<bool>,
 }
 
 impl Link {
@@ -39,7 +40,7 @@ impl Link {
             interim: RefCell::default(),
             sink: RefCell::default(),
             in_flight: Cell::new(false),
-            closing: Cell::new(false),
+            continues: Cell::new(false),
         })
     }
 
@@ -55,10 +56,6 @@ impl Link {
     /// The exchange is over, its response's body included.
     pub fn end(&self) {
         self.in_flight.set(false);
-    }
-
-    pub(super) fn is_in_flight(&self) -> bool {
-        self.in_flight.get()
     }
 
     pub(super) fn is_overdue(&self) -> bool {
@@ -87,19 +84,21 @@ impl Link {
         self.interim.borrow_mut().pop_front()
     }
 
+    /// `100 Continue` is to be written, behind the interim responses that came before.
+    pub(super) fn ask_for_body(&self) {
+        self.continues.set(true);
+        self.connection.wake();
+    }
+
+    pub(super) fn take_continue(&self) -> bool {
+        self.continues.replace(false)
+    }
+
     /// The final answer is at hand: what has not been written by now would come too late.
     pub(super) fn drop_interim(&self) {
+        self.continues.set(false);
         if !self.interim.borrow().is_empty() {
             self.interim.borrow_mut().clear();
         }
-    }
-
-    /// A request body will stay unread, so nothing after it on the connection can be read either.
-    pub(super) fn close(&self) {
-        self.closing.set(true);
-    }
-
-    pub(super) fn is_closing(&self) -> bool {
-        self.closing.get()
     }
 }

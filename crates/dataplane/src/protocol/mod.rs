@@ -1,9 +1,7 @@
-//! The rooms that may name hyper's types.
+//! The protocols of clients, and what they have in common.
 
 pub mod body;
 pub mod connection;
-mod guard;
+pub(crate) mod decoder;
 pub mod http1;
 pub mod link;
-pub mod request_body;
-mod wire;

@@ -19,7 +19,8 @@ pub(crate) enum Decoder {
     /// So many bytes are still to come.
     Length(u64),
     Chunked(Chunked),
-    /// Ends with the connection.
+    /// Ends with the connection; only answers do.
+    #[allow(dead_code)]
     UntilClose,
 }
 
@@ -224,7 +225,10 @@ mod tests {
 
     const WIRE: &[u8] = b"5\r\nhello\r\n000b;a=\"b\"\r\n, the world\r\n0\r\nx-sum: 1\r\n\r\nGET /";
 
-    fn content(decoder: &mut Decoder, pieces: &[&[u8]]) -> Result<(Vec<u8>, Option<HeaderMap>, Vec<u8>), Error> {
+    /// Content, trailers, and what is left behind them.
+    type Taken = (Vec<u8>, Option<HeaderMap>, Vec<u8>);
+
+    fn content(decoder: &mut Decoder, pieces: &[&[u8]]) -> Result<Taken, Error> {
         let (mut content, mut bytes) = (Vec::new(), BytesMut::new());
         let mut pieces = pieces.iter();
         loop {

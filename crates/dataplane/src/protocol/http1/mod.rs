@@ -100,11 +100,17 @@ async fn exchange(
         let handling = Unwinding { future: proxy::handle(worker.clone(), link.clone(), request, refusal) };
         let mut handling = pin!(handling);
         poll_fn(|context| {
-            if let Poll::Ready(response) = handling.as_mut().poll(context) {
+            let response = handling.as_mut().poll(context);
+            // What came along with the final answer leaves before it.
+            pass_interim(wire, &asked);
+            if let Poll::Ready(response) = response {
                 return Poll::Ready(Some(response));
             }
             link.connection.watch(context);
-            pass_interim(wire, &asked, context);
+            if wire.has_outgoing() {
+                // A failure shows when the answer is written.
+                let _pending = wire.poll_write(&mut Bytes::new(), context);
+            }
             presence.poll_gone(&wire.stream.borrow(), context).map(|()| None)
         })
         .await
@@ -116,7 +122,7 @@ async fn exchange(
 }
 
 /// Writes what endpoints have said so far. HTTP/1.0 clients do not know interim responses.
-fn pass_interim(wire: &Wire, asked: &Asked, context: &mut Context<'_>) {
+fn pass_interim(wire: &Wire, asked: &Asked) {
     while let Some((status, headers)) = wire.link.next_interim() {
         if asked.version >= Version::HTTP_11 {
             wire.write(|out| response::encode_interim(out, status, &headers));
@@ -124,10 +130,6 @@ fn pass_interim(wire: &Wire, asked: &Asked, context: &mut Context<'_>) {
     }
     if wire.link.take_continue() {
         wire.write(|out| response::encode_interim(out, StatusCode::CONTINUE, &HeaderMap::new()));
-    }
-    if wire.has_outgoing() {
-        // A failure shows when the answer is written.
-        let _pending = wire.poll_write(&mut Bytes::new(), context);
     }
 }
 

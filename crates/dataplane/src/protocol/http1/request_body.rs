@@ -65,7 +65,7 @@ impl Incoming {
         if self.state.get() != State::Open {
             return Poll::Ready(None);
         }
-        if self.expects_continue.replace(false) && self.wire.with_incoming(|bytes| bytes.is_empty()) {
+        if self.expects_continue.replace(false) {
             self.wire.link.ask_for_body();
         }
         loop {

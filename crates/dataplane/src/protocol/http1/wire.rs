@@ -116,7 +116,10 @@ impl Wire {
             match self.reader.borrow_mut().find(&incoming, &self.link.connection.listener.bounds) {
                 Ok(Found::Head(length)) => return Some(self.parse(incoming.split_to(length).freeze())),
                 Ok(Found::Blank(length)) => incoming.advance(length),
-                Ok(Found::More) => return None,
+                Ok(Found::More) => {
+                    self.timeouts.borrow_mut().note(Phase::Head);
+                    return None;
+                }
                 Err(error) => return Some(Next::Refused(empty_head(), error)),
             }
         }
@@ -134,15 +137,17 @@ impl Wire {
             }
             let mut incoming = self.incoming.borrow_mut();
             if incoming.is_empty() {
-                let found = self.reader.borrow_mut().find(bytes, &self.link.connection.listener.bounds);
-                if let Ok(Found::Head(length)) = found {
-                    let (head, rest) = bytes.split_at(length);
-                    incoming.extend_from_slice(rest);
-                    return Poll::Ready(Ok(Some(self.parse(Bytes::copy_from_slice(head)))));
+                match self.reader.borrow_mut().find(bytes, &self.link.connection.listener.bounds) {
+                    Ok(Found::Head(length)) => {
+                        let (head, rest) = bytes.split_at(length);
+                        incoming.extend_from_slice(rest);
+                        return Poll::Ready(Ok(Some(self.parse(Bytes::copy_from_slice(head)))));
+                    }
+                    Ok(Found::Blank(length)) => incoming.extend_from_slice(&bytes[length..]),
+                    Ok(Found::More) => incoming.extend_from_slice(bytes),
+                    Err(error) => return Poll::Ready(Ok(Some(Next::Refused(empty_head(), error)))),
                 }
-                // Found again where the bytes are kept.
-                *self.reader.borrow_mut() = Reader::default();
-                self.timeouts.borrow_mut().note(Phase::Head);
+                return Poll::Ready(Ok(None));
             }
             incoming.extend_from_slice(bytes);
             Poll::Ready(Ok(None))

@@ -17,6 +17,7 @@
 //! For the escapes in bytes see `wire::unescape`.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::borrow::Borrow;
 use std::io::Write;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -166,11 +167,12 @@ fn latin(text: &str) -> String {
 }
 
 /// Runs every case, some at once, and fails with all that are not so. Pending cases are listed.
-pub fn run_all(cases: &[Case], run: impl Fn(&Case) -> Result<(), String> + Sync) {
+pub fn run_all<C: Borrow<Case> + Sync>(cases: &[C], run: impl Fn(&C) -> Result<(), String> + Sync) {
     let (next, failures, pending) = (AtomicUsize::new(0), Mutex::new(Vec::new()), Mutex::new(Vec::new()));
-    let judge = |case: &Case| {
+    let judge = |entry: &C| {
+        let case = entry.borrow();
         let name = format!("{}: {}", case.file, case.title);
-        match (run(case), &case.pending) {
+        match (run(entry), &case.pending) {
             (Ok(()), None) => {}
             (Err(reason), None) => failures.lock().unwrap().push(format!("{name}\n    {reason}")),
             (Ok(()), Some(_)) => pending.lock().unwrap().push(format!("pending no more? {name}")),

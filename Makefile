@@ -30,9 +30,9 @@ lint: .venv/.built .venv/.tools
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest --allowlist crates/python/stubtest-allowlist.txt stagedoor._core
 
-bench: .venv/.built    ## needs Debian's nginx-light, haproxy and wrk; about five minutes on a quiet machine
+bench: .venv/.built    ## needs Debian's nginx-light, haproxy, wrk and nghttp2-client, and a quiet machine; SUBJECTS="http2 tls" measures those alone
 	$(PIP) install --requirement benchmarks/requirements.lock
-	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/run.py $(SUBJECTS)
 
 docs: .venv/.built .venv/.tools    ## write the tables of options anew
 	REGENERATE=1 $(BIN)/python -m pytest --quiet tests/test_docs.py

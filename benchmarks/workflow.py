@@ -11,11 +11,10 @@ from pathlib import Path
 from statistics import median
 
 from load import wrk
-from process import cpu_s, free_port, rss_mib, running
-from proxy import render
+from peer import render, small_service
+from process import BOTH_CORES, cpu_s, free_port, rss_mib, running
 
 HERE = Path(__file__).parent
-CORES = "0,1"
 CLIENTS = 64
 ALONE = 300
 """Requests of the measurement with one client."""
@@ -46,22 +45,19 @@ def timed(connection: http.client.HTTPConnection, path: str, times: int) -> list
 
 
 def measure(directory: Path, rounds: int, seconds: float) -> Workflows:
-    upstream, port = free_port(), free_port()
+    port = free_port()
     result = Workflows()
     with ExitStack() as stack:
-        service = render("upstream.conf", directory, {"upstream": upstream})
-        stack.enter_context(running(["nginx", "-c", str(service)], upstream, CORES))
+        upstream = stack.enter_context(small_service(directory, BOTH_CORES))
         render("five.yaml", directory, {})
         config = render("stagedoor-workflow.yaml", directory, {"port": port, "upstream": upstream})
         command = [str(Path(sys.executable).parent / "stagedoor"), "run", str(config)]
-        pid = stack.enter_context(running(command, port, CORES, directory))
+        pid = stack.enter_context(running(command, port, BOTH_CORES, directory))
         alone = http.client.HTTPConnection("127.0.0.1", port)
         timed(alone, "/five", 50)
         for _ in range(rounds):
             before = cpu_s(pid)
-            load = wrk(f"http://127.0.0.1:{port}/five", CORES, CLIENTS, seconds, script=str(HERE / "five.lua"))
-            if load.failed:
-                raise RuntimeError(f"{load.failed} of {load.requests} workflows failed")
+            load = wrk(f"http://127.0.0.1:{port}/five", BOTH_CORES, CLIENTS, seconds, script=str(HERE / "five.lua"))
             result.cpu_us.append((cpu_s(pid) - before) / load.requests * 1e6)
             result.per_second.append(load.per_second)
             result.p50_ms.append(load.p50_ms)

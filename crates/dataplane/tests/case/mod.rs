@@ -9,6 +9,7 @@
 //!   name: value        of the message above: a field is there with this value,
 //!   any name           or is there,
 //!   no name            or is not there,
+//!   trailer name: value   the same for a trailer, also `no trailer name`
 //!   | content          or this is its content
 //! word                 what else is so; the runner's own documentation lists the words
 //! pending: reason      the gateway does not do so yet
@@ -58,7 +59,10 @@ impl Expected {
     /// What of the message is not as described.
     pub fn compare(&self, message: &Message) -> Result<(), String> {
         for (name, field) in &self.fields {
-            let found = message.field(name);
+            let found = match name.strip_prefix("trailer ") {
+                Some(name) => message.trailer(name),
+                None => message.field(name),
+            };
             let right = match field {
                 Field::Absent => found.is_none(),
                 Field::Present => found.is_some(),

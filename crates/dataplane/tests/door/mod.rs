@@ -8,6 +8,8 @@ use std::time::Duration;
 use serde_json::{json, Value};
 use stagedoor_dataplane::server::Server;
 
+use crate::wire::{self, Kind, Message, Taken};
+
 /// How long a client waits for what must come. Nothing is measured by it; it ends a test that would hang.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -60,8 +62,26 @@ impl Door {
         Self::open(snapshot(endpoint))
     }
 
+    /// With other limits of its listener, in the snapshot's names.
+    pub fn with_limits(endpoint: SocketAddr, limits: Value) -> Self {
+        let mut snapshot = snapshot(endpoint);
+        for (name, value) in limits.as_object().expect("a map") {
+            snapshot["listeners"]["public"]["limits"][name] = value.clone();
+        }
+        Self::open(snapshot)
+    }
+
     pub fn client(&self) -> Client {
         Client::new(self.address)
+    }
+}
+
+/// Polls until it is true; fails loudly when it never is.
+pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = std::time::Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < PATIENCE, "never happened: {what}");
+        std::thread::sleep(Duration::from_millis(2));
     }
 }
 
@@ -120,6 +140,34 @@ impl Client {
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Err(End::Silent),
             Err(_) => Err(End::Reset),
         }
+    }
+
+    /// The next whole answer; fails loudly where there is none.
+    pub fn answer(&mut self) -> Message {
+        let mut end = None;
+        loop {
+            match wire::take(&self.unread, Kind::Answer, end == Some(End::Closed)) {
+                Taken::Whole(message, taken) => {
+                    self.unread.drain(..taken);
+                    return *message;
+                }
+                Taken::Partial if end.is_none() => end = self.read().err(),
+                other => panic!("{other:?}, {end:?} after {:?}", String::from_utf8_lossy(&self.unread)),
+            }
+        }
+    }
+
+    /// Sends and takes the answer.
+    pub fn ask(&mut self, request: &[u8]) -> Message {
+        assert!(self.send(request), "the gateway takes nothing more");
+        self.answer()
+    }
+
+    /// True when the gateway closes in order without a further byte.
+    pub fn is_closed(&mut self) -> bool {
+        let (rest, end) = self.rest();
+        assert!(rest.is_empty(), "more came: {:?}", String::from_utf8_lossy(&rest));
+        end == End::Closed
     }
 
     /// Reads to the end.

@@ -32,9 +32,11 @@ pub enum Taken {
 impl Message {
     /// The values of all fields of that name, joined.
     pub fn field(&self, name: &str) -> Option<String> {
-        let values: Vec<&str> =
-            self.fields.iter().filter(|(given, _)| given == name).map(|(_, value)| value.as_str()).collect();
-        (!values.is_empty()).then(|| values.join(", "))
+        joined(&self.fields, name)
+    }
+
+    pub fn trailer(&self, name: &str) -> Option<String> {
+        joined(&self.trailers, name)
     }
 
     pub fn status(&self) -> u16 {
@@ -47,6 +49,11 @@ impl Message {
         let has = |wanted: &str| options.split(',').any(|option| option.trim() == wanted);
         has("close") || (self.start.starts_with("HTTP/1.0") && !has("keep-alive"))
     }
+}
+
+fn joined(fields: &[(String, String)], name: &str) -> Option<String> {
+    let values: Vec<&str> = fields.iter().filter(|(given, _)| given == name).map(|(_, value)| value.as_str()).collect();
+    (!values.is_empty()).then(|| values.join(", "))
 }
 
 /// The first message of `bytes`. `ended`: no more will come, so that an answer may be delimited by the end.

@@ -32,7 +32,7 @@ lint: .venv/.built .venv/.tools
 
 bench: .venv/.built    ## needs Debian's nginx-light, haproxy, wrk and nghttp2-client, and a quiet machine; SUBJECTS="http2 tls" measures those alone
 	$(PIP) install --requirement benchmarks/requirements.lock
-	$(BIN)/python benchmarks/run.py $(SUBJECTS)
+	$(BIN)/python -m benchmarks.run $(SUBJECTS)
 
 docs: .venv/.built .venv/.tools    ## write the tables of options anew
 	REGENERATE=1 $(BIN)/python -m pytest --quiet tests/test_docs.py

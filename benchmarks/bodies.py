@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from load import answered, tool
-from peer import BARE, NGINX_UNBUFFERED, Door, serving
-from process import OTHER_CORE, cpu_s, free_port, rss_mib, running
-from row import Column, Row, alternate, middle, spread
-from row import table as tabled
+from benchmarks.load import answered, tool
+from benchmarks.peer import BARE, NGINX_UNBUFFERED, Door, serving
+from benchmarks.process import OTHER_CORE, cpu_s, free_port, rss_mib, running
+from benchmarks.row import Column, Row, alternate, middle, spread
+from benchmarks.row import table as tabled
 
 BYTES = 1 << 20
 CONNECTIONS = 16

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from load import h2load
-from peer import BARE, Door, serving, small_service
-from row import Row, alternate
-from row import table as tabled
-from trial import COLUMNS, costs
+from benchmarks.load import h2load
+from benchmarks.peer import BARE, Door, serving, small_service
+from benchmarks.row import Row, alternate
+from benchmarks.row import table as tabled
+from benchmarks.trial import COLUMNS, costs
 
 STREAMS = 64
 VARIANTS = {"tls": ("https", "over TLS 1.3"), "h2c": ("http", "by prior knowledge, without TLS")}

@@ -7,11 +7,11 @@ import socket
 from contextlib import ExitStack
 from pathlib import Path
 
-from load import wrk
-from peer import BARE, Door, alone, small_service
-from process import OTHER_CORE, anonymous_kib
-from row import NotRun, Row, alternate, middle, spread
-from row import table as tabled
+from benchmarks.load import wrk
+from benchmarks.peer import BARE, Door, alone, small_service
+from benchmarks.process import OTHER_CORE, anonymous_kib
+from benchmarks.row import NotRun, Row, alternate, middle, spread
+from benchmarks.row import table as tabled
 
 CONNECTIONS = 10_000
 REQUEST = b"GET /items/42 HTTP/1.1\r\nHost: bench\r\n\r\n"

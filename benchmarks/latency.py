@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from load import answered, tool, wrk
-from peer import BARE, FEATURES, NGINX, Door, serving, small_service
-from process import OTHER_CORE
-from row import Row, against, alternate, middle
-from row import table as tabled
+from benchmarks.load import answered, tool, wrk
+from benchmarks.peer import BARE, FEATURES, NGINX, Door, serving, small_service
+from benchmarks.process import OTHER_CORE
+from benchmarks.row import Row, against, alternate, middle
+from benchmarks.row import table as tabled
 
 CONNECTIONS = 64
 SERVICE = "the service alone"

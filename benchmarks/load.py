@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from process import OTHER_CORE
-from row import NotRun
+from benchmarks.process import OTHER_CORE
+from benchmarks.row import NotRun
 
 HERE = Path(__file__).parent
 UNIT_MS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}

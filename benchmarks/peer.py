@@ -10,8 +10,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from process import OTHER_CORE, PROXY_CORE, free_port, running
-from row import NotRun, Row
+from benchmarks.process import OTHER_CORE, PROXY_CORE, free_port, running
+from benchmarks.row import NotRun, Row
 
 PEERS = Path(__file__).parent / "peers"
 BIN = Path(sys.executable).parent

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from row import NotRun
+from benchmarks.row import NotRun
 
 PROXY_CORE, OTHER_CORE = "0", "1"
 BOTH_CORES = "0,1"

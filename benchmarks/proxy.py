@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from load import wrk
-from peer import BARE, FEATURES, Door, serving, small_service
-from process import OTHER_CORE
-from row import Row, alternate
-from row import table as tabled
-from trial import COLUMNS, costs
+from benchmarks.load import wrk
+from benchmarks.peer import BARE, FEATURES, Door, serving, small_service
+from benchmarks.process import OTHER_CORE
+from benchmarks.row import Row, alternate
+from benchmarks.row import table as tabled
+from benchmarks.trial import COLUMNS, costs
 
 CONNECTIONS = 64
 

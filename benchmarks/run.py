@@ -14,23 +14,14 @@ from datetime import date
 from pathlib import Path
 from types import ModuleType
 
-import bodies
-import http2
-import idle
-import latency
-import proxy
-import scaling
-import slow
-import tls
-import workflow
-from peer import ENVOY
-from process import OTHER_CORE
-from row import NotRun
+from benchmarks import bodies, http2, idle, latency, proxy, scaling, slow, tls, workflow
+from benchmarks.peer import ENVOY
+from benchmarks.process import OTHER_CORE
+from benchmarks.row import NotRun
 
 README = Path(__file__).parent / "README.md"
-SUBJECTS: dict[str, ModuleType] = {
-    subject.__name__: subject for subject in (proxy, latency, http2, tls, bodies, scaling, idle, slow, workflow)
-}
+MEASURED = (proxy, latency, http2, tls, bodies, scaling, idle, slow, workflow)
+SUBJECTS: dict[str, ModuleType] = {subject.__name__.rpartition(".")[2]: subject for subject in MEASURED}
 TOOLS = ("nginx", "haproxy", "wrk", "h2load", "openssl", "rustc", "taskset")
 
 

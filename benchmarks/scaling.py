@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
-from load import Load, wrk
-from peer import BARE, Door, serving, small_service
-from process import BOTH_CORES, OTHER_CORE, PROXY_CORE, busiest_share, cpu_s, threads_s
-from row import Column, Row, alternate, middle
-from row import table as tabled
+from benchmarks.load import Load, wrk
+from benchmarks.peer import BARE, Door, serving, small_service
+from benchmarks.process import BOTH_CORES, OTHER_CORE, PROXY_CORE, busiest_share, cpu_s, threads_s
+from benchmarks.row import Column, Row, alternate, middle
+from benchmarks.row import table as tabled
 
 CONNECTIONS = 64
 

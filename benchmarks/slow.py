@@ -10,13 +10,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from idle import allow_connections
-from latency import at_rate, saturation
-from load import tool
-from peer import BARE, NGINX, Door, alone
-from process import OTHER_CORE, anonymous_kib, free_port, running
-from row import Column, Row, alternate, middle
-from row import table as tabled
+from benchmarks.idle import allow_connections
+from benchmarks.latency import at_rate, saturation
+from benchmarks.load import tool
+from benchmarks.peer import BARE, NGINX, Door, alone
+from benchmarks.process import OTHER_CORE, anonymous_kib, free_port, running
+from benchmarks.row import Column, Row, alternate, middle
+from benchmarks.row import table as tabled
 
 CLIENTS = 1000
 LONGER = 4

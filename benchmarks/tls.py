@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from load import Load, h2load
-from peer import BARE, Door, serving, small_service
-from proxy import closed_loop
-from row import Column, Row, against, alternate, middle, spread
-from row import table as tabled
-from trial import COLUMNS, costs
+from benchmarks.load import Load, h2load
+from benchmarks.peer import BARE, Door, serving, small_service
+from benchmarks.proxy import closed_loop
+from benchmarks.row import Column, Row, against, alternate, middle, spread
+from benchmarks.row import table as tabled
+from benchmarks.trial import COLUMNS, costs
 
 PER_SECOND = 500
 """New connections a second. All proxies get the same rate: the load's own core is full long before theirs."""

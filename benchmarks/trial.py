@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from load import Load
-from peer import Door
-from process import cpu_s, rss_mib
-from row import Column, against, middle, spread
+from benchmarks.load import Load
+from benchmarks.peer import Door
+from benchmarks.process import cpu_s, rss_mib
+from benchmarks.row import Column, against, middle, spread
 
 COLUMNS = [
     middle("CPU per request, µs", "cpu_us", ".1f"),

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from load import wrk
-from peer import render, small_service
-from process import BOTH_CORES, cpu_s, free_port, rss_mib, running
+from benchmarks.load import wrk
+from benchmarks.peer import render, small_service
+from benchmarks.process import BOTH_CORES, cpu_s, free_port, rss_mib, running
 
 HERE = Path(__file__).parent
 CLIENTS = 64

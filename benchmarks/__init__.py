@@ -1,0 +1,1 @@
+"""Figures beside nginx, HAProxy and Envoy: `python -m benchmarks.run`, from the root of the repository."""

@@ -1,0 +1,26 @@
+"""The gateway's own configurations in the figures are ones that it takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from stagedoor.config import load
+from stagedoor.config.listener import Listener
+
+from benchmarks.peer import KEY, PEERS, render
+
+VARIANTS = {"plain": None, "tls": "tls", "h2c": "http2"}
+"""And the listener's key that each needs."""
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("name", sorted(path.name for path in PEERS.glob("stagedoor*.yaml")))
+def test_the_gateway_takes_its_configuration(name: str, variant: str, tmp_path: Path) -> None:
+    key = VARIANTS[variant]
+    if key is not None and key not in Listener.model_fields:
+        pytest.skip(f"listeners have no {key!r}")
+    values = {"port": 0, "upstream": 1, "workers": 1, "key": KEY, "chain": "chain.pem", "key_file": "key.pem"}
+    render("five.yaml", tmp_path, {})
+    config = render(name, tmp_path, values, variant)
+    load(config)

@@ -64,6 +64,8 @@ pub struct Consumer {
 #[serde(deny_unknown_fields)]
 pub struct Cluster {
     pub endpoints: Vec<Endpoint>,
+    #[serde(default)]
+    pub protocol: Protocol,
     pub balance: Balance,
     pub connect_ms: u64,
     /// The whole call, every retry included; a route's own `request_ms` may be shorter.
@@ -79,6 +81,16 @@ pub struct Endpoint {
     /// `host:port`; plain HTTP.
     pub authority: String,
     pub weight: u32,
+}
+
+/// What is spoken to the endpoints of a cluster.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Protocol {
+    #[default]
+    Http1,
+    /// HTTP/2 with prior knowledge, not encrypted (RFC 9113 §3.3).
+    H2c,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

@@ -21,7 +21,7 @@ use super::reply::{self, Reply};
 use super::retry::{self, Decision, Failure};
 use super::upload::Upload;
 use super::visit::Visit;
-use super::{fault, framing, hop_by_hop, SendReport};
+use super::{fault, framing, hop_by_hop, http2, SendReport};
 use crate::error::{Error, Kind};
 use crate::protocol::body::Body;
 
@@ -51,11 +51,15 @@ impl<'a> Progress<'a> {
 /// A head that is good to pass on, and what its body needs.
 pub(super) struct Answer {
     head: response::Parts,
-    incoming: Incoming,
-    connection: Connection,
-    upload: Option<Rc<Cell<bool>>>,
+    content: Content,
     /// None when the status itself counted as a failure.
     visit: Option<Visit>,
+}
+
+/// What comes after the head, by the protocol that brings it.
+enum Content {
+    Http1 { incoming: Incoming, connection: Connection, upload: Option<Rc<Cell<bool>>> },
+    Http2(http2::Incoming),
 }
 
 impl Answer {
@@ -64,15 +68,25 @@ impl Answer {
     }
 
     pub(super) fn into_response(self, deadline: Deadline) -> Response<Body> {
-        if self.incoming.is_end_stream() {
-            if let Some(visit) = self.visit {
-                visit.succeeded();
+        let body = match self.content {
+            Content::Http1 { incoming, connection, upload } if incoming.is_end_stream() => {
+                reply::finish(connection, upload.as_ref());
+                Body::empty()
             }
-            reply::finish(self.connection, self.upload.as_ref());
-            return Response::from_parts(self.head, Body::empty());
+            Content::Http1 { incoming, connection, upload } => {
+                let reply = Reply::new(incoming, connection, upload, deadline, self.visit);
+                return Response::from_parts(self.head, Body::reply(reply));
+            }
+            Content::Http2(incoming) if incoming.is_end_stream() => Body::empty(),
+            Content::Http2(incoming) => {
+                let reply = http2::Reply::new(incoming, deadline, self.visit);
+                return Response::from_parts(self.head, Body::stream(reply));
+            }
+        };
+        if let Some(visit) = self.visit {
+            visit.succeeded();
         }
-        let reply = Reply::new(self.incoming, self.connection, self.upload, deadline, self.visit);
-        Response::from_parts(self.head, Body::reply(reply))
+        Response::from_parts(self.head, body)
     }
 }
 
@@ -159,6 +173,10 @@ impl Attempts {
         progress.report.endpoint = Some(self.view.names[pick.index].clone());
         progress.waiting = None;
         progress.visit = Some(Visit::begin(&self.view, pick));
+        if let Some(pool) = self.view.http2.get(pick.index) {
+            let authority = &endpoint.name;
+            return self.attempt_http2(pool, authority, head, body, progress).await;
+        }
         let pool = &self.view.pools[pick.index];
         let mut connection = match pool.acquire(&endpoint.address, self.view.cluster.connect_timeout, fresh).await {
             Ok(connection) => connection,
@@ -207,6 +225,51 @@ impl Attempts {
         }
     }
 
+    async fn attempt_http2(
+        &self,
+        pool: &Rc<http2::Pool>,
+        authority: &str,
+        head: request::Parts,
+        body: Body,
+        progress: &mut Progress<'_>,
+    ) -> Result<Answer, Box<Failed>> {
+        let lease = match pool.acquire().await {
+            Ok(lease) => lease,
+            Err(error) => {
+                blame(progress);
+                let error = fault::unreachable(&error);
+                return Err(Failed::boxed(Failure::Connect, error, Some((head, body))));
+            }
+        };
+        let reused = lease.reused;
+        // Whatever the method: the endpoint may say that it has not looked at the request.
+        let kept = (head.clone(), body.copy());
+        let sent_before = std::mem::replace(&mut progress.report.sent, true);
+        let waiting = &mut progress.waiting;
+        let note = |upload| *waiting = Some(Some(upload));
+        let (error, unprocessed, body) = match lease.send(head, body, authority, self.sink.as_ref(), note).await {
+            Ok((head, incoming)) => {
+                let kept = kept.1.filter(|_| self.idempotent).map(|body| (kept.0, body));
+                return self.pass(head, Content::Http2(incoming), progress, |_| kept);
+            }
+            Err(http2::Unanswered::Ours(error)) => {
+                progress.visit = None;
+                return Err(Failed::boxed(Failure::BadReply, error, None));
+            }
+            Err(http2::Unanswered::Theirs { error, unprocessed, body }) => (error, unprocessed, body),
+        };
+        if unprocessed {
+            progress.report.sent = sent_before;
+        }
+        let (failure, error, theirs) = http2::classify(&error, unprocessed, reused);
+        if theirs && failure != (Failure::Reset { reused: true }) {
+            blame(progress);
+        }
+        progress.visit = None;
+        let body = kept.1.or(body).filter(|_| unprocessed || self.idempotent);
+        Err(Failed::boxed(failure, error, body.map(|body| (kept.0, body))))
+    }
+
     /// Sends, and passes interim responses on while waiting for the final one.
     async fn exchange(
         &self,
@@ -252,15 +315,30 @@ impl Attempts {
             return Err(Failed::boxed(Failure::BadReply, error, None));
         }
         hop_by_hop::strip_response(&mut head.headers);
+        let content = Content::Http1 { incoming, connection, upload };
+        self.pass(head, content, progress, |content| match content {
+            Content::Http1 { connection, .. } => kept.and_then(|kept| kept.restore(&connection.fields)),
+            Content::Http2(_) => None,
+        })
+    }
+
+    /// A good head; its status may still be one to try again. `restore` gives the request back for that.
+    fn pass(
+        &self,
+        head: response::Parts,
+        content: Content,
+        progress: &mut Progress<'_>,
+        restore: impl FnOnce(&Content) -> Option<(request::Parts, Body)>,
+    ) -> Result<Answer, Box<Failed>> {
         let status = head.status;
         if matches!(status, StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT) {
             blame(progress);
         } else if let Some(visit) = &mut progress.visit {
             visit.answered();
         }
-        let kept = kept.filter(|_| self.view.cluster.settings.retry.statuses.contains(&status.as_u16()));
-        let request = kept.and_then(|kept| kept.restore(&connection.fields));
-        let answer = Answer { head, incoming, connection, upload, visit: progress.visit.take() };
+        let again = self.view.cluster.settings.retry.statuses.contains(&status.as_u16());
+        let request = if again { restore(&content) } else { None };
+        let answer = Answer { head, content, visit: progress.visit.take() };
         if request.is_some() {
             let error = Error::new(Kind::BadReply, "the service failed");
             let failure = Failure::Status(status);

@@ -13,6 +13,7 @@ mod fault;
 mod framing;
 pub mod health;
 pub mod hop_by_hop;
+mod http2;
 mod interim;
 mod io;
 mod pool;

@@ -8,9 +8,11 @@ use std::time::Instant;
 use rustc_hash::FxHashMap;
 
 use super::deadline::Deadlines;
+use super::http2;
 use super::pool::Pool;
 use super::retry::Budget;
 use super::Cluster;
+use crate::snapshot::Protocol;
 
 #[derive(Default)]
 pub struct Pools {
@@ -18,6 +20,7 @@ pub struct Pools {
     pub(super) worker: usize,
     /// By endpoint, so that a new Program finds the connections of endpoints that it keeps.
     pools: RefCell<FxHashMap<u64, Rc<Pool>>>,
+    http2: RefCell<FxHashMap<u64, Rc<http2::Pool>>>,
     budgets: RefCell<FxHashMap<Arc<str>, Rc<Budget>>>,
     views: RefCell<FxHashMap<u64, Rc<View>>>,
     pub(super) deadlines: Rc<Deadlines>,
@@ -31,6 +34,8 @@ pub(super) struct View {
     pub(super) names: Box<[Arc<str>]>,
     pub(super) worker: usize,
     pub(super) pools: Box<[Rc<Pool>]>,
+    /// Empty where HTTP/1.1 is spoken.
+    pub(super) http2: Box<[Rc<http2::Pool>]>,
     pub(super) budget: Rc<Budget>,
 }
 
@@ -62,10 +67,28 @@ impl Pools {
             names: cluster.endpoints.iter().map(|endpoint| Arc::from(&*endpoint.name)).collect(),
             worker: self.worker,
             pools: cluster.endpoints.iter().map(pool).collect(),
+            http2: self.http2(cluster),
             budget: budget.clone(),
         });
         self.views.borrow_mut().insert(cluster.version, view.clone());
         view
+    }
+
+    fn http2(&self, cluster: &Cluster) -> Box<[Rc<http2::Pool>]> {
+        if cluster.settings.protocol == Protocol::Http1 {
+            return Box::default();
+        }
+        let pool = |endpoint: &super::Endpoint| {
+            let connector = || http2::Connector { address: endpoint.address.clone(), limit: cluster.connect_timeout };
+            let bounds = &cluster.settings.pool;
+            let mut pools = self.http2.borrow_mut();
+            let pool = pools
+                .entry(endpoint.health.id)
+                .or_insert_with(|| http2::Pool::new(connector(), bounds, cluster.metrics.clone(), self.worker));
+            pool.configure(connector(), bounds, cluster.version);
+            pool.clone()
+        };
+        cluster.endpoints.iter().map(pool).collect()
     }
 
     /// To be called by the worker when it takes over a new Program: idle connections to endpoints that have left are
@@ -86,11 +109,29 @@ impl Pools {
         for pool in retired {
             pool.retire();
         }
+        let spoken = || clusters.clone().filter(|cluster| cluster.settings.protocol != Protocol::Http1);
+        let kept: rustc_hash::FxHashSet<u64> =
+            spoken().flat_map(|cluster| cluster.endpoints.iter()).map(|endpoint| endpoint.health.id).collect();
+        let mut retired = Vec::new();
+        self.http2.borrow_mut().retain(|id, pool| {
+            let keep = kept.contains(id);
+            if !keep {
+                retired.push(pool.clone());
+            }
+            keep
+        });
+        for pool in retired {
+            pool.retire();
+        }
     }
 
     /// Closes every idle connection and keeps none from now on: the worker is draining.
     pub fn close_idle(&self) {
         let pools: Vec<Rc<Pool>> = self.pools.borrow().values().cloned().collect();
+        for pool in pools {
+            pool.retire();
+        }
+        let pools: Vec<Rc<http2::Pool>> = self.http2.borrow().values().cloned().collect();
         for pool in pools {
             pool.retire();
         }

@@ -15,6 +15,8 @@ pub(super) enum Failure {
     Connect,
     /// A kept connection turned out to be closed; nothing was sent.
     Stale,
+    /// The endpoint said that it has not looked at the request and will not (RFC 9113 §8.7).
+    Refused,
     /// The connection ended after the request was written and before any answer. `reused`: the endpoint may simply have
     /// closed a connection that was idle.
     Reset {
@@ -54,7 +56,7 @@ pub(super) fn decide(policy: &Retry, failure: Failure, request: Request) -> Deci
         Failure::Stale => return Decision::Reconnect,
         // RFC 9112 §9.3.1: a reused connection that closes before the answer is the one case for an automatic repeat.
         Failure::Reset { reused: true } if repeatable => return Decision::Reconnect,
-        Failure::Connect => policy.connect_failure,
+        Failure::Connect | Failure::Refused => policy.connect_failure,
         Failure::Reset { .. } => policy.connect_failure && repeatable,
         Failure::BadReply => false,
         Failure::Status(status) => repeatable && policy.statuses.contains(&status.as_u16()),
@@ -147,6 +149,7 @@ mod tests {
         let table = [
             (Failure::Connect, [Again, Again, Again, GiveUp]),
             (Failure::Stale, [Reconnect, Reconnect, Reconnect, Reconnect]),
+            (Failure::Refused, [Again, Again, Again, GiveUp]),
             (Failure::Reset { reused: true }, [Reconnect, GiveUp, GiveUp, Reconnect]),
             (Failure::Reset { reused: false }, [Again, GiveUp, GiveUp, GiveUp]),
             (Failure::BadReply, [GiveUp, GiveUp, GiveUp, GiveUp]),

@@ -188,6 +188,7 @@ pub fn settings(endpoints: &[SocketAddr]) -> snapshot::Cluster {
             .iter()
             .map(|address| snapshot::Endpoint { authority: address.to_string(), weight: 1 })
             .collect(),
+        protocol: snapshot::Protocol::Http1,
         balance: snapshot::Balance::RoundRobin,
         connect_ms: 1000,
         request_ms: 10_000,

@@ -1,0 +1,115 @@
+//! A request on its stream, from its head to the head of the answer.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use h2::client::ResponseFuture;
+use h2::RecvStream;
+use http::header::{CONTENT_LENGTH, EXPECT};
+use http::uri::Scheme;
+use http::{request, response, Method, StatusCode};
+use http_body::Body as _;
+
+use super::fault;
+use super::head;
+use super::pool::Lease;
+use super::reply::Incoming;
+use super::upload::Upload;
+use crate::cluster::hop_by_hop;
+use crate::cluster::interim::InterimSink;
+use crate::error::Error;
+use crate::protocol::body::Body;
+
+/// Why there is no answer.
+pub(in crate::cluster) enum Unanswered {
+    /// By the endpoint or the connection. `unsent`: the body, if nothing of the request is known to the endpoint and the
+    /// body is still whole.
+    Theirs { error: h2::Error, unprocessed: bool, body: Option<Body> },
+    /// The request's own body failed.
+    Ours(Error),
+}
+
+impl Lease {
+    /// Sends, and passes interim answers on until the final one comes. `note` is called with the state of the upload as
+    /// soon as the head has been handed over.
+    pub(in crate::cluster) async fn send(
+        self,
+        parts: request::Parts,
+        body: Body,
+        authority: &str,
+        sink: Option<&InterimSink>,
+        note: impl FnOnce(Rc<Cell<bool>>),
+    ) -> Result<(response::Parts, Incoming), Unanswered> {
+        let is_head = parts.method == Method::HEAD;
+        let expects_continue = parts.headers.contains_key(EXPECT);
+        let request = head::request(parts, &body, Scheme::HTTP, authority);
+        let mut sender = self.connection.sender.clone();
+        let (answer, stream) = match sender.send_request(request, body.is_end_stream()) {
+            Ok(sent) => sent,
+            Err(error) => return Err(Unanswered::Theirs { error, unprocessed: true, body: Some(body) }),
+        };
+        drop(sender);
+        let upload = Upload::new(body, stream, expects_continue);
+        note(upload.progress());
+        let mut sent = Sent { answer, upload, sink };
+        match std::future::poll_fn(|context| sent.poll(context)).await {
+            Ok(response) => {
+                let (mut parts, recv) = response.into_parts();
+                head::settle(&mut parts);
+                let length = length(&parts, is_head);
+                Ok((parts, Incoming::new(recv, sent.upload, length, self)))
+            }
+            Err(Stopped::Ours(error)) => Err(Unanswered::Ours(error)),
+            Err(Stopped::Theirs(error)) => {
+                let unprocessed = fault::is_unprocessed(&error);
+                Err(Unanswered::Theirs { error, unprocessed, body: sent.upload.into_body() })
+            }
+        }
+    }
+}
+
+enum Stopped {
+    Theirs(h2::Error),
+    Ours(Error),
+}
+
+/// A request under way.
+struct Sent<'a> {
+    answer: ResponseFuture,
+    upload: Upload,
+    sink: Option<&'a InterimSink>,
+}
+
+impl Sent<'_> {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<http::Response<RecvStream>, Stopped>> {
+        while let Poll::Ready(Some(Ok(interim))) = self.answer.poll_informational(context) {
+            let (head, ()) = interim.into_parts();
+            if head.status == StatusCode::CONTINUE {
+                self.upload.open();
+            }
+            self.pass_on(head);
+        }
+        if let Poll::Ready(Err(error)) = self.upload.poll(context) {
+            return Poll::Ready(Err(Stopped::Ours(error)));
+        }
+        Pin::new(&mut self.answer).poll(context).map_err(Stopped::Theirs)
+    }
+
+    fn pass_on(&self, mut head: response::Parts) {
+        if let Some(sink) = self.sink {
+            hop_by_hop::strip_response(&mut head.headers);
+            sink(head.status, head.headers);
+        }
+    }
+}
+
+/// How many bytes of content are to come, if that is known.
+fn length(head: &response::Parts, is_head: bool) -> Option<u64> {
+    if is_head || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+        return Some(0);
+    }
+    head.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}

@@ -89,6 +89,9 @@ class Cluster(Strict):
 
     endpoints: Annotated[list[Endpoint], Field(min_length=1, max_length=1000)]
     """``http://HOST:PORT``, or ``{url: …, weight: …}``. Plain HTTP."""
+    protocol: Literal["http1", "h2c"] = "http1"
+    """What is spoken to the endpoints: HTTP/1.1, or HTTP/2 without encryption and without asking first (``h2c``), which
+    gRPC needs."""
     balance: Literal["round_robin", "least_request", "random"] = "round_robin"
     """Which endpoint is next: in turn by weight, the one with the fewest open requests, or any by weight."""
     timeouts: Timeouts = Timeouts()

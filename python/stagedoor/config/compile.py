@@ -81,6 +81,7 @@ def _cluster(cluster: Cluster) -> Json:
         "endpoints": [
             {"authority": authority(each.url), "weight": each.weight} for each in map(endpoint, cluster.endpoints)
         ],
+        "protocol": cluster.protocol,
         "balance": cluster.balance,
         "connect_ms": int(cluster.timeouts.connect),
         "request_ms": int(cluster.timeouts.request),

@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 RUST := $(shell find crates -name '*.rs' -o -name '*.toml') Cargo.toml Cargo.lock
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: build demo test test-rust test-python lint bench docs verify lock clean
+.PHONY: build demo test test-rust test-python fuzz lint bench docs verify lock clean
 
 build: .venv/.built
 
@@ -21,6 +21,9 @@ test-rust: .venv/.tools
 
 test-python: .venv/.built .venv/.tools
 	$(BIN)/python -m pytest --quiet
+
+fuzz:    ## damaged requests and answers for FUZZ_SECONDS; FUZZ_SEED repeats a failure
+	FUZZ_SECONDS=$(or $(FUZZ_SECONDS),60) cargo test --quiet --package stagedoor-dataplane --test fuzz -- --nocapture
 
 lint: .venv/.built .venv/.tools
 	cargo fmt --check

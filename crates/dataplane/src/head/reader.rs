@@ -41,6 +41,10 @@ impl Reader {
             let empty = end - self.line == 1;
             let first = self.line == 0;
             (self.searched, self.line) = (end + 1, end + 1);
+            // The same bound whether the line came whole or in pieces.
+            if first && end > bounds.uri_bytes + AROUND_TARGET {
+                return Err(uri_too_long(bounds));
+            }
             if end >= bounds.head_bytes {
                 return Err(too_large(bounds));
             }

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Instant;
 
+use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, StatusCode};
 
 use super::connection::Connection;
@@ -67,8 +68,10 @@ impl Link {
         let mut sink = self.sink.borrow_mut();
         let made = sink.get_or_insert_with(|| {
             let link = Rc::downgrade(self);
-            Rc::new(move |status, headers| {
+            Rc::new(move |status, mut headers: HeaderMap| {
                 if let Some(link) = link.upgrade() {
+                    // RFC 9110 §8.6: an interim response has no content, and says nothing of its length.
+                    headers.remove(CONTENT_LENGTH);
                     let mut waiting = link.interim.borrow_mut();
                     if link.in_flight.get() && waiting.len() < WAITING {
                         waiting.push_back((status, headers));

@@ -14,7 +14,10 @@ pub struct Message {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
+    /// As the gateway sends it.
     Request,
+    /// As a client may send it: empty lines before it, HTTP/1.0, chunk extensions.
+    ClientRequest,
     Answer,
     /// An answer to HEAD.
     HeadAnswer,
@@ -66,19 +69,25 @@ pub fn take(bytes: &[u8], kind: Kind, ended: bool) -> Taken {
 }
 
 fn parse(bytes: &[u8], kind: Kind, ended: bool) -> Result<Option<(Message, usize)>, String> {
-    let mut reader = Reader { bytes, at: 0 };
+    let lenient = kind == Kind::ClientRequest;
+    let mut reader = Reader { bytes, at: 0, lenient };
+    while lenient && bytes[reader.at..].starts_with(b"\r\n") {
+        reader.at += 2;
+    }
     let Some(start) = reader.line()? else { return Ok(None) };
     check_start(&start, kind)?;
     let Some(fields) = reader.fields()? else { return Ok(None) };
     let mut message = Message { start, fields, ..Message::default() };
-    let status = message.status();
+    let status = if start_is_status(&message.start) { message.status() } else { 0 };
     let empty = kind == Kind::HeadAnswer || (kind == Kind::Answer && (status < 200 || status == 204 || status == 304));
     let length = message.field("content-length");
-    let coding = message.field("transfer-encoding");
-    if length.is_some() && (coding.is_some() || status == 204 || (kind != Kind::Request && status < 200)) {
+    let coding = message.field("transfer-encoding").map(|coding| coding.to_ascii_lowercase());
+    if length.is_some() && (coding.is_some() || status == 204 || (status > 0 && status < 200)) {
         return Err("a Content-Length where there may be none".into());
     }
-    if kind == Kind::Request && message.fields.iter().filter(|(name, _)| name == "host").count() != 1 {
+    let request = matches!(kind, Kind::Request | Kind::ClientRequest);
+    let hosts = message.fields.iter().filter(|(name, _)| name == "host").count();
+    if request && hosts != 1 && !(hosts == 0 && message.start.ends_with("HTTP/1.0")) {
         return Err("not exactly one Host".into());
     }
     if empty {
@@ -95,16 +104,20 @@ fn parse(bytes: &[u8], kind: Kind, ended: bool) -> Result<Option<(Message, usize
             let Some(content) = reader.count(length) else { return Ok(None) };
             message.content = content.to_vec();
         }
-        (None, None) if kind == Kind::Request => {}
+        (None, None) if request => {}
         (None, None) if ended => message.content = reader.count(bytes.len() - reader.at).unwrap_or_default().to_vec(),
         (None, None) => return Ok(None),
     }
     Ok(Some((message, reader.at)))
 }
 
+fn start_is_status(line: &str) -> bool {
+    line.starts_with("HTTP/1.")
+}
+
 fn check_start(line: &str, kind: Kind) -> Result<(), String> {
     let wrong = || Err(format!("the start line {line:?}"));
-    if kind != Kind::Request {
+    if matches!(kind, Kind::Answer | Kind::HeadAnswer) {
         let (version, rest) = (line.get(..9), line.get(9..).unwrap_or_default());
         let status = rest.get(..3).is_some_and(|status| status.bytes().all(|byte| byte.is_ascii_digit()));
         let known = matches!(version, Some("HTTP/1.1 " | "HTTP/1.0 "));
@@ -112,7 +125,14 @@ fn check_start(line: &str, kind: Kind) -> Result<(), String> {
     }
     let parts: Vec<&str> = line.split(' ').collect();
     match parts[..] {
-        [method, target, "HTTP/1.1"] if is_token(method) && !target.is_empty() && target.is_ascii() => Ok(()),
+        [method, target, version] if is_token(method) && !target.is_empty() && target.is_ascii() => {
+            let known = version == "HTTP/1.1" || (kind == Kind::ClientRequest && version == "HTTP/1.0");
+            if known {
+                Ok(())
+            } else {
+                wrong()
+            }
+        }
         _ => wrong(),
     }
 }
@@ -133,6 +153,7 @@ fn digits(text: &str, radix: u32) -> Option<usize> {
 struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
+    lenient: bool,
 }
 
 type Fields = Vec<(String, String)>;
@@ -168,7 +189,7 @@ impl<'a> Reader<'a> {
     }
 
     fn count(&mut self, count: usize) -> Option<&'a [u8]> {
-        let taken = self.bytes.get(self.at..self.at + count)?;
+        let taken = self.bytes.get(self.at..self.at.checked_add(count)?)?;
         self.at += count;
         Some(taken)
     }
@@ -176,7 +197,8 @@ impl<'a> Reader<'a> {
     fn chunked(&mut self) -> Result<Option<(Vec<u8>, Fields)>, String> {
         let mut content = Vec::new();
         while let Some(line) = self.line()? {
-            let size = digits(&line, 16).ok_or_else(|| format!("the chunk size {line:?}"))?;
+            let size = if self.lenient { line.split(';').next().unwrap_or_default() } else { line.as_str() };
+            let size = digits(size, 16).ok_or_else(|| format!("the chunk size {line:?}"))?;
             if size == 0 {
                 return Ok(self.fields()?.map(|trailers| (content, trailers)));
             }

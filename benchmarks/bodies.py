@@ -9,10 +9,13 @@ from benchmarks.peer import BARE, NGINX_UNBUFFERED, Door, serving
 from benchmarks.process import OTHER_CORE, cpu_s, free_port, rss_mib, running
 from benchmarks.row import Column, Row, alternate, middle, spread
 from benchmarks.row import table as tabled
+from benchmarks.target import Target, judged
+from benchmarks.target import middle as figure
 
 BYTES = 1 << 20
 CONNECTIONS = 16
-DIRECTIONS = {"down": "1 MiB responses", "up": "1 MiB requests"}
+DIRECTIONS = {"down": ("responses", 2200), "up": ("requests", 3600)}
+"""And the MB a CPU-second that are asked for."""
 
 
 def measure(directory: Path, rounds: int, seconds: float) -> dict[str, list[Row]]:
@@ -49,4 +52,8 @@ def table(result: dict[str, list[Row]]) -> str:
         middle("MB a second", "mb_per_s", ",.0f"),
         Column("RSS MiB", lambda row, _: f"{row.values('rss_mib')[-1]:.0f}"),
     ]
-    return "\n\n".join(tabled(DIRECTIONS[direction], rows, columns) for direction, rows in result.items())
+    return "\n\n".join(
+        tabled(f"1 MiB {direction}", rows, columns)
+        + judged(rows, Target(f"{direction}, MB a CPU-second", figure("mb_per_cpu_s"), least=least))
+        for (direction, least), rows in zip(DIRECTIONS.values(), result.values(), strict=True)
+    )

@@ -8,6 +8,7 @@ from benchmarks.load import h2load
 from benchmarks.peer import BARE, Door, serving, small_service
 from benchmarks.row import Row, alternate
 from benchmarks.row import table as tabled
+from benchmarks.target import Target, against, judged
 from benchmarks.trial import COLUMNS, costs
 
 STREAMS = 64
@@ -32,4 +33,8 @@ def streams(door: Door, scheme: str, seconds: float, directory: Path) -> dict[st
 
 
 def table(measured: dict[str, list[Row]]) -> str:
-    return "\n\n".join(tabled(f"HTTP/2 {VARIANTS[variant][1]}", rows, COLUMNS) for variant, rows in measured.items())
+    target = Target("CPU per request of nginx's", against("nginx", "cpu_us"), "×", most=1.0)
+    return "\n\n".join(
+        tabled(f"HTTP/2 {VARIANTS[variant][1]}", rows, COLUMNS) + judged(rows, target)
+        for variant, rows in measured.items()
+    )

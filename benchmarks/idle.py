@@ -12,6 +12,8 @@ from benchmarks.peer import BARE, Door, alone, small_service
 from benchmarks.process import OTHER_CORE, anonymous_kib
 from benchmarks.row import NotRun, Row, alternate, middle, spread
 from benchmarks.row import table as tabled
+from benchmarks.target import Target, judged
+from benchmarks.target import middle as figure
 
 CONNECTIONS = 10_000
 REQUEST = b"GET /items/42 HTTP/1.1\r\nHost: bench\r\n\r\n"
@@ -83,4 +85,5 @@ def table(rows: list[Row]) -> str:
         middle("before, MiB", "before_mib", ".1f"),
         middle("with them, MiB", "held_mib", ".1f"),
     ]
-    return tabled(f"{CONNECTIONS:,} idle connections", rows, columns)
+    target = Target("each", figure("each_kib"), " KiB", most=2.0)
+    return tabled(f"{CONNECTIONS:,} idle connections", rows, columns) + judged(rows, target)

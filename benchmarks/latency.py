@@ -12,6 +12,8 @@ from benchmarks.peer import BARE, FEATURES, NGINX, Door, serving, small_service
 from benchmarks.process import OTHER_CORE
 from benchmarks.row import Row, against, alternate, middle
 from benchmarks.row import table as tabled
+from benchmarks.target import Target, judged
+from benchmarks.target import against as ratio
 
 CONNECTIONS = 64
 SERVICE = "the service alone"
@@ -62,4 +64,7 @@ def table(result: Latencies) -> str:
         middle("p99.9 µs", "p999_us", ",.0f"),
         middle("answered a second", "per_second", ",.0f"),
     ]
-    return f"{result.rate:,.0f} requests a second.\n\n" + tabled("proxy", result.rows, columns)
+    return f"{result.rate:,.0f} requests a second.\n\n" + (
+        tabled("proxy", result.rows, columns)
+        + judged(result.rows, Target("p99 of nginx's", ratio(NGINX.name, "p99_us"), "×", most=1.0))
+    )

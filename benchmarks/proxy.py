@@ -9,6 +9,7 @@ from benchmarks.peer import BARE, FEATURES, Door, serving, small_service
 from benchmarks.process import OTHER_CORE
 from benchmarks.row import Row, alternate
 from benchmarks.row import table as tabled
+from benchmarks.target import Target, against, judged
 from benchmarks.trial import COLUMNS, costs
 
 CONNECTIONS = 64
@@ -30,4 +31,6 @@ def closed_loop(door: Door, seconds: float, scheme: str = "http") -> dict[str, f
 
 
 def table(rows: list[Row]) -> str:
-    return tabled("proxy", rows, COLUMNS)
+    bare = Target("bare, CPU of nginx", against("nginx", "cpu_us"), "×", most=0.85)
+    featured = Target("with features, CPU of bare nginx", bare.figure, "×", row=FEATURES[0].name, most=1.0)
+    return tabled("proxy", rows, COLUMNS) + judged(rows, bare, featured)

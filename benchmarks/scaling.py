@@ -12,6 +12,8 @@ from benchmarks.peer import BARE, Door, serving, small_service
 from benchmarks.process import BOTH_CORES, OTHER_CORE, PROXY_CORE, busiest_share, cpu_s, threads_s
 from benchmarks.row import Column, Row, alternate, middle
 from benchmarks.row import table as tabled
+from benchmarks.target import Target, judged
+from benchmarks.target import middle as figure
 
 CONNECTIONS = 64
 
@@ -86,4 +88,5 @@ def table(rows: list[Row]) -> str:
             lambda row, _: " / ".join(f"{row.middle(key):,.0f}" for key in ("one_per_s", "two_per_s", "apart_per_s")),
         ),
     ]
-    return tabled("proxy", rows, columns)
+    target = Target("two workers, times one", figure("against_one"), "×", least=1.8)
+    return tabled("proxy", rows, columns) + judged(rows, target)

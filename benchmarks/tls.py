@@ -10,6 +10,8 @@ from benchmarks.peer import BARE, Door, serving, small_service
 from benchmarks.proxy import closed_loop
 from benchmarks.row import Column, Row, against, alternate, middle, spread
 from benchmarks.row import table as tabled
+from benchmarks.target import Target, judged
+from benchmarks.target import against as ratio
 from benchmarks.trial import COLUMNS, costs
 
 PER_SECOND = 500
@@ -52,8 +54,11 @@ def table(measured: Secured) -> str:
         Column("a second that fill one core", lambda row, _: f"{1e6 / row.middle('cpu_us'):,.0f}"),
         middle("measured at, a second", "per_second", ",.0f"),
     ]
-    return (
-        tabled("TLS 1.3, kept connections", measured.kept, COLUMNS)
-        + "\n\n"
-        + tabled("TLS 1.3, new connections", measured.fresh, columns)
+    kept = Target("CPU per request of nginx's", ratio("nginx", "cpu_us"), "×", most=1.0)
+    fresh = Target("CPU per connection of nginx's", ratio("nginx", "cpu_us"), "×", most=1.0)
+    return "\n\n".join(
+        [
+            tabled("TLS 1.3, kept connections", measured.kept, COLUMNS) + judged(measured.kept, kept),
+            tabled("TLS 1.3, new connections", measured.fresh, columns) + judged(measured.fresh, fresh),
+        ]
     )

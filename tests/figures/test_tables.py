@@ -12,6 +12,8 @@ import pytest
 from benchmarks.peer import chosen
 from benchmarks.row import NotRun, Row, against, alternate, middle, table
 from benchmarks.run import SUBJECTS
+from benchmarks.target import Target
+from benchmarks.target import against as ratio
 
 ROOT = Path(__file__).parents[2]
 
@@ -56,6 +58,16 @@ def test_a_line_of_a_configuration_can_be_for_some_variants_alone() -> None:
     assert chosen(text, "plain") == "bind: 1\n# a note\n"
     assert chosen(text, "h2c") == "bind: 1\nhttp2: 3\n# a note\n"
     assert chosen(text, "tls") == "bind: 1\ntls: 2\nhttp2: 3\n# a note\n"
+
+
+def test_a_target_is_met_missed_or_has_nothing_to_stand_on() -> None:
+    rows = [Row("nginx", [{"cpu": 10}]), Row("stagedoor", [{"cpu": 9}]), Row("idle", not_run="did not listen")]
+    share = ratio("nginx", "cpu")
+    assert Target("CPU", share, "×", most=0.9).line(rows) == "- CPU ≤ 0.9×: 0.90×, **met**"
+    assert Target("CPU", share, "×", most=0.85).line(rows) == "- CPU ≤ 0.85×: 0.90×, **missed**"
+    assert Target("rate", lambda row, _: 1234.5, least=2200).line(rows) == "- rate ≥ 2,200: 1,234.50, **missed**"
+    assert Target("CPU", share, row="idle", most=1).line(rows) == "- CPU ≤ 1: not run"
+    assert Target("CPU", ratio("Envoy", "cpu"), most=1).line(rows) == "- CPU ≤ 1: nothing to compare with"
 
 
 @pytest.mark.parametrize("subject", SUBJECTS)

@@ -33,7 +33,7 @@ def streams(door: Door, scheme: str, seconds: float, directory: Path) -> dict[st
 
 
 def table(measured: dict[str, list[Row]]) -> str:
-    target = Target("CPU per request of nginx's", against("nginx", "cpu_us"), "×", most=1.0)
+    target = Target("CPU per request against nginx", against("nginx", "cpu_us"), "×", most=1.0)
     return "\n\n".join(
         tabled(f"HTTP/2 {VARIANTS[variant][1]}", rows, COLUMNS) + judged(rows, target)
         for variant, rows in measured.items()

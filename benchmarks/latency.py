@@ -66,5 +66,5 @@ def table(result: Latencies) -> str:
     ]
     return f"{result.rate:,.0f} requests a second.\n\n" + (
         tabled("proxy", result.rows, columns)
-        + judged(result.rows, Target("p99 of nginx's", ratio(NGINX.name, "p99_us"), "×", most=1.0))
+        + judged(result.rows, Target("p99 against nginx", ratio(NGINX.name, "p99_us"), "×", most=1.0))
     )

@@ -88,5 +88,5 @@ def table(rows: list[Row]) -> str:
             lambda row, _: " / ".join(f"{row.middle(key):,.0f}" for key in ("one_per_s", "two_per_s", "apart_per_s")),
         ),
     ]
-    target = Target("two workers, times one", figure("against_one"), "×", least=1.8)
+    target = Target("two workers against one", figure("against_one"), "×", least=1.8)
     return tabled("proxy", rows, columns) + judged(rows, target)

@@ -54,8 +54,8 @@ def table(measured: Secured) -> str:
         Column("a second that fill one core", lambda row, _: f"{1e6 / row.middle('cpu_us'):,.0f}"),
         middle("measured at, a second", "per_second", ",.0f"),
     ]
-    kept = Target("CPU per request of nginx's", ratio("nginx", "cpu_us"), "×", most=1.0)
-    fresh = Target("CPU per connection of nginx's", ratio("nginx", "cpu_us"), "×", most=1.0)
+    kept = Target("CPU per request against nginx", ratio("nginx", "cpu_us"), "×", most=1.0)
+    fresh = Target("CPU per connection against nginx", ratio("nginx", "cpu_us"), "×", most=1.0)
     return "\n\n".join(
         [
             tabled("TLS 1.3, kept connections", measured.kept, COLUMNS) + judged(measured.kept, kept),

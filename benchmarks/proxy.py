@@ -32,5 +32,6 @@ def closed_loop(door: Door, seconds: float, scheme: str = "http") -> dict[str, f
 
 def table(rows: list[Row]) -> str:
     bare = Target("bare: CPU per request against nginx", against("nginx", "cpu_us"), "×", most=0.85)
-    featured = Target("with features: CPU per request against bare nginx", bare.figure, "×", row=FEATURES[0].name, most=1.0)
+    what = "with features: CPU per request against bare nginx"
+    featured = Target(what, bare.figure, "×", row=FEATURES[0].name, most=1.0)
     return tabled("proxy", rows, COLUMNS) + judged(rows, bare, featured)

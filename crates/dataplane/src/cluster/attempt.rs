@@ -1,27 +1,21 @@
 //! The attempts of one request: choose, connect, send, and after a failure decide whether there is another one.
 
 use std::cell::Cell;
-use std::future::Future;
+use std::future::poll_fn;
 use std::rc::Rc;
-use std::task::Poll;
 use std::time::Instant;
 
-use http::header::EXPECT;
-use http::{request, response, Method, Request, Response, StatusCode, Uri, Version};
-use http_body::Body as _;
-use hyper::body::Incoming;
+use http::{response, Request, Response, StatusCode, Version};
 
 use super::balance::{self, Pick};
 use super::deadline::Deadline;
-use super::interim::InterimSink;
+use super::http1::{self, Received, Receiver, Upload};
 use super::pool::Connection;
 use super::pools::View;
-use super::replay::Fields;
 use super::reply::{self, Reply};
 use super::retry::{self, Decision, Failure};
-use super::upload::Upload;
 use super::visit::Visit;
-use super::{fault, framing, hop_by_hop, http2, SendReport};
+use super::{fault, framing, hop_by_hop, http2, InterimSink, SendReport};
 use crate::error::{Error, Kind};
 use crate::protocol::body::Body;
 
@@ -29,21 +23,22 @@ use crate::protocol::body::Body;
 pub(super) struct Progress<'a> {
     pub(super) report: &'a mut SendReport,
     visit: Option<Visit>,
-    /// The request was handed to a connection; with the state of its body.
-    waiting: Option<Option<Rc<Cell<bool>>>>,
+    /// The endpoint has the whole request.
+    complete: bool,
+    /// The same, of a request whose body is sent by a task of its own.
+    streamed: Option<Rc<Cell<bool>>>,
 }
 
 impl<'a> Progress<'a> {
     pub(super) fn new(report: &'a mut SendReport) -> Self {
-        Self { report, visit: None, waiting: None }
+        Self { report, visit: None, complete: false, streamed: None }
     }
 
     /// An endpoint is to blame if it had the whole request; else the queue or the client was slow.
     pub(super) fn timed_out(&mut self) {
-        if let (Some(visit), Some(upload)) = (self.visit.take(), &self.waiting) {
-            if upload.as_ref().is_none_or(|sent| sent.get()) {
-                visit.failed();
-            }
+        let complete = self.complete || self.streamed.as_ref().is_some_and(|sent| sent.get());
+        if let Some(visit) = self.visit.take().filter(|_| complete) {
+            visit.failed();
         }
     }
 }
@@ -58,7 +53,12 @@ pub(super) struct Answer {
 
 /// What comes after the head, by the protocol that brings it.
 enum Content {
-    Http1 { incoming: Incoming, connection: Connection, upload: Option<Rc<Cell<bool>>> },
+    Http1 {
+        content: http1::Content,
+        connection: Connection,
+        /// What the endpoint has not taken before it answered.
+        upload: Option<Box<Upload>>,
+    },
     Http2(http2::Incoming),
 }
 
@@ -69,13 +69,16 @@ impl Answer {
 
     pub(super) fn into_response(self, deadline: Deadline) -> Response<Body> {
         let body = match self.content {
-            Content::Http1 { incoming, connection, upload } if incoming.is_end_stream() => {
-                reply::finish(connection, upload.as_ref());
-                Body::empty()
-            }
-            Content::Http1 { incoming, connection, upload } => {
-                let reply = Reply::new(incoming, connection, upload, deadline, self.visit);
+            Content::Http1 { content: http1::Content::Follows(decoder), connection, upload } => {
+                let reply = Reply::new(decoder, connection, upload, deadline, self.visit);
                 return Response::from_parts(self.head, Body::reply(reply));
+            }
+            Content::Http1 { content, connection, upload } => {
+                reply::finish(connection, upload);
+                match content {
+                    http1::Content::Whole(content) => Body::full(content),
+                    http1::Content::None | http1::Content::Follows(_) => Body::empty(),
+                }
             }
             Content::Http2(incoming) if incoming.is_end_stream() => Body::empty(),
             Content::Http2(incoming) => {
@@ -90,11 +93,10 @@ impl Answer {
     }
 }
 
-/// An attempt that did not lead to an answer, and what is left of the request for another one.
+/// An attempt that did not lead to an answer.
 struct Failed {
     failure: Failure,
     error: Error,
-    request: Option<(request::Parts, Body)>,
     /// An answer whose status may be tried again, if that is not possible.
     answer: Option<Answer>,
 }
@@ -108,16 +110,18 @@ pub(super) struct Attempts {
 
 impl Attempts {
     pub(super) async fn run(&self, request: Request<Body>, progress: &mut Progress<'_>) -> Result<Answer, Error> {
-        let (mut head, mut body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
         framing::set(&mut head, &body);
-        let known = retry::Request { idempotent: self.idempotent, replayable: body.is_at_hand() };
+        let upload = Box::new(Upload::new(head, body));
+        let known = retry::Request { idempotent: self.idempotent, replayable: upload.is_replayable() };
+        let mut upload = Some(upload);
         let mut tried = Vec::new();
         let mut fresh = false;
         loop {
             let turn = |index: usize| &self.view.pools[index].turn;
             let pick = balance::pick(self.view.cluster.settings.balance, &self.view.cluster.endpoints, turn, &tried)
                 .map_err(fault::unavailable)?;
-            let failed = match self.attempt(pick, fresh, head, body, progress).await {
+            let failed = match self.attempt(pick, fresh, known, &mut upload, progress).await {
                 Ok(answer) => return Ok(answer),
                 Err(failed) => *failed,
             };
@@ -128,9 +132,8 @@ impl Attempts {
                 Decision::Reconnect => !std::mem::replace(&mut fresh, true),
                 Decision::Again => self.may_repeat(failed.failure, pick.index, &mut tried, progress).await,
             };
-            match failed.request {
-                Some(request) if again => (head, body) = request,
-                _ => return failed.answer.ok_or(failed.error),
+            if !again || upload.is_none() {
+                return failed.answer.ok_or(failed.error);
             }
         }
     }
@@ -161,100 +164,102 @@ impl Attempts {
         true
     }
 
+    /// On success `upload` is left behind only where nothing of it is to be sent any more.
     async fn attempt(
         &self,
         pick: Pick,
         fresh: bool,
-        head: request::Parts,
-        body: Body,
+        known: retry::Request,
+        upload: &mut Option<Box<Upload>>,
         progress: &mut Progress<'_>,
     ) -> Result<Answer, Box<Failed>> {
         let endpoint = &self.view.cluster.endpoints[pick.index];
         progress.report.endpoint = Some(self.view.names[pick.index].clone());
-        progress.waiting = None;
+        (progress.complete, progress.streamed) = (false, None);
         progress.visit = Some(Visit::begin(&self.view, pick));
         if let Some(pool) = self.view.http2.get(pick.index) {
-            let authority = &endpoint.name;
-            return self.attempt_http2(pool, authority, head, body, progress).await;
+            return self.attempt_http2(pool, &endpoint.name, known, upload, progress).await;
         }
         let pool = &self.view.pools[pick.index];
         let mut connection = match pool.acquire(&endpoint.address, self.view.cluster.connect_timeout, fresh).await {
             Ok(connection) => connection,
             Err(error) => {
                 blame(progress);
-                let error = fault::unreachable(&error);
-                return Err(Failed::boxed(Failure::Connect, error, Some((head, body))));
+                return Err(Failed::boxed(Failure::Connect, fault::unreachable(&error)));
             }
         };
-        // What hyper has written it does not give back, so what may be sent again is kept here.
-        let kept = Kept::keep(self.idempotent, &head, &body, &mut connection.fields);
-        connection.interim.begin();
-        let expects = head.headers.contains_key(EXPECT).then(|| connection.interim.clone());
-        let upload = Upload::new(body, expects);
-        let sent = upload.progress();
-        let request = Request::from_parts(head, upload);
-        progress.waiting = Some(sent.clone());
-        let sent_before = std::mem::replace(&mut progress.report.sent, true);
-        let reused = connection.reused;
-        match self.exchange(&mut connection, request).await {
-            Ok(response) => self.judge(response, connection, sent, kept, progress),
-            Err(mut error) => match error.take_message() {
-                Some(request) => {
-                    progress.report.sent = sent_before;
-                    let (head, upload) = request.into_parts();
-                    let back = Some((head, upload.into_body()));
-                    if reused {
-                        progress.visit = None;
-                        let error = fault::unreachable(&"the connection was closed");
-                        return Err(Failed::boxed(Failure::Stale, error, back));
-                    }
+        let Some(sending) = upload.as_mut() else { return Err(spent()) };
+        let mut receiver = Receiver::begin(&mut connection.wire);
+        let outcome = poll_fn(|context| {
+            let outcome = receiver.poll(sending, &mut connection.wire, self.sink.as_ref(), context);
+            progress.complete = sending.is_done();
+            progress.report.sent |= connection.wire.has_written();
+            outcome
+        })
+        .await;
+        let received = match outcome {
+            Ok(received) => received,
+            Err(broken) => {
+                let (failure, error, theirs) = fault::classify(broken, connection.reused);
+                match failure {
+                    Failure::Stale | Failure::Connect => sending.carry(&mut connection.wire),
+                    _ => sending.restart(),
+                }
+                if theirs {
                     blame(progress);
-                    Err(Failed::boxed(Failure::Connect, fault::unreachable(&error.error()), back))
                 }
-                None => {
-                    let error = error.into_error();
-                    let (failure, error, theirs) = fault::classify(&error, reused);
-                    // A kept connection that the endpoint closed meanwhile is nobody's fault.
-                    if theirs && failure != (Failure::Reset { reused: true }) {
-                        blame(progress);
-                    }
-                    progress.visit = None;
-                    Err(Failed::boxed(failure, error, kept.and_then(|kept| kept.restore(&connection.fields))))
-                }
-            },
+                progress.visit = None;
+                return Err(Failed::boxed(failure, error));
+            }
+        };
+        let (head, content, single) = self.judge(received, progress)?;
+        connection.single |= single;
+        if self.is_to_be_repeated(head.status, known) {
+            // Whatever of the request it has not taken, it will never get.
+            connection.single |= !sending.is_done();
+            sending.restart();
+            return Err(self.failed(head, Content::Http1 { content, connection, upload: None }, progress));
         }
+        let upload = upload.take().filter(|upload| !upload.is_done());
+        Ok(Answer { head, content: Content::Http1 { content, connection, upload }, visit: progress.visit.take() })
     }
 
     async fn attempt_http2(
         &self,
         pool: &Rc<http2::Pool>,
         authority: &str,
-        head: request::Parts,
-        body: Body,
+        known: retry::Request,
+        upload: &mut Option<Box<Upload>>,
         progress: &mut Progress<'_>,
     ) -> Result<Answer, Box<Failed>> {
         let lease = match pool.acquire().await {
             Ok(lease) => lease,
             Err(error) => {
                 blame(progress);
-                let error = fault::unreachable(&error);
-                return Err(Failed::boxed(Failure::Connect, error, Some((head, body))));
+                return Err(Failed::boxed(Failure::Connect, fault::unreachable(&error)));
             }
         };
+        let Some(request) = upload.take() else { return Err(spent()) };
         let reused = lease.reused;
+        let (head, body) = request.into_parts();
         // Whatever the method: the endpoint may say that it has not looked at the request.
-        let kept = (head.clone(), body.copy());
+        let kept = (head.clone(), body.whole());
         let sent_before = std::mem::replace(&mut progress.report.sent, true);
-        let waiting = &mut progress.waiting;
-        let note = |upload| *waiting = Some(Some(upload));
-        let (error, unprocessed, body) = match lease.send(head, body, authority, self.sink.as_ref(), note).await {
+        let whole = &mut progress.streamed;
+        let note = |upload| *whole = Some(upload);
+        let sent = lease.send(head, body, authority, self.sink.as_ref(), note).await;
+        let (error, unprocessed, body) = match sent {
             Ok((head, incoming)) => {
-                let kept = kept.1.filter(|_| self.idempotent).map(|body| (kept.0, body));
-                return self.pass(head, Content::Http2(incoming), progress, |_| kept);
+                self.note(head.status, progress);
+                if self.is_to_be_repeated(head.status, known) {
+                    *upload = kept.1.map(|whole| Box::new(Upload::new(kept.0, Body::full(whole))));
+                    return Err(self.failed(head, Content::Http2(incoming), progress));
+                }
+                return Ok(Answer { head, content: Content::Http2(incoming), visit: progress.visit.take() });
             }
             Err(http2::Unanswered::Ours(error)) => {
                 progress.visit = None;
-                return Err(Failed::boxed(Failure::BadReply, error, None));
+                return Err(Failed::boxed(Failure::BadReply, error));
             }
             Err(http2::Unanswered::Theirs { error, unprocessed, body }) => (error, unprocessed, body),
         };
@@ -266,114 +271,62 @@ impl Attempts {
             blame(progress);
         }
         progress.visit = None;
-        let body = kept.1.or(body).filter(|_| unprocessed || self.idempotent);
-        Err(Failed::boxed(failure, error, body.map(|body| (kept.0, body))))
+        let body = kept.1.map(Body::full).or(body).filter(|_| unprocessed || self.idempotent);
+        *upload = body.map(|body| Box::new(Upload::new(kept.0, body)));
+        Err(Failed::boxed(failure, error))
     }
 
-    /// Sends, and passes interim responses on while waiting for the final one.
-    async fn exchange(
-        &self,
-        connection: &mut Connection,
-        request: Request<Upload>,
-    ) -> Result<Response<Incoming>, hyper::client::conn::TrySendError<Request<Upload>>> {
-        let answer = connection.sender.try_send_request(request);
-        let Some(sink) = &self.sink else {
-            return answer.await;
-        };
-        let interim = &connection.interim;
-        let mut answer = std::pin::pin!(answer);
-        std::future::poll_fn(|context| {
-            let answer: Poll<_> = answer.as_mut().poll(context);
-            interim.pass_on(sink, context);
-            answer
-        })
-        .await
-    }
-
-    /// A head has come: is it one to pass on?
+    /// A head has come: is it one to pass on? And is its connection not to be used again?
     fn judge(
         &self,
-        response: Response<Incoming>,
-        mut connection: Connection,
-        upload: Option<Rc<Cell<bool>>>,
-        kept: Option<Kept>,
+        received: Received,
         progress: &mut Progress<'_>,
-    ) -> Result<Answer, Box<Failed>> {
-        let (mut head, incoming) = response.into_parts();
+    ) -> Result<(response::Parts, http1::Content, bool), Box<Failed>> {
+        let Received { mut head, persistent, content } = received;
         if head.status.is_informational() {
             blame(progress);
             let error = Error::new(Kind::BadReply, "the service switched protocols without being asked");
-            return Err(Failed::boxed(Failure::BadReply, error, None));
-        }
-        if head.version < Version::HTTP_11 {
-            // hyper would send the next request in HTTP/1.0, where a streamed body cannot be framed.
-            connection.single = true;
+            return Err(Failed::boxed(Failure::BadReply, error));
         }
         head.version = Version::HTTP_11;
-        if let Err(error) = framing::settle(&mut head, incoming.size_hint().exact()) {
+        if let Err(error) = framing::settle(&mut head, content.length()) {
             blame(progress);
-            return Err(Failed::boxed(Failure::BadReply, error, None));
+            return Err(Failed::boxed(Failure::BadReply, error));
         }
         hop_by_hop::strip_response(&mut head.headers);
-        let content = Content::Http1 { incoming, connection, upload };
-        self.pass(head, content, progress, |content| match content {
-            Content::Http1 { connection, .. } => kept.and_then(|kept| kept.restore(&connection.fields)),
-            Content::Http2(_) => None,
-        })
+        self.note(head.status, progress);
+        Ok((head, content, !persistent))
     }
 
-    /// A good head; its status may still be one to try again. `restore` gives the request back for that.
-    fn pass(
-        &self,
-        head: response::Parts,
-        content: Content,
-        progress: &mut Progress<'_>,
-        restore: impl FnOnce(&Content) -> Option<(request::Parts, Body)>,
-    ) -> Result<Answer, Box<Failed>> {
-        let status = head.status;
+    /// What a status says of the endpoint.
+    fn note(&self, status: StatusCode, progress: &mut Progress<'_>) {
         if matches!(status, StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT) {
             blame(progress);
         } else if let Some(visit) = &mut progress.visit {
             visit.answered();
         }
-        let again = self.view.cluster.settings.retry.statuses.contains(&status.as_u16());
-        let request = if again { restore(&content) } else { None };
+    }
+
+    fn is_to_be_repeated(&self, status: StatusCode, known: retry::Request) -> bool {
+        retry::decide(&self.view.cluster.settings.retry, Failure::Status(status), known) == Decision::Again
+    }
+
+    /// An answer that is passed on only if there cannot be another one.
+    fn failed(&self, head: response::Parts, content: Content, progress: &mut Progress<'_>) -> Box<Failed> {
+        let failure = Failure::Status(head.status);
         let answer = Answer { head, content, visit: progress.visit.take() };
-        if request.is_some() {
-            let error = Error::new(Kind::BadReply, "the service failed");
-            let failure = Failure::Status(status);
-            return Err(Box::new(Failed { failure, error, request, answer: Some(answer) }));
-        }
-        Ok(answer)
+        Box::new(Failed { failure, error: Error::new(Kind::BadReply, "the service failed"), answer: Some(answer) })
     }
 }
 
-/// A request that may be sent again, less its fields, which the connection keeps.
-struct Kept {
-    method: Method,
-    target: Uri,
-    body: Body,
-}
-
-impl Kept {
-    fn keep(idempotent: bool, head: &request::Parts, body: &Body, fields: &mut Fields) -> Option<Self> {
-        let body = body.copy().filter(|_| idempotent)?;
-        fields.keep(&head.headers);
-        Some(Self { method: head.method.clone(), target: head.uri.clone(), body })
-    }
-
-    fn restore(self, fields: &Fields) -> Option<(request::Parts, Body)> {
-        let (mut head, ()) = Request::new(()).into_parts();
-        head.method = self.method;
-        head.uri = self.target;
-        head.headers = fields.restore()?;
-        Some((head, self.body))
-    }
+/// Never happens: an attempt follows another only where the request has been given back.
+fn spent() -> Box<Failed> {
+    Failed::boxed(Failure::BadReply, Error::new(Kind::Internal, "the request is gone"))
 }
 
 impl Failed {
-    fn boxed(failure: Failure, error: Error, request: Option<(request::Parts, Body)>) -> Box<Self> {
-        Box::new(Self { failure, error, request, answer: None })
+    fn boxed(failure: Failure, error: Error) -> Box<Self> {
+        Box::new(Self { failure, error, answer: None })
     }
 }
 

@@ -1,22 +1,14 @@
-//! A new connection to an endpoint: name lookup, every address in turn, HTTP/1.1 handshake.
+//! A new connection to an endpoint: name lookup, and every address in turn.
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use hyper::client::conn::http1::{Builder, SendRequest};
 use tokio::net::TcpStream;
-use tokio::task::AbortHandle;
 use tokio::time::timeout_at;
 
 use super::endpoint::Address;
-use super::interim::Interim;
-use super::io::Socket;
-use super::upload::Upload;
-
-/// Bytes of an endpoint's answer that are buffered at most; also the bound of its head.
-const BUFFER_BYTES: usize = 64 * 1024;
+use crate::transport::Stream;
 
 #[derive(Debug)]
 pub(super) enum ConnectError {
@@ -24,7 +16,6 @@ pub(super) enum ConnectError {
     NoAddress,
     Refused(std::io::Error),
     TimedOut(Duration),
-    Handshake(hyper::Error),
 }
 
 impl fmt::Display for ConnectError {
@@ -36,14 +27,13 @@ impl fmt::Display for ConnectError {
             Self::TimedOut(limit) => {
                 write!(f, "connect: no answer within {} ms", limit.as_millis())
             }
-            Self::Handshake(error) => write!(f, "connect: {error}"),
         }
     }
 }
 
 /// `limit` is for the lookup and all addresses together; each address gets an even share of what is left, so that one
 /// that swallows packets does not hide the next.
-pub(super) async fn connect(address: &Address, limit: Duration) -> Result<TcpStream, ConnectError> {
+pub(super) async fn connect(address: &Address, limit: Duration) -> Result<Stream, ConnectError> {
     let deadline = Instant::now() + limit;
     match address {
         Address::Socket(address) => attempt(*address, deadline, limit).await,
@@ -65,32 +55,14 @@ pub(super) async fn connect(address: &Address, limit: Duration) -> Result<TcpStr
     }
 }
 
-async fn attempt(address: SocketAddr, until: Instant, limit: Duration) -> Result<TcpStream, ConnectError> {
+async fn attempt(address: SocketAddr, until: Instant, limit: Duration) -> Result<Stream, ConnectError> {
     match timeout_at(until.into(), TcpStream::connect(address)).await {
         Ok(Ok(stream)) => {
             // Heads and bodies are written when they are complete; waiting for more only delays them.
             let _ = stream.set_nodelay(true);
-            Ok(stream)
+            Ok(Stream::Tcp(stream))
         }
         Ok(Err(error)) => Err(ConnectError::Refused(error)),
         Err(_) => Err(ConnectError::TimedOut(limit)),
     }
-}
-
-pub(super) async fn handshake(
-    stream: TcpStream,
-    interim: Rc<Interim>,
-) -> Result<(SendRequest<Upload>, Socket, AbortHandle), ConnectError> {
-    let socket = Socket::new(stream, interim);
-    let (sender, connection) = Builder::new()
-        .max_buf_size(BUFFER_BYTES)
-        .max_header_size(BUFFER_BYTES)
-        .handshake::<_, Upload>(socket.clone())
-        .await
-        .map_err(ConnectError::Handshake)?;
-    // Errors reach the exchange through the sender or the body; a failure while idle shows when it is lent again.
-    let task = tokio::task::spawn_local(async move {
-        let _ = connection.await;
-    });
-    Ok((sender, socket, task.abort_handle()))
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::header::RETRY_AFTER;
 use http::HeaderValue;
 
+use super::http1::{Broken, Cut, Fault, Malformed};
 use super::retry::Failure;
 use crate::error::{Error, Kind, Retry};
 
@@ -22,28 +23,44 @@ pub(super) fn unreachable(cause: &dyn fmt::Display) -> Error {
     Error::new(Kind::EndpointUnreachable, "the service could not be reached").retry(Retry::Safe).cause(cause)
 }
 
-/// What hyper's error means, and whether the endpoint is at fault.
-pub(super) fn classify(error: &hyper::Error, reused: bool) -> (Failure, Error, bool) {
-    if error.is_user() || error.is_body_write_aborted() {
-        let own = std::error::Error::source(error).and_then(|source| source.downcast_ref::<Error>());
-        let fault = match own {
-            Some(error) => error.clone(),
-            None => Error::new(Kind::InvalidBody, "the request body ended early").cause(chain(error)),
-        };
-        return (Failure::BadReply, fault, false);
+/// What a broken exchange means, and whether the endpoint is at fault.
+pub(super) fn classify(broken: Broken, reused: bool) -> (Failure, Error, bool) {
+    match broken {
+        Broken::Upload(Fault::Body(error)) => (Failure::BadReply, error, false),
+        Broken::Upload(Fault::Unsent(cause)) if reused => (Failure::Stale, unreachable(&cause), false),
+        Broken::Upload(Fault::Unsent(cause)) => (Failure::Connect, unreachable(&cause), true),
+        Broken::Malformed(malformed) => (Failure::BadReply, bad_reply(malformed), true),
+        Broken::Closed { begun, cause } => {
+            let error = Error::new(Kind::BadReply, "the service closed the connection before it answered")
+                .retry(Retry::IfIdempotent)
+                .cause(match (cause, begun) {
+                    (Some(cause), _) => cause.to_string(),
+                    (None, true) => "in the middle of the head".to_owned(),
+                    (None, false) => "without a byte".to_owned(),
+                });
+            // A kept connection that the endpoint closed meanwhile is nobody's fault.
+            (Failure::Reset { reused }, error, !reused)
+        }
     }
-    if error.is_parse() {
-        let detail = if error.is_parse_too_large() {
-            "the head of the service's response is too large"
-        } else {
-            "the service's response is not valid HTTP"
-        };
-        return (Failure::BadReply, Error::new(Kind::BadReply, detail).cause(chain(error)), true);
+}
+
+fn bad_reply(malformed: Malformed) -> Error {
+    match malformed {
+        Malformed::TooLarge => Error::new(Kind::BadReply, "the head of the service's response is too large"),
+        Malformed::NotHttp(cause) => {
+            Error::new(Kind::BadReply, "the service's response is not valid HTTP").cause(cause)
+        }
     }
-    let fault = Error::new(Kind::BadReply, "the service closed the connection before it answered")
-        .retry(Retry::IfIdempotent)
-        .cause(chain(error));
-    (Failure::Reset { reused }, fault, true)
+}
+
+/// Why the content of an answer ends before its end.
+pub(super) fn cut(cut: Cut) -> Error {
+    let error = Error::new(Kind::BadReply, "the service's response broke off");
+    match cut {
+        Cut::Closed(Some(cause)) => error.cause(cause),
+        Cut::Closed(None) => error.cause("the connection was closed"),
+        Cut::Malformed(cause) => error.cause(cause),
+    }
 }
 
 /// An error with what caused it, for the log.

@@ -13,15 +13,12 @@ mod fault;
 mod framing;
 pub mod health;
 pub mod hop_by_hop;
+mod http1;
 mod http2;
-mod interim;
-mod io;
 mod pool;
 mod pools;
-mod replay;
 mod reply;
 pub mod retry;
-mod upload;
 mod visit;
 
 use std::future::Future;
@@ -33,11 +30,10 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use attempt::Answer;
-use http::header::{HeaderMap, HOST};
-use http::{HeaderValue, Request, Response};
+use http::header::HOST;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 
 pub use endpoint::Endpoint;
-pub use interim::InterimSink;
 pub use pools::Pools;
 pub use reply::Reply;
 
@@ -47,6 +43,9 @@ use crate::protocol::body::Body;
 use crate::shared::Shared;
 use crate::snapshot;
 use crate::telemetry::metrics::ClusterMetrics;
+
+/// Takes 1xx responses other than 100 and 101, hop-by-hop headers already removed. May drop them: they are optional.
+pub type InterimSink = Rc<dyn Fn(StatusCode, HeaderMap)>;
 
 pub struct Cluster {
     pub name: Arc<str>,

@@ -7,21 +7,16 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hyper::client::conn::http1::SendRequest;
 use tokio::sync::oneshot;
-use tokio::task::AbortHandle;
 
 use super::connect::{self, ConnectError};
 use super::endpoint::Address;
-use super::interim::Interim;
-use super::io::Socket;
-use super::replay::Fields;
-use super::upload::Upload;
+use super::http1::Wire;
 use crate::snapshot::Pool as Bounds;
 use crate::telemetry::metrics::ClusterMetrics;
 
-/// How long a connection whose exchange is over may take to say that it is ready for the next.
-const SETTLE: Duration = Duration::from_secs(1);
+/// An endpoint's end of a kept connection is noticed within this time, if not by a request before.
+const LOOK: Duration = Duration::from_secs(5);
 
 pub(super) struct Pool {
     bounds: RefCell<Bounds>,
@@ -63,12 +58,7 @@ struct Gauge {
 
 /// An open connection; closed when dropped.
 pub(super) struct Connection {
-    pub(super) sender: SendRequest<Upload>,
-    pub(super) interim: Rc<Interim>,
-    /// Of the request at hand, if it may be sent again.
-    pub(super) fields: Fields,
-    socket: Socket,
-    task: AbortHandle,
+    pub(super) wire: Wire,
     slot: Slot,
     gauge: Gauge,
     idle_since: Instant,
@@ -80,39 +70,16 @@ pub(super) struct Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        // hyper would go on writing an unfinished upload.
-        self.task.abort();
         self.gauge.metrics.disconnected(self.gauge.worker);
     }
 }
 
 impl Connection {
-    /// hyper notices what comes while a connection is idle only one turn of the loop later; a look at the socket closes
-    /// the gap. Without it, bytes that nobody asked for could be taken for the next request's answer.
-    fn usable(&self) -> bool {
-        self.sender.is_ready() && self.socket.is_quiet()
-    }
-
-    /// Both bodies have ended: back to the pool that it came from.
+    /// Both bodies have ended: back to the pool that it came from, unless anything about it is doubtful.
     pub(super) fn release(self) {
-        let Some(pool) = self.slot.0.upgrade() else {
-            return;
-        };
-        if self.single {
-            return;
-        }
-        if self.sender.is_ready() {
+        if let Some(pool) = self.slot.0.upgrade().filter(|_| !self.single && self.wire.is_clean()) {
             pool.keep(self);
-        } else if !self.sender.is_closed() {
-            tokio::task::spawn_local(settle(self, pool));
         }
-    }
-}
-
-/// hyper has still to flush or to notice the end; seldom, so a task of its own is affordable.
-async fn settle(mut connection: Connection, pool: Rc<Pool>) {
-    if let Ok(Ok(())) = tokio::time::timeout(SETTLE, connection.sender.ready()).await {
-        pool.keep(connection);
     }
 }
 
@@ -166,22 +133,16 @@ impl Pool {
         let slot = match self.slot(fresh) {
             Some(slot) => slot,
             None => match self.wait().await {
-                Grant::Connection(connection) if !fresh && connection.usable() => return Ok(connection),
+                Grant::Connection(connection) if !fresh && connection.wire.is_quiet() => return Ok(connection),
                 Grant::Connection(connection) => connection.into_slot(),
                 Grant::Slot(slot) => slot,
             },
         };
         let stream = connect::connect(address, connect_timeout).await?;
-        let interim = Rc::<Interim>::default();
-        let (sender, socket, task) = connect::handshake(stream, interim.clone()).await?;
         let gauge = self.gauge.clone();
         gauge.metrics.connected(gauge.worker);
         Ok(Connection {
-            sender,
-            interim,
-            fields: Fields::default(),
-            socket,
-            task,
+            wire: Wire::new(stream),
             slot,
             gauge,
             idle_since: Instant::now(),
@@ -193,7 +154,7 @@ impl Pool {
     fn take_idle(&self) -> Option<Connection> {
         loop {
             let connection = self.idle.borrow_mut().pop()?;
-            if connection.usable() {
+            if connection.wire.is_quiet() {
                 return Some(connection);
             }
         }
@@ -261,6 +222,7 @@ impl Pool {
         if self.retired.get() || self.idle.borrow().len() >= self.bounds.borrow().idle {
             return;
         }
+        connection.wire.release_memory();
         connection.idle_since = Instant::now();
         self.idle.borrow_mut().push(connection);
         if !self.sweeping.replace(true) {
@@ -278,7 +240,7 @@ impl Pool {
         let mut oldest = now;
         while index < idle.len() {
             let connection = &idle[index];
-            if connection.sender.is_closed() || now.saturating_duration_since(connection.idle_since) >= limit {
+            if !connection.wire.is_quiet() || now.saturating_duration_since(connection.idle_since) >= limit {
                 gone.push(idle.remove(index));
             } else {
                 oldest = oldest.min(connection.idle_since);
@@ -288,7 +250,7 @@ impl Pool {
         let empty = idle.is_empty();
         drop(idle);
         drop(gone);
-        (!empty).then(|| (oldest + limit).saturating_duration_since(now).max(Duration::from_millis(10)))
+        (!empty).then(|| (oldest + limit).saturating_duration_since(now).clamp(Duration::from_millis(10), LOOK))
     }
 }
 

@@ -1,40 +1,40 @@
-//! An endpoint's response body on its way to the client. Holds the connection until the last byte; an answer that breaks
-//! off ends in an error and never in a clean end.
+//! An endpoint's response body on its way to the client. Holds the connection until the last byte, and goes on sending
+//! the request where that is not over; an answer that breaks off ends in an error and never in a clean end.
 
-use std::cell::Cell;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
-use hyper::body::Incoming;
 
 use super::deadline::Deadline;
 use super::fault;
 use super::hop_by_hop;
+use super::http1::{self, Fault, Upload};
 use super::pool::Connection;
 use super::visit::Visit;
 use crate::error::{Error, Kind};
+use crate::protocol::decoder::Decoder;
 
 pub struct Reply {
-    incoming: Incoming,
+    decoder: Decoder,
+    /// None when the answer is over, in whichever way.
     connection: Option<Connection>,
-    /// Whether the request body has been sent whole; None: it went with the head.
-    upload: Option<Rc<Cell<bool>>>,
+    /// Of a request that has not been sent whole.
+    upload: Option<Box<Upload>>,
     deadline: Deadline,
     visit: Option<Visit>,
 }
 
 impl Reply {
     pub(super) fn new(
-        incoming: Incoming,
+        decoder: Decoder,
         connection: Connection,
-        upload: Option<Rc<Cell<bool>>>,
+        upload: Option<Box<Upload>>,
         deadline: Deadline,
         visit: Option<Visit>,
     ) -> Self {
-        Self { incoming, connection: Some(connection), upload, deadline, visit }
+        Self { decoder, connection: Some(connection), upload, deadline, visit }
     }
 
     fn finish(&mut self) {
@@ -42,24 +42,40 @@ impl Reply {
             visit.succeeded();
         }
         if let Some(connection) = self.connection.take() {
-            finish(connection, self.upload.as_ref());
+            finish(connection, self.upload.take());
         }
     }
 
     fn fail(&mut self, error: Error, endpoint_failed: bool) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         self.connection = None;
+        self.upload = None;
         match self.visit.take() {
             Some(visit) if endpoint_failed => visit.failed(),
             visit => drop(visit),
         }
         Poll::Ready(Some(Err(error)))
     }
+
+    /// The request's sender has failed; nothing else about the upload ends the answer.
+    fn poll_upload(&mut self, context: &mut Context<'_>) -> Result<(), Error> {
+        let (Some(upload), Some(connection)) = (&mut self.upload, &mut self.connection) else {
+            return Ok(());
+        };
+        match upload.poll(&mut connection.wire, context) {
+            Poll::Pending => Ok(()),
+            Poll::Ready(Ok(())) | Poll::Ready(Err(Fault::Unsent(_))) => {
+                self.upload = None;
+                Ok(())
+            }
+            Poll::Ready(Err(Fault::Body(error))) => Err(error),
+        }
+    }
 }
 
 /// The answer is complete. If the upload is not, the endpoint has said what it had to say without it: the connection is
 /// closed, so that neither side waits for the other (RFC 9112 §9.6), and never used again.
-pub(super) fn finish(connection: Connection, upload: Option<&Rc<Cell<bool>>>) {
-    if upload.is_none_or(|sent| sent.get()) {
+pub(super) fn finish(connection: Connection, unfinished: Option<Box<Upload>>) {
+    if unfinished.is_none() {
         connection.release();
     }
 }
@@ -69,44 +85,51 @@ impl http_body::Body for Reply {
     type Error = Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        match Pin::new(&mut self.incoming).poll_frame(context) {
+        let this = &mut *self;
+        if let Err(error) = this.poll_upload(context) {
+            return this.fail(error, false);
+        }
+        let Some(connection) = &mut this.connection else {
+            return Poll::Ready(None);
+        };
+        match http1::poll_content(&mut this.decoder, &mut connection.wire, context) {
             Poll::Ready(Some(Ok(frame))) => {
-                if self.incoming.is_end_stream() {
-                    self.finish();
+                if this.decoder.is_done() {
+                    this.finish();
                 } else {
                     // Leaves the waker: whoever does not ask for more is woken at the deadline all the same.
-                    let _ = self.deadline.poll(context);
+                    let _ = this.deadline.poll(context);
                 }
-                match frame.into_trailers() {
+                Poll::Ready(Some(Ok(match frame.into_trailers() {
                     Ok(mut trailers) => {
                         hop_by_hop::strip_trailers(&mut trailers);
-                        Poll::Ready(Some(Ok(Frame::trailers(trailers))))
+                        Frame::trailers(trailers)
                     }
-                    Err(frame) => Poll::Ready(Some(Ok(frame))),
-                }
+                    Err(frame) => frame,
+                })))
             }
             Poll::Ready(None) => {
-                self.finish();
+                this.finish();
                 Poll::Ready(None)
             }
-            Poll::Ready(Some(Err(error))) => {
-                let broken = Error::new(Kind::BadReply, "the service's response broke off").cause(fault::chain(&error));
-                self.fail(broken, true)
-            }
-            Poll::Pending if self.deadline.poll(context).is_ready() => {
+            Poll::Ready(Some(Err(cut))) => this.fail(fault::cut(cut), true),
+            Poll::Pending if this.deadline.poll(context).is_ready() => {
                 let late = Error::new(Kind::DeadlineExceeded, "the service's response was not complete in time");
                 // The client may be the slow one: no blame.
-                self.fail(late, false)
+                this.fail(late, false)
             }
             Poll::Pending => Poll::Pending,
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.connection.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        match self.decoder.left() {
+            Some(left) => SizeHint::with_exact(left),
+            None => SizeHint::default(),
+        }
     }
 }

@@ -8,7 +8,6 @@ pub mod reader;
 use std::ops::Range;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::uri::PathAndQuery;
 use http::{request, HeaderName, HeaderValue, Method, Uri, Version};
 
@@ -267,14 +266,11 @@ fn is_host(value: &[u8]) -> bool {
     !name.is_empty() && port_is_valid
 }
 
-/// A field line of a trailer section: the same grammar, and nothing that frames or routes (RFC 9110 §6.5.1).
+/// A field line of a trailer section, which has the same grammar (RFC 9112 §7.1.2).
 pub(crate) fn trailer(line: &[u8]) -> Result<(HeaderName, HeaderValue), Error> {
     let (name, value) = field(line)?;
     let name = HeaderName::from_bytes(name).map_err(|_| refuse("A trailer's name is not a token"))?;
     let value =
         HeaderValue::from_bytes(&line[value]).map_err(|_| refuse("A trailer's value holds a control character"))?;
-    match matches!(name, CONTENT_LENGTH | TRANSFER_ENCODING | HOST) {
-        true => Err(refuse("A trailer holds a header that belongs into the head")),
-        false => Ok((name, value)),
-    }
+    Ok((name, value))
 }

@@ -86,7 +86,7 @@ mod tests {
 
     use super::*;
     use crate::head::{parse, Framing};
-    use crate::protocol::decoder::{Decoded, Decoder};
+    use crate::protocol::decoder::{Decoded, Decoder, Trailers};
 
     const BOUNDS: Bounds = Bounds { head_bytes: 2048, uri_bytes: 256, header_count: 16 };
 
@@ -128,7 +128,7 @@ mod tests {
                     *body = match facts.framing {
                         Framing::None => None,
                         Framing::Length(length) => Some(Decoder::length(length)),
-                        Framing::Chunked => Some(Decoder::chunked(BOUNDS.head_bytes)),
+                        Framing::Chunked => Some(Decoder::chunked(BOUNDS.head_bytes, Trailers::Harmless)),
                     };
                 }
             }

@@ -15,6 +15,8 @@ use crate::error::Error;
 pub struct Body(Kind);
 
 #[derive(Default)]
+// The largest is the one that nearly every body is.
+#[allow(clippy::large_enum_variant)]
 enum Kind {
     #[default]
     Empty,
@@ -47,11 +49,11 @@ impl Body {
         matches!(self.0, Kind::Empty | Kind::Full(_))
     }
 
-    /// The same content once more; None for streams.
-    pub fn copy(&self) -> Option<Self> {
+    /// The whole content, if it is at hand.
+    pub fn whole(&self) -> Option<Bytes> {
         match &self.0 {
-            Kind::Empty => Some(Self(Kind::Empty)),
-            Kind::Full(bytes) => Some(Self(Kind::Full(bytes.clone()))),
+            Kind::Empty => Some(Bytes::new()),
+            Kind::Full(bytes) => Some(bytes.clone()),
             Kind::Reply(_) | Kind::Request(_) | Kind::Stream(_) => None,
         }
     }

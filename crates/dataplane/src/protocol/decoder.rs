@@ -2,6 +2,7 @@
 //! what parsers disagree about. For requests and for answers alike.
 
 use bytes::{Buf, Bytes, BytesMut};
+use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::HeaderMap;
 
 use crate::error::{Error, Kind};
@@ -20,7 +21,6 @@ pub(crate) enum Decoder {
     Length(u64),
     Chunked(Chunked),
     /// Ends with the connection; only answers do.
-    #[allow(dead_code)]
     UntilClose,
 }
 
@@ -41,8 +41,9 @@ impl Decoder {
     }
 
     /// `trailer_bytes` bounds the trailer section.
-    pub(crate) fn chunked(trailer_bytes: usize) -> Self {
-        Self::Chunked(Chunked { state: State::Size, extensions: 0, trailers: HeaderMap::new(), left: trailer_bytes })
+    pub(crate) fn chunked(trailer_bytes: usize, allowed: Trailers) -> Self {
+        let (state, trailers) = (State::Size, HeaderMap::new());
+        Self::Chunked(Chunked { state, extensions: 0, trailers, left: trailer_bytes, allowed })
     }
 
     /// Takes what it can from the front. After an error or the end nothing more may be asked for.
@@ -84,6 +85,15 @@ fn take(bytes: &mut BytesMut, left: &mut u64) -> Decoded {
     Decoded::Data(bytes.split_to(taken).freeze())
 }
 
+/// What a trailer section may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trailers {
+    /// Nothing that frames or routes (RFC 9110 §6.5.1): from a client that is an attack.
+    Harmless,
+    /// Whoever passes them on takes out what does not belong there.
+    Any,
+}
+
 #[derive(Debug)]
 pub(crate) struct Chunked {
     state: State,
@@ -91,6 +101,7 @@ pub(crate) struct Chunked {
     trailers: HeaderMap,
     /// Bytes that the trailer section may still have.
     left: usize,
+    allowed: Trailers,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,6 +153,10 @@ impl Chunked {
                     }
                     self.left = self.left.saturating_sub(line.len() + 2);
                     let (name, value) = head::trailer(&line)?;
+                    let frames = matches!(name, CONTENT_LENGTH | TRANSFER_ENCODING | HOST);
+                    if frames && self.allowed == Trailers::Harmless {
+                        return Err(refuse("A trailer holds a header that belongs into the head"));
+                    }
                     if self.trailers.len() >= TRAILERS {
                         return Err(too_large());
                     }
@@ -255,18 +270,19 @@ mod tests {
     fn a_chunked_body_is_the_same_wherever_its_bytes_are_cut() {
         for cut in 0..WIRE.len() {
             let (before, after) = WIRE.split_at(cut);
-            let (content, trailers, rest) = content(&mut Decoder::chunked(1024), &[before, after]).unwrap();
+            let (content, trailers, rest) =
+                content(&mut Decoder::chunked(1024, Trailers::Harmless), &[before, after]).unwrap();
             assert_eq!(content, b"hello, the world", "{cut}");
             assert_eq!(trailers.unwrap()["x-sum"], "1", "{cut}");
             assert_eq!(rest, b"GET /", "{cut}");
         }
         let bytes: Vec<&[u8]> = WIRE.chunks(1).collect();
-        assert_eq!(content(&mut Decoder::chunked(1024), &bytes).unwrap().0, b"hello, the world");
+        assert_eq!(content(&mut Decoder::chunked(1024, Trailers::Harmless), &bytes).unwrap().0, b"hello, the world");
     }
 
     #[test]
     fn the_end_is_known_with_the_last_data_when_both_have_come() {
-        let mut decoder = Decoder::chunked(1024);
+        let mut decoder = Decoder::chunked(1024, Trailers::Harmless);
         let mut bytes = BytesMut::from(&b"2\r\nok\r\n0\r\n\r\nrest"[..]);
         assert!(matches!(decoder.decode(&mut bytes), Ok(Decoded::Data(data)) if data == "ok"));
         assert!(decoder.is_done());
@@ -298,7 +314,10 @@ mod tests {
         ] {
             for cut in 0..wrong.len() {
                 let (before, after) = wrong.as_bytes().split_at(cut);
-                assert!(content(&mut Decoder::chunked(1024), &[before, after]).is_err(), "{wrong:?} cut at {cut}");
+                assert!(
+                    content(&mut Decoder::chunked(1024, Trailers::Harmless), &[before, after]).is_err(),
+                    "{wrong:?} cut at {cut}"
+                );
             }
         }
     }
@@ -306,12 +325,15 @@ mod tests {
     #[test]
     fn trailers_and_extensions_are_bounded() {
         let many: String = (0..200).map(|number| format!("a{number}: 1\r\n")).collect();
-        let error = content(&mut Decoder::chunked(1 << 20), &[format!("0\r\n{many}\r\n").as_bytes()]).unwrap_err();
+        let error =
+            content(&mut Decoder::chunked(1 << 20, Trailers::Harmless), &[format!("0\r\n{many}\r\n").as_bytes()])
+                .unwrap_err();
         assert_eq!(error.kind, Kind::HeadTooLarge);
-        let error = content(&mut Decoder::chunked(64), &[format!("0\r\n{many}\r\n").as_bytes()]).unwrap_err();
+        let error = content(&mut Decoder::chunked(64, Trailers::Harmless), &[format!("0\r\n{many}\r\n").as_bytes()])
+            .unwrap_err();
         assert_eq!(error.kind, Kind::HeadTooLarge);
         let extended = format!("1;{}\r\nx\r\n", "e".repeat(200)).repeat(100);
-        assert!(content(&mut Decoder::chunked(1024), &[extended.as_bytes()]).is_err());
+        assert!(content(&mut Decoder::chunked(1024, Trailers::Harmless), &[extended.as_bytes()]).is_err());
     }
 
     #[test]

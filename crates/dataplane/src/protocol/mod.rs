@@ -3,5 +3,6 @@
 pub mod body;
 pub mod connection;
 pub(crate) mod decoder;
+pub(crate) mod encoder;
 pub mod http1;
 pub mod link;

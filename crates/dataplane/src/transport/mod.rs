@@ -64,6 +64,14 @@ impl Stream {
         }
     }
 
+    /// Lets the other side see a broken connection, not an orderly end, when this one is dropped.
+    pub fn reset(&self) {
+        if let Stream::Tcp(stream) = self {
+            // Without it the end looks orderly; nothing else can be done about that.
+            let _unset = socket2::SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO));
+        }
+    }
+
     fn forget_readiness(&self) {
         let blocked = || io::Result::<()>::Err(io::ErrorKind::WouldBlock.into());
         let _blocked = match self {

@@ -19,7 +19,7 @@ use super::pool::Lease;
 use super::reply::Incoming;
 use super::upload::Upload;
 use crate::cluster::hop_by_hop;
-use crate::cluster::interim::InterimSink;
+use crate::cluster::InterimSink;
 use crate::error::Error;
 use crate::protocol::body::Body;
 

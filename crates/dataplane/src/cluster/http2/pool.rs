@@ -50,7 +50,7 @@ impl fmt::Display for OpenError {
 impl Connector {
     async fn open(&self) -> Result<driver::Opened<Stream>, OpenError> {
         let stream = connect::connect(&self.address, self.limit).await.map_err(OpenError::Connect)?;
-        match timeout(self.limit, driver::handshake(Stream::Tcp(stream))).await {
+        match timeout(self.limit, driver::handshake(stream)).await {
             Ok(Ok(opened)) => Ok(opened),
             Ok(Err(HandshakeError::Closed)) => Err(OpenError::Closed),
             Ok(Err(HandshakeError::Protocol(error))) => Err(OpenError::Protocol(error)),

@@ -155,15 +155,17 @@ async fn answer(
         presence.poll_gone(&wire.stream.borrow(), context).map(|()| false)
     })
     .await;
-    let after = writer.after();
+    let after = if written { writer.after() } else { After::Break };
+    if after == After::Break && writer.ends_by_closing() {
+        wire.stream.borrow().reset();
+    }
     drop(writer);
-    match (written, after) {
-        (false, _) => After::Break,
-        (true, After::Again) => match &incoming {
-            Some(incoming) if !poll_fn(|context| incoming.poll_drain(context)).await => After::Close,
-            _ => After::Again,
+    match &incoming {
+        Some(incoming) if after == After::Again => match poll_fn(|context| incoming.poll_drain(context)).await {
+            true => After::Again,
+            false => After::Close,
         },
-        (true, after) => after,
+        _ => after,
     }
 }
 

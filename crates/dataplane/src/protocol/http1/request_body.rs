@@ -11,7 +11,7 @@ use http_body::{Frame, SizeHint};
 use super::wire::Wire;
 use crate::error::{Error, Kind};
 use crate::head::{Facts, Framing};
-use crate::protocol::decoder::{Decoded, Decoder};
+use crate::protocol::decoder::{Decoded, Decoder, Trailers};
 
 /// How much of a body that nobody reads to its end is read all the same, so that its connection can serve on.
 const DRAINED: u64 = 256 * 1024;
@@ -50,7 +50,7 @@ impl Incoming {
         let decoder = match facts.framing {
             Framing::None => return None,
             Framing::Length(length) => Decoder::length(length),
-            Framing::Chunked => Decoder::chunked(wire.link.connection.listener.bounds.head_bytes),
+            Framing::Chunked => Decoder::chunked(wire.link.connection.listener.bounds.head_bytes, Trailers::Harmless),
         };
         Some(Rc::new(Self {
             wire: wire.clone(),

@@ -6,16 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRANSFER_ENCODING};
 use http::{response, HeaderMap, Method, StatusCode, Version};
 
-/// How the body follows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Framing {
-    /// There is none, whatever the body holds.
-    None,
-    Length(u64),
-    Chunked,
-    /// Ends with the connection: the client is too old for chunks.
-    Close,
-}
+use crate::protocol::encoder::{field, Encoder};
 
 /// What of the request decides on the response's form.
 #[derive(Debug, Clone)]
@@ -27,21 +18,21 @@ pub(super) struct Asked {
 }
 
 /// `length`: of the body, if it is known before it is sent.
-pub(super) fn framing(asked: &Asked, status: StatusCode, length: Option<u64>) -> Framing {
+pub(super) fn encoder(asked: &Asked, status: StatusCode, length: Option<u64>) -> Encoder {
     let bodiless = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) || status.is_informational();
     match length {
-        _ if bodiless || asked.method == Method::HEAD => Framing::None,
-        Some(length) => Framing::Length(length),
-        None if asked.version >= Version::HTTP_11 => Framing::Chunked,
-        None => Framing::Close,
+        _ if bodiless || asked.method == Method::HEAD => Encoder::None,
+        Some(length) => Encoder::Length(length),
+        None if asked.version >= Version::HTTP_11 => Encoder::CHUNKED,
+        None => Encoder::Close,
     }
 }
 
 /// Adds the whole head. `persistent`: the connection serves on after it.
-pub(super) fn encode(out: &mut Vec<u8>, head: &response::Parts, framing: Framing, asked: &Asked, persistent: bool) {
+pub(super) fn encode(out: &mut Vec<u8>, head: &response::Parts, encoder: Encoder, asked: &Asked, persistent: bool) {
     status_line(out, head.status);
     // An answer to HEAD and a 304 tell the length that another answer would have.
-    let keeps_length = framing == Framing::None && head.status != StatusCode::NO_CONTENT;
+    let keeps_length = encoder == Encoder::None && head.status != StatusCode::NO_CONTENT;
     let mut dated = false;
     for (name, value) in &head.headers {
         if name == CONNECTION || name == TRANSFER_ENCODING || (name == CONTENT_LENGTH && !keeps_length) {
@@ -50,10 +41,10 @@ pub(super) fn encode(out: &mut Vec<u8>, head: &response::Parts, framing: Framing
         dated |= name == DATE;
         field(out, name.as_str().as_bytes(), value.as_bytes());
     }
-    match framing {
-        Framing::Length(length) => field(out, b"content-length", itoa::Buffer::new().format(length).as_bytes()),
-        Framing::Chunked => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
-        Framing::None | Framing::Close => {}
+    match encoder {
+        Encoder::Length(length) => field(out, b"content-length", itoa::Buffer::new().format(length).as_bytes()),
+        Encoder::Chunked { .. } => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+        Encoder::None | Encoder::Close => {}
     }
     if !dated {
         date(out);
@@ -69,33 +60,9 @@ pub(super) fn encode(out: &mut Vec<u8>, head: &response::Parts, framing: Framing
 /// An interim response (RFC 9110 §15.2).
 pub(super) fn encode_interim(out: &mut Vec<u8>, status: StatusCode, headers: &HeaderMap) {
     status_line(out, status);
-    for (name, value) in headers {
-        field(out, name.as_str().as_bytes(), value.as_bytes());
-    }
-    out.extend_from_slice(b"\r\n");
-}
-
-/// The size line of a chunk.
-pub(super) fn chunk_size(out: &mut Vec<u8>, size: usize) {
-    let mut digits = [0; 16];
-    let mut at = digits.len();
-    let mut left = size;
-    loop {
-        at -= 1;
-        digits[at] = b"0123456789abcdef"[left & 15];
-        left >>= 4;
-        if left == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(&digits[at..]);
-    out.extend_from_slice(b"\r\n");
-}
-
-/// The end of a chunked body.
-pub(super) fn last_chunk(out: &mut Vec<u8>, trailers: Option<&HeaderMap>) {
-    out.extend_from_slice(b"0\r\n");
-    for (name, value) in trailers.into_iter().flatten() {
+    // It has no content, so nothing may say how that would be framed (RFC 9112 §6.3).
+    let plain = headers.iter().filter(|(name, _)| *name != CONTENT_LENGTH && *name != TRANSFER_ENCODING);
+    for (name, value) in plain {
         field(out, name.as_str().as_bytes(), value.as_bytes());
     }
     out.extend_from_slice(b"\r\n");
@@ -109,13 +76,6 @@ fn status_line(out: &mut Vec<u8>, status: StatusCode) {
     out.extend_from_slice(status.as_str().as_bytes());
     out.push(b' ');
     out.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes());
-    out.extend_from_slice(b"\r\n");
-}
-
-fn field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
-    out.extend_from_slice(name);
-    out.extend_from_slice(b": ");
-    out.extend_from_slice(value);
     out.extend_from_slice(b"\r\n");
 }
 

@@ -207,8 +207,8 @@ impl Wire {
     }
 
     /// Adds to what is to be written.
-    pub(super) fn write(&self, add: impl FnOnce(&mut Vec<u8>)) {
-        add(&mut self.outgoing.borrow_mut());
+    pub(super) fn write<T>(&self, add: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+        add(&mut self.outgoing.borrow_mut())
     }
 
     pub(super) fn has_outgoing(&self) -> bool {

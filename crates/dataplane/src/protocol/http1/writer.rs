@@ -10,23 +10,21 @@ use http::header::CONNECTION;
 use http::{HeaderMap, Response};
 use http_body::Body as _;
 
-use super::response::{self, Asked, Framing};
+use super::response::{self, Asked};
 use super::wire::Wire;
 use super::After;
+use crate::protocol::encoder::Encoder;
 use crate::telemetry::recording::Recorded;
-
-/// Data up to this is copied behind what else is written: cheaper than a second buffer in the system call.
-const COPIED: usize = 1024;
 
 /// A head and a small body without growing.
 const OUTGOING: usize = 1024;
 
 pub(super) struct Writer {
     body: Recorded,
-    framing: Framing,
+    encoder: Encoder,
     persistent: bool,
     accepts_trailers: bool,
-    /// A piece of the body on its way, and whether a chunk's end must follow it.
+    /// A large piece of the body on its way.
     data: Bytes,
     state: State,
     /// The socket takes no more for now.
@@ -46,21 +44,26 @@ impl Writer {
     /// `persistent`: the connection may serve on, as far as the request is concerned.
     pub(super) fn begin(wire: &Wire, response: Response<Recorded>, asked: &Asked, persistent: bool) -> Self {
         let (head, body) = response.into_parts();
-        let framing = response::framing(asked, head.status, body.size_hint().exact());
+        let encoder = response::encoder(asked, head.status, body.size_hint().exact());
         let closes =
             || head.headers.get(CONNECTION).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"));
-        let persistent = persistent && framing != Framing::Close && !closes();
+        let persistent = persistent && encoder != Encoder::Close && !closes();
         wire.write(|out| {
             out.reserve(OUTGOING);
-            response::encode(out, &head, framing, asked, persistent);
+            response::encode(out, &head, encoder, asked, persistent);
         });
-        let state = if framing == Framing::None { State::Ending } else { State::Body };
+        let state = if encoder == Encoder::None { State::Ending } else { State::Body };
         let accepts_trailers = asked.accepts_trailers;
-        Self { body, framing, persistent, accepts_trailers, data: Bytes::new(), state, stuck: false }
+        Self { body, encoder, persistent, accepts_trailers, data: Bytes::new(), state, stuck: false }
     }
 
     pub(super) fn is_stuck(&self) -> bool {
         self.stuck
+    }
+
+    /// A close would tell the client that it has the whole body.
+    pub(super) fn ends_by_closing(&self) -> bool {
+        self.encoder == Encoder::Close
     }
 
     pub(super) fn after(&self) -> After {
@@ -74,35 +77,24 @@ impl Writer {
     /// Ready when all has been written, or nothing more can be.
     pub(super) fn poll(&mut self, wire: &Wire, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
-            if self.state == State::Body && self.data.is_empty() {
-                let waits = self.poll_piece(wire, context).is_pending();
-                if waits {
-                    ready!(self.poll_out(wire, context))?;
-                    return Poll::Pending;
-                }
-                // One more look before writing: small answers are complete by now.
-                if self.state == State::Body && self.data.is_empty() {
-                    continue;
-                }
+            // One look at the body before each write: small answers are complete by then.
+            let mut waits = false;
+            while self.state == State::Body && self.data.is_empty() && !waits {
+                waits = self.poll_piece(wire, context).is_pending();
             }
-            ready!(self.poll_out(wire, context))?;
+            if waits {
+                wire.write(|out| self.encoder.close_chunk(out));
+            }
+            let written = wire.poll_write(&mut self.data, context);
+            self.stuck = written.is_pending();
+            ready!(written)?;
             match self.state {
+                State::Body if waits => return Poll::Pending,
                 State::Body => {}
                 State::Ending => return Poll::Ready(Ok(())),
                 State::Broken => return Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
             }
         }
-    }
-
-    fn poll_out(&mut self, wire: &Wire, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let chunk = self.framing == Framing::Chunked && !self.data.is_empty();
-        let written = wire.poll_write(&mut self.data, context);
-        self.stuck = written.is_pending();
-        ready!(written)?;
-        if chunk {
-            wire.write(|out| self.close_chunk(out));
-        }
-        Poll::Ready(Ok(()))
     }
 
     /// Takes the next piece of the body.
@@ -123,8 +115,10 @@ impl Writer {
             Some(Ok(frame)) => frame,
         };
         match frame.into_data() {
-            Ok(data) if data.is_empty() => {}
-            Ok(data) => self.piece(wire, data),
+            Ok(data) => match wire.write(|out| self.encoder.piece(out, data)) {
+                Ok(data) => self.data = data,
+                Err(_) => self.state = State::Broken,
+            },
             Err(frame) => {
                 let trailers = frame.into_trailers().ok();
                 self.end(wire, trailers.as_ref());
@@ -133,53 +127,11 @@ impl Writer {
         Poll::Ready(())
     }
 
-    fn piece(&mut self, wire: &Wire, data: Bytes) {
-        match &mut self.framing {
-            Framing::Length(left) => match left.checked_sub(data.len() as u64) {
-                Some(rest) => *left = rest,
-                None => {
-                    self.state = State::Broken;
-                    return;
-                }
-            },
-            Framing::Chunked => wire.write(|out| response::chunk_size(out, data.len())),
-            Framing::Close | Framing::None => {}
-        }
-        if data.len() > COPIED {
-            self.data = data;
-            if self.body.is_end_stream() && self.framing != Framing::Chunked {
-                self.end(wire, None);
-            }
-            return;
-        }
-        wire.write(|out| {
-            out.extend_from_slice(&data);
-            if self.framing == Framing::Chunked {
-                out.extend_from_slice(b"\r\n");
-            }
-        });
-        if self.body.is_end_stream() {
-            self.end(wire, None);
-        }
-    }
-
-    fn close_chunk(&mut self, out: &mut Vec<u8>) {
-        out.extend_from_slice(b"\r\n");
-        if self.body.is_end_stream() {
-            response::last_chunk(out, None);
-            self.state = State::Ending;
-        }
-    }
-
     fn end(&mut self, wire: &Wire, trailers: Option<&HeaderMap>) {
-        self.state = match self.framing {
-            Framing::Length(0) | Framing::Close | Framing::None => State::Ending,
-            Framing::Length(_) => State::Broken,
-            Framing::Chunked => {
-                let trailers = trailers.filter(|_| self.accepts_trailers);
-                wire.write(|out| response::last_chunk(out, trailers));
-                State::Ending
-            }
+        let trailers = trailers.filter(|_| self.accepts_trailers);
+        self.state = match wire.write(|out| self.encoder.end(out, trailers)) {
+            Ok(()) => State::Ending,
+            Err(_) => State::Broken,
         };
     }
 }

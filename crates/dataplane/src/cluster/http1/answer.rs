@@ -1,0 +1,146 @@
+//! The head of an answer: found in the connection's bytes, parsed strictly, and what it says of its body and connection
+//! (RFC 9112 §6.3, §9.3).
+
+use std::mem::MaybeUninit;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{response, HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
+
+use crate::protocol::decoder::{Decoder, Trailers};
+
+/// Bytes of a head at most.
+const HEAD_BYTES: usize = 64 * 1024;
+/// Fields of a head at most.
+const FIELDS: usize = 256;
+
+/// What is wrong with an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::cluster) enum Malformed {
+    TooLarge,
+    NotHttp(&'static str),
+}
+
+#[derive(Debug)]
+pub(super) struct Head {
+    pub(super) parts: response::Parts,
+    /// The connection may serve another exchange.
+    pub(super) persistent: bool,
+}
+
+/// Takes a whole head from the front; None while it is not whole. `searched`: how far an earlier call has looked.
+pub(super) fn take(incoming: &mut BytesMut, searched: &mut usize) -> Result<Option<Head>, Malformed> {
+    const START: &[u8] = b"HTTP/1.";
+    let common = incoming.len().min(START.len());
+    if incoming[..common] != START[..common] {
+        return Err(Malformed::NotHttp("it does not begin with a status line"));
+    }
+    let Some(end) = end_of_head(incoming, searched) else {
+        return match incoming.len() > HEAD_BYTES {
+            true => Err(Malformed::TooLarge),
+            false => Ok(None),
+        };
+    };
+    *searched = 0;
+    if end > HEAD_BYTES {
+        return Err(Malformed::TooLarge);
+    }
+    parse(incoming.split_to(end).freeze()).map(Some)
+}
+
+/// Where the head ends. Lines may end with LF alone (RFC 9112 §2.2): what is passed on is written anew.
+fn end_of_head(bytes: &[u8], searched: &mut usize) -> Option<usize> {
+    while let Some(found) = memchr::memchr(b'\n', &bytes[*searched..]) {
+        let end = *searched + found + 1;
+        *searched = end;
+        if matches!(&bytes[end..], [b'\n', ..]) {
+            return Some(end + 1);
+        }
+        if matches!(&bytes[end..], [b'\r', b'\n', ..]) {
+            return Some(end + 2);
+        }
+        if bytes[end..].len() < 2 {
+            // Looked at again with what comes next.
+            *searched = end - 1;
+            return None;
+        }
+    }
+    *searched = bytes.len();
+    None
+}
+
+fn parse(bytes: Bytes) -> Result<Head, Malformed> {
+    let mut fields = [const { MaybeUninit::uninit() }; FIELDS];
+    let mut parsed = httparse::Response::new(&mut []);
+    match httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut parsed, &bytes, &mut fields) {
+        Ok(httparse::Status::Complete(_)) => {}
+        Ok(httparse::Status::Partial) => return Err(Malformed::NotHttp("its head ends too early")),
+        Err(httparse::Error::TooManyHeaders) => return Err(Malformed::TooLarge),
+        Err(_) => return Err(Malformed::NotHttp("its head is malformed")),
+    }
+    let status = parsed.code.and_then(|code| StatusCode::from_u16(code).ok());
+    let status = status.ok_or(Malformed::NotHttp("its status is not a number from 100 to 599"))?;
+    let version = if parsed.version == Some(1) { Version::HTTP_11 } else { Version::HTTP_10 };
+    let mut parts = Response::new(()).into_parts().0;
+    parts.headers.reserve(parsed.headers.len());
+    // What an answer in HTTP/1.0 would say about the next request is not to be relied on.
+    let mut persistent = version == Version::HTTP_11;
+    for field in parsed.headers.iter() {
+        let malformed = |_| Malformed::NotHttp("a field of its head is malformed");
+        let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(malformed)?;
+        let value = HeaderValue::from_maybe_shared(bytes.slice_ref(field.value))
+            .map_err(|_| Malformed::NotHttp("a field of its head is malformed"))?;
+        if name == CONNECTION {
+            persistent &= !lists(&value, b"close");
+        }
+        parts.headers.append(name, value);
+    }
+    (parts.status, parts.version) = (status, version);
+    Ok(Head { parts, persistent })
+}
+
+fn lists(value: &HeaderValue, option: &[u8]) -> bool {
+    value.as_bytes().split(|byte| *byte == b',').any(|listed| listed.trim_ascii().eq_ignore_ascii_case(option))
+}
+
+/// How the content follows; None when there is none.
+pub(super) fn body(head: &response::Parts, method: &Method) -> Result<Option<Decoder>, Malformed> {
+    if *method == Method::HEAD || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+        return Ok(None);
+    }
+    if let Some(coding) = head.headers.get_all(TRANSFER_ENCODING).iter().next_back() {
+        if head.version < Version::HTTP_11 {
+            // RFC 9112 §6.1: faulty, whatever it says.
+            return Err(Malformed::NotHttp("it has a transfer coding in HTTP/1.0"));
+        }
+        let last = coding.as_bytes().rsplit(|byte| *byte == b',').next().unwrap_or_default();
+        return Ok(Some(match last.trim_ascii().eq_ignore_ascii_case(b"chunked") {
+            true => Decoder::chunked(HEAD_BYTES, Trailers::Any),
+            false => Decoder::UntilClose,
+        }));
+    }
+    match content_length(&head.headers)? {
+        Some(0) => Ok(None),
+        Some(length) => Ok(Some(Decoder::length(length))),
+        None => Ok(Some(Decoder::UntilClose)),
+    }
+}
+
+/// RFC 9112 §6.3: several lengths must all say the same.
+fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Malformed> {
+    let mut length = None;
+    for value in headers.get_all(CONTENT_LENGTH) {
+        for element in value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
+            let valid = !element.is_empty() && element.len() <= 18 && element.iter().all(u8::is_ascii_digit);
+            if !valid {
+                return Err(Malformed::NotHttp("its Content-Length is not a number"));
+            }
+            let number = element.iter().fold(0, |number, digit| number * 10 + u64::from(digit - b'0'));
+            if length.is_some_and(|length| length != number) {
+                return Err(Malformed::NotHttp("its Content-Lengths disagree"));
+            }
+            length = Some(number);
+        }
+    }
+    Ok(length)
+}

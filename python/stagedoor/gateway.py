@@ -81,18 +81,25 @@ class Gateway:
         sys.setswitchinterval(SWITCH_S)
         # Before anything that takes time: what changes while the gateway starts is a change.
         watch = Watch(self._configuration.files)
-        admin = await self._start()
         loop = asyncio.get_running_loop()
+        # Also before: a signal that comes as soon as the gateway answers must not end it by the system's default.
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_end)
+        started = asyncio.Event()
         reloads: set[asyncio.Task[None]] = set()
 
+        async def reload() -> None:
+            await started.wait()
+            await self._reload(watch)
+
         def on_reload() -> None:
-            task = loop.create_task(self._reload(watch))
+            task = loop.create_task(reload())
             reloads.add(task)
             task.add_done_callback(reloads.discard)
 
         loop.add_signal_handler(signal.SIGHUP, on_reload)
+        admin = await self._start()
+        started.set()
         watching = loop.create_task(self._watch(watch))
         await self._ended.wait()
         watching.cancel()

@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 RUST := $(shell find crates -name '*.rs' -o -name '*.toml') Cargo.toml Cargo.lock
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: build demo test test-rust test-python fuzz lint bench docs verify lock clean
+.PHONY: build demo test test-rust test-python test-tools fuzz lint bench docs verify lock clean
 
 build: .venv/.built
 
@@ -21,6 +21,15 @@ test-rust: .venv/.tools
 
 test-python: .venv/.built .venv/.tools
 	$(BIN)/python -m pytest --quiet
+
+# Command:package.
+TEST_TOOLS := curl:curl nghttp:nghttp2-client h2load:nghttp2-client go:golang-go
+test-tools:    ## installs with apt what tests of real clients need; without it they are skipped
+	@missing=$$(for tool in $(TEST_TOOLS); do command -v $${tool%%:*} >/dev/null || echo $${tool##*:}; done | sort -u); \
+	if [ -n "$$missing" ]; then \
+	    root=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+	    $$root apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$root apt-get install -y -qq --no-install-recommends $$missing; \
+	fi
 
 fuzz:    ## damaged requests and answers for FUZZ_SECONDS; FUZZ_SEED repeats a failure
 	FUZZ_SECONDS=$(or $(FUZZ_SECONDS),60) cargo test --quiet --package stagedoor-dataplane --test fuzz -- --nocapture

@@ -1,0 +1,57 @@
+"""Clients that people use, against a gateway before a real server."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+
+import pytest
+from echo import Echo
+from running import Gateway
+
+Curl = Callable[..., str]
+
+
+@pytest.fixture(scope="session")
+def echo() -> Iterator[Echo]:
+    with Echo() as running:
+        yield running
+
+
+@pytest.fixture
+def door(gateway: Callable[..., Gateway], echo: Echo) -> str:
+    """The URL of a listener that speaks HTTP/1.1."""
+    running = gateway(f"""
+listeners: {{public: {{bind: "127.0.0.1:0"}}}}
+admin: {{bind: "127.0.0.1:0"}}
+clusters: {{service: {{endpoints: ["{echo.url}"]}}}}
+routes: {{all: {{match: {{path: "/{{rest...}}"}}, target: {{cluster: service}}}}}}
+""")
+    assert running.addresses, running.log
+    return f"http://{running.addresses['listeners']['public']}"
+
+
+def program(name: str) -> str:
+    """Where it is. `make test-tools` installs it; without it the test is skipped, but never in CI."""
+    if found := shutil.which(name):
+        return found
+    missing = f"{name} is not installed: make test-tools"
+    if os.environ.get("CI"):
+        pytest.fail(missing)
+    pytest.skip(missing)
+
+
+@pytest.fixture
+def curl() -> Curl:
+    """Runs curl; what it prints. Anything but exit code 0 is a failure."""
+    path = program("curl")
+
+    def run(*arguments: str, given: bytes = b"") -> str:
+        command = [path, "--silent", "--show-error", "--max-time", "60", "--noproxy", "*", *arguments]
+        done = subprocess.run(command, input=given, capture_output=True, check=False, timeout=90)
+        assert done.returncode == 0, done.stderr.decode()
+        return done.stdout.decode()
+
+    return run

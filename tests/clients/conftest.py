@@ -27,6 +27,7 @@ def door(gateway: Callable[..., Gateway], echo: Echo) -> str:
 listeners: {{public: {{bind: "127.0.0.1:0"}}}}
 admin: {{bind: "127.0.0.1:0"}}
 clusters: {{service: {{endpoints: ["{echo.url}"]}}}}
+policies: {{limits: {{body: 64MiB}}}}
 routes: {{all: {{match: {{path: "/{{rest...}}"}}, target: {{cluster: service}}}}}}
 """)
     assert running.addresses, running.log

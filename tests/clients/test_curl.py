@@ -63,6 +63,12 @@ def test_uploads_arrive_as_they_were_sent_with_and_without_a_length(curl: Curl, 
         assert ("content-length" in seen["fields"]) != chunked
 
 
+def test_an_upload_above_the_limit_is_refused_before_it_is_sent(curl: Curl, door: str, tmp_path: Path) -> None:
+    (tmp_path / "sent").write_bytes(content(65 * MIB))
+    arguments = ["--data-binary", f"@{tmp_path}/sent", "-o", "/dev/null", "-w", "%{http_code} %{size_upload}"]
+    assert curl(*arguments, f"{door}/echo") == "413 0"
+
+
 def test_forms_and_every_method_reach_the_server(curl: Curl, door: str) -> None:
     seen = json.loads(curl("-F", "name=mug", "-F", "file=@-", f"{door}/echo", given=b"picture"))
     assert seen["fields"]["content-type"].startswith("multipart/form-data; boundary=")

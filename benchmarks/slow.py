@@ -13,15 +13,15 @@ from pathlib import Path
 from benchmarks.idle import allow_connections
 from benchmarks.latency import at_rate, saturation
 from benchmarks.load import tool
-from benchmarks.peer import BARE, NGINX, Door, alone
-from benchmarks.process import OTHER_CORE, anonymous_kib, free_port, running
+from benchmarks.peer import BARE, NGINX, Door, alone, small_service
+from benchmarks.process import anonymous_kib
 from benchmarks.row import Column, Row, alternate, middle
 from benchmarks.row import table as tabled
 
 CLIENTS = 1000
 LONGER = 4
 HEAD = b"GET /items/42 HTTP/1.1\r\nHost: bench\r\nX-Slow: "
-BODY = b"POST /items/42 HTTP/1.1\r\nHost: bench\r\nContent-Length: 100000\r\n\r\n"
+BODY = b"POST /patient HTTP/1.1\r\nHost: bench\r\nContent-Length: 100000\r\n\r\n"
 
 
 @dataclass
@@ -32,6 +32,7 @@ class Crowd:
     closed: int = 0
     """Connections that the proxy has closed; each was opened again."""
     refused: int = 0
+    """Attempts to connect that failed."""
     clients: list[socket.socket | None] = field(default_factory=list)
 
     def connect(self, turn: int) -> socket.socket | None:
@@ -96,9 +97,9 @@ class Slow:
 
 def measure(directory: Path, rounds: int, seconds: float) -> Slow:
     allow_connections()
-    openloop, upstream = tool("openloop", directory), free_port()
+    openloop = tool("openloop", directory)
     rows = [Row(peer.name) for peer in BARE]
-    with running([tool("endpoint", directory), str(upstream)], upstream, OTHER_CORE):
+    with small_service(directory) as upstream:
         with alone(NGINX.name, directory, upstream) as reference:
             rate = saturation(reference, seconds) / 2
 
@@ -136,7 +137,7 @@ def table(result: Slow) -> str:
         pair("their answers a second", "per_second"),
         middle("KiB for each slow client", "grown_kib", ".1f"),
         middle("memory with them, MiB", "held_mib", ".1f"),
-        middle("closed by the proxy", "closed", ",.0f"),
+        Column("closed / refused", lambda row, _: f"{row.middle('closed'):,.0f} / {row.middle('refused'):,.0f}"),
     ]
     return f"{result.rate:,.0f} requests a second of the others.\n\n" + tabled(
         f"{CLIENTS:,} slow clients", result.rows, columns

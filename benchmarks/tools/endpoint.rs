@@ -1,34 +1,22 @@
-//! The service behind the proxies where bodies are large or slow: reads a request to its last byte, then answers.
+//! The service behind the proxies where bodies are large: reads a request to its last byte, then answers.
 //!
 //! `endpoint PORT` serves on loopback, a thread for each connection. `GET /bytes/N` is answered with N bytes, everything
 //! else with a small JSON. A request body needs a `Content-Length`.
 
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::os::fd::{AsRawFd, RawFd};
 use std::{env, process, thread};
 
 const PIECE: usize = 256 * 1024;
 static FILLER: [u8; PIECE] = [b'x'; PIECE];
 const SMALL: &[u8] = br#"{"id":42,"name":"chair","stock":7}"#;
 
-unsafe extern "C" {
-    fn listen(socket: RawFd, backlog: i32) -> i32;
-}
-/// The standard library asks for 128; a connection for which there is no room tries again a whole second later.
-const BACKLOG: i32 = 4096;
-
 fn main() -> io::Result<()> {
     let Some(port) = env::args().nth(1).and_then(|port| port.parse::<u16>().ok()) else {
         eprintln!("usage: endpoint PORT");
         process::exit(2);
     };
-    let listener = TcpListener::bind(("127.0.0.1", port))?;
-    // SAFETY: takes no pointer, and the socket is open.
-    if unsafe { listen(listener.as_raw_fd(), BACKLOG) } < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    for stream in listener.incoming() {
+    for stream in TcpListener::bind(("127.0.0.1", port))?.incoming() {
         let stream = stream?;
         // How a connection ends is the client's affair.
         thread::Builder::new().stack_size(128 * 1024).spawn(move || serve(stream))?;

@@ -95,6 +95,10 @@ def h2load(url: str, arguments: list[str], seconds: float, log: Path) -> Load:
     done = re.search(r"requests: .* (\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout", output)
     took = re.search(r"finished in ([\d.]+)(us|ms|s|m)", output)
     codes = re.search(r"status codes: (\d+) 2xx", output)
+    spoken = re.search(r"Application protocol: (\S+)", output)
+    wanted = "http/1.1" if "--h1" in arguments else "h2c" if url.startswith("http:") else "h2"
+    if spoken is None or spoken[1] != wanted:
+        raise NotRun(f"spoke {spoken[1] if spoken else 'nothing'} instead of {wanted}")
     if done is None or took is None or codes is None:
         raise NotRun(f"h2load's output was not understood: {output[-200:]}")
     times = sorted(int(line.split()[2]) for line in log.read_text().splitlines())

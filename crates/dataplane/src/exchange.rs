@@ -1,6 +1,7 @@
 //! One request on its way: what is known of it so far, carried from phase to phase and into the log.
 
 use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,8 @@ use crate::error::Kind;
 use crate::policy::access_log::Captured;
 use crate::policy::authenticate::Consumer;
 use crate::policy::rate_limit::RateReport;
+use crate::protocol::grpc::Call;
+use crate::protocol::grpc_web::Translation;
 use crate::route::{Params, Route};
 use crate::telemetry::trace::Trace;
 
@@ -39,6 +42,10 @@ pub struct Exchange {
     /// `Origin` of a request that a CORS policy saw.
     pub origin: Option<HeaderValue>,
     pub rate: Option<RateReport>,
+    /// Where the request is a call of gRPC or gRPC-Web.
+    pub call: Option<Rc<Call>>,
+    /// Where it is gRPC-Web and the target is to see gRPC.
+    pub translation: Option<Translation>,
     /// Kept of the request's head for its access-log line.
     pub captured: Captured,
     /// `host:port` that answered, or was tried last.
@@ -71,6 +78,8 @@ impl Exchange {
             trace: Trace::default(),
             origin: None,
             rate: None,
+            call: None,
+            translation: None,
             captured: Captured::default(),
             endpoint: None,
             retries: 0,

@@ -8,14 +8,17 @@ use http::header::{ALLOW, EXPECT, HOST};
 use http::uri::PathAndQuery;
 use http::{request, HeaderValue, Method, Request, Response, StatusCode, Version};
 
+use crate::cluster::InterimSink;
 use crate::error::{self, Error, Kind};
 use crate::exchange::Exchange;
 use crate::forwarded;
 use crate::policy::{request_id, Flow};
 use crate::program::Program;
 use crate::protocol::body::Body;
+use crate::protocol::grpc::{self, Call};
+use crate::protocol::grpc_web;
 use crate::protocol::link::Link;
-use crate::route::{path, Found};
+use crate::route::{path, Found, Route};
 use crate::target::{forward, Target};
 use crate::telemetry::recording::{Recorded, Recording};
 use crate::telemetry::trace::Trace;
@@ -24,6 +27,9 @@ use crate::worker::Worker;
 /// The bound of an exchange that neither a route nor a cluster bounds: workflow routes and fixed responses. No shorter
 /// than the longest time that the configuration lets a user ask for.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
+/// How long a client of gRPC that is slow may take to be told that time has run out, before its exchange is cut off.
+const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// Answers one request, whatever happens to it. `refusal`: the head was not clean, and `request` only stands in for it.
 pub async fn handle(
@@ -48,7 +54,10 @@ pub async fn handle(
     let response = outcome.unwrap_or_else(|error| {
         exchange.error = Some(error.kind);
         exchange.cause = error.cause.clone();
-        error::respond(&error, exchange.request_id.as_ref())
+        match &exchange.call {
+            Some(call) => call.respond(&error),
+            None => error::respond(&error, exchange.request_id.as_ref()),
+        }
     });
     let (mut head, body) = response.into_parts();
     let policies = match &exchange.route {
@@ -90,6 +99,8 @@ fn open(link: &Link, head: &mut request::Parts, refused: bool) -> Exchange {
         trace,
         origin: None,
         rate: None,
+        call: Call::of(&head.headers),
+        translation: None,
         captured: Default::default(),
         endpoint: None,
         retries: 0,
@@ -129,7 +140,20 @@ async fn phases(
         return Ok(response);
     }
     let interim = (head.version == Version::HTTP_11).then(|| link.interim_sink());
-    let request = Request::from_parts(head, body);
+    if let Some(call) = exchange.call.clone() {
+        return call_target(worker, link, exchange, &route, call, Request::from_parts(head, body), interim).await;
+    }
+    ask(worker, link, exchange, &route, Request::from_parts(head, body), interim).await
+}
+
+async fn ask(
+    worker: &Rc<Worker>,
+    link: &Rc<Link>,
+    exchange: &mut Exchange,
+    route: &Route,
+    request: Request<Body>,
+    interim: Option<InterimSink>,
+) -> Result<Response<Body>, Error> {
     match &route.target {
         // In a box: hyper and we move the whole future while it is young, and this is its largest part.
         Target::Cluster(target) => {
@@ -140,6 +164,42 @@ async fn phases(
         Target::Workflow(target) => target.run(worker, exchange, request).await,
         Target::Execution(target) => target.run(worker, exchange).await,
         Target::Response(target) => Ok(target.respond()),
+    }
+}
+
+/// What gRPC asks for besides: its deadline, and an answer of gRPC whatever the target says.
+async fn call_target(
+    worker: &Rc<Worker>,
+    link: &Rc<Link>,
+    exchange: &mut Exchange,
+    route: &Route,
+    call: Rc<Call>,
+    request: Request<Body>,
+    interim: Option<InterimSink>,
+) -> Result<Response<Body>, Error> {
+    let (mut head, mut body) = request.into_parts();
+    if let Some(limit) = grpc::timeout(&head.headers)? {
+        exchange.deadline = exchange.deadline.min(exchange.received + limit);
+    }
+    grpc::welcome_trailers(&mut head.headers);
+    if let Some(translation) = exchange.translation {
+        body = translation.body(body);
+    }
+    let answer = ask(worker, link, exchange, route, Request::from_parts(head, body), interim).await?;
+    if let Some(deadline) = link.deadline.get() {
+        link.deadline.set(Some(deadline + LAST_WORD));
+    }
+    // A service that speaks gRPC-Web itself answers in it.
+    if call.web.is_some() && exchange.translation.is_none() {
+        return Ok(answer);
+    }
+    let (answer, foreign) = call.settle(answer);
+    if foreign && matches!(route.target, Target::Cluster(_)) {
+        exchange.error = Some(Kind::BadReply);
+    }
+    match call.web.filter(|_| !foreign) {
+        Some(encoding) => Ok(grpc_web::translate_answer(answer, call, encoding)),
+        None => Ok(answer),
     }
 }
 

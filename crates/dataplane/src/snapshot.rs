@@ -175,7 +175,13 @@ pub struct Policies {
     #[serde(default)]
     pub rate_limit: Vec<RateLimit>,
     pub headers: Option<Headers>,
+    pub grpc_web: Option<GrpcWeb>,
 }
+
+/// Calls of gRPC-Web are translated to gRPC.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GrpcWeb {}
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -9,6 +9,7 @@ from pydantic import Discriminator, Tag
 from stagedoor.policies.access_log import AccessLog
 from stagedoor.policies.authenticate import Authenticate
 from stagedoor.policies.cors import Cors
+from stagedoor.policies.grpc_web import GrpcWeb
 from stagedoor.policies.headers import Headers
 from stagedoor.policies.limits import Limits
 from stagedoor.policies.model import Strict
@@ -41,6 +42,8 @@ class Policies(Strict):
     """Who may call."""
     rate_limit: Switch[RateLimits] | None = None
     """How often a caller may call."""
+    grpc_web: Switch[GrpcWeb] | None = None
+    """Browsers may call a service that speaks gRPC."""
     headers: Switch[Headers] | None = None
     """Headers to remove, set and add."""
 

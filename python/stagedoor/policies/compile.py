@@ -9,6 +9,7 @@ from stagedoor.policies import Policies
 from stagedoor.policies.access_log import AccessLog
 from stagedoor.policies.authenticate import Authenticate, api_key
 from stagedoor.policies.cors import Cors
+from stagedoor.policies.grpc_web import GrpcWeb
 from stagedoor.policies.headers import HeaderChanges, Headers
 from stagedoor.policies.limits import Limits
 from stagedoor.policies.rate_limit import ByHeader, RateLimit
@@ -36,6 +37,8 @@ def compile_policies(policies: Policies, route: str, folder: Path) -> Json:
         parts["authenticate"] = _authenticate(policies.authenticate)
     if isinstance(policies.rate_limit, list):
         parts["rate_limit"] = [_rate_limit(rule, f"{route}/{index}") for index, rule in enumerate(policies.rate_limit)]
+    if isinstance(policies.grpc_web, GrpcWeb):
+        parts["grpc_web"] = {}
     if isinstance(policies.headers, Headers):
         parts["headers"] = {
             "request": _changes(policies.headers.request),

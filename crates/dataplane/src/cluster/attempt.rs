@@ -271,7 +271,7 @@ impl Attempts {
             blame(progress);
         }
         progress.visit = None;
-        let body = kept.1.map(Body::full).or(body).filter(|_| unprocessed || self.idempotent);
+        let body = kept.1.map(Body::full).or(body.map(|body| *body)).filter(|_| unprocessed || self.idempotent);
         *upload = body.map(|body| Box::new(Upload::new(kept.0, body)));
         Err(Failed::boxed(failure, error))
     }

@@ -87,6 +87,9 @@ impl AccessLog {
             line.optional("endpoint", exchange.endpoint.as_ref().map(|name| name.as_bytes()));
             line.number("retries", exchange.retries.into());
             line.optional("error", exchange.error.map(|kind| kind.code().as_bytes()));
+            if let Some(status) = exchange.call.as_ref().and_then(|call| call.status()) {
+                line.number("grpc_status", status.into());
+            }
             if let Some(cause) = &exchange.cause {
                 line.text("cause", cause.as_bytes());
             }

@@ -4,6 +4,7 @@
 pub mod access_log;
 pub mod authenticate;
 pub mod cors;
+pub mod grpc_web;
 pub mod headers;
 pub mod limits;
 pub mod rate_limit;
@@ -44,13 +45,22 @@ pub enum Name {
     Cors,
     Authenticate,
     RateLimit,
+    GrpcWeb,
     Headers,
 }
 
 /// The order in which all policies see a request, the same for every route; and then the response, so that `headers` has
 /// the last word on both.
-pub const ORDER: [Name; 7] =
-    [Name::RequestId, Name::AccessLog, Name::Limits, Name::Cors, Name::Authenticate, Name::RateLimit, Name::Headers];
+pub const ORDER: [Name; 8] = [
+    Name::RequestId,
+    Name::AccessLog,
+    Name::Limits,
+    Name::Cors,
+    Name::Authenticate,
+    Name::RateLimit,
+    Name::GrpcWeb,
+    Name::Headers,
+];
 
 impl Name {
     /// As in the configuration.
@@ -62,6 +72,7 @@ impl Name {
             Name::Cors => "cors",
             Name::Authenticate => "authenticate",
             Name::RateLimit => "rate_limit",
+            Name::GrpcWeb => "grpc_web",
             Name::Headers => "headers",
         }
     }
@@ -76,6 +87,7 @@ pub struct Policies {
     pub cors: Option<cors::Cors>,
     pub authenticate: Option<authenticate::Authenticate>,
     pub rate_limit: Option<rate_limit::RateLimit>,
+    pub grpc_web: Option<grpc_web::GrpcWeb>,
     pub headers: Option<headers::Headers>,
 }
 
@@ -129,6 +141,7 @@ impl Policies {
                     .filter(|rules| !rules.is_empty())
                     .map(|rules| rate_limit::RateLimit::new(rules, settings.authenticate.is_some(), context)),
             ),
+            grpc_web: on.build(Name::GrpcWeb, settings.grpc_web.as_ref().map(grpc_web::GrpcWeb::new)),
             headers: on.build(Name::Headers, settings.headers.as_ref().map(headers::Headers::new)),
         };
         (report.errors.len() == before).then_some(policies)
@@ -153,6 +166,7 @@ impl Policies {
                 Name::RateLimit => {
                     self.rate_limit.iter().try_for_each(|policy| policy.on_request(exchange, head, &shared.limiter))?
                 }
+                Name::GrpcWeb => self.grpc_web.iter().for_each(|policy| policy.on_request(exchange, head)),
                 Name::Headers => self.headers.iter().for_each(|policy| policy.on_request(head)),
             }
         }
@@ -167,7 +181,7 @@ impl Policies {
                 Name::Cors => self.cors.iter().for_each(|policy| policy.on_response(exchange, head)),
                 Name::RateLimit => self.rate_limit.iter().for_each(|policy| policy.on_response(exchange, head)),
                 Name::Headers => self.headers.iter().for_each(|policy| policy.on_response(head)),
-                Name::AccessLog | Name::Limits | Name::Authenticate => {}
+                Name::AccessLog | Name::Limits | Name::Authenticate | Name::GrpcWeb => {}
             }
         }
     }
@@ -181,6 +195,7 @@ impl Policies {
             Name::Cors => self.cors.as_ref().map(cors::Cors::describe),
             Name::Authenticate => self.authenticate.as_ref().map(authenticate::Authenticate::describe),
             Name::RateLimit => self.rate_limit.as_ref().map(rate_limit::RateLimit::describe),
+            Name::GrpcWeb => self.grpc_web.as_ref().map(grpc_web::GrpcWeb::describe),
             Name::Headers => self.headers.as_ref().map(headers::Headers::describe),
         };
         ORDER.into_iter().filter_map(|name| Some((name, describe(name)?))).collect()

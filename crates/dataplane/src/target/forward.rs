@@ -14,6 +14,7 @@ use crate::error::{Error, Kind};
 use crate::exchange::Exchange;
 use crate::program::Report;
 use crate::protocol::body::Body;
+use crate::protocol::grpc;
 use crate::route::template::PathTemplate;
 use crate::snapshot;
 
@@ -83,6 +84,9 @@ pub async fn forward(
     headers.append(VIA, HeaderValue::from_static("1.1 stagedoor"));
     if let Some(consumer) = &exchange.consumer {
         consumer.identity.set(headers);
+    }
+    if exchange.call.is_some() {
+        grpc::pass_timeout(headers, exchange.deadline);
     }
     let mut report = SendReport::default();
     let options = SendOptions { deadline: exchange.deadline, idempotent, interim, report: &mut report };

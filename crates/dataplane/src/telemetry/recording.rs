@@ -87,20 +87,29 @@ impl http_body::Body for Recorded {
     type Error = Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
-        if let Some(recording) = &mut self.recording {
+        let mut frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        let this = &mut *self;
+        if let Some(recording) = &mut this.recording {
             match &frame {
                 Some(Ok(frame)) => {
                     recording.exchange.bytes_out += frame.data_ref().map_or(0, |data| data.len() as u64);
+                    if let (Some(call), Some(trailers)) = (&recording.exchange.call, frame.trailers_ref()) {
+                        call.note(trailers);
+                    }
                 }
                 Some(Err(error)) => {
                     recording.broke(error.kind);
-                    self.finished = true;
+                    this.finished = true;
+                    // A call of gRPC ends with a word even so.
+                    if let Some(call) = &recording.exchange.call {
+                        frame = Some(Ok(call.ending(error)));
+                        this.body = Body::empty();
+                    }
                 }
                 None => {}
             }
         }
-        self.finished = self.finished || frame.is_none() || self.body.is_end_stream();
+        this.finished = this.finished || frame.is_none() || this.body.is_end_stream();
         Poll::Ready(frame)
     }
 

@@ -25,9 +25,8 @@ use crate::protocol::body::Body;
 
 /// Why there is no answer.
 pub(in crate::cluster) enum Unanswered {
-    /// By the endpoint or the connection. `unsent`: the body, if nothing of the request is known to the endpoint and the
-    /// body is still whole.
-    Theirs { error: h2::Error, unprocessed: bool, body: Option<Body> },
+    /// By the endpoint or the connection. With the body, if nothing has been taken from it.
+    Theirs { error: h2::Error, unprocessed: bool, body: Option<Box<Body>> },
     /// The request's own body failed.
     Ours(Error),
 }
@@ -49,7 +48,7 @@ impl Lease {
         let mut sender = self.connection.sender.clone();
         let (answer, stream) = match sender.send_request(request, body.is_end_stream()) {
             Ok(sent) => sent,
-            Err(error) => return Err(Unanswered::Theirs { error, unprocessed: true, body: Some(body) }),
+            Err(error) => return Err(Unanswered::Theirs { error, unprocessed: true, body: Some(Box::new(body)) }),
         };
         drop(sender);
         let upload = Upload::new(body, stream, expects_continue);
@@ -65,7 +64,7 @@ impl Lease {
             Err(Stopped::Ours(error)) => Err(Unanswered::Ours(error)),
             Err(Stopped::Theirs(error)) => {
                 let unprocessed = fault::is_unprocessed(&error);
-                Err(Unanswered::Theirs { error, unprocessed, body: sent.upload.into_body() })
+                Err(Unanswered::Theirs { error, unprocessed, body: sent.upload.into_body().map(Box::new) })
             }
         }
     }

@@ -20,18 +20,30 @@ def echo() -> Iterator[Echo]:
         yield running
 
 
-@pytest.fixture
-def door(gateway: Callable[..., Gateway], echo: Echo) -> str:
-    """The URL of a listener that speaks HTTP/1.1."""
-    running = gateway(f"""
-listeners: {{public: {{bind: "127.0.0.1:0"}}}}
+@pytest.fixture(scope="session")
+def doors(echo: Echo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """One gateway for all tests, which change nothing in it: the address of each of its listeners."""
+    folder = tmp_path_factory.mktemp("clients")
+    (folder / "stagedoor.yaml").write_text(f"""
+listeners:
+  plain: {{bind: "127.0.0.1:0"}}
 admin: {{bind: "127.0.0.1:0"}}
 clusters: {{service: {{endpoints: ["{echo.url}"]}}}}
 policies: {{limits: {{body: 64MiB}}}}
 routes: {{all: {{match: {{path: "/{{rest...}}"}}, target: {{cluster: service}}}}}}
 """)
-    assert running.addresses, running.log
-    return f"http://{running.addresses['listeners']['public']}"
+    running = Gateway(folder)
+    try:
+        assert running.addresses, running.log
+        yield running.addresses["listeners"]
+    finally:
+        running.kill()
+
+
+@pytest.fixture
+def door(doors: dict[str, str]) -> str:
+    """The URL of a listener that speaks HTTP/1.1 without TLS."""
+    return f"http://{doors['plain']}"
 
 
 def program(name: str) -> str:

@@ -259,3 +259,71 @@ impl Drop for Lease {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{SocketAddr, TcpListener};
+
+    use http::Request;
+
+    use super::super::Unanswered;
+    use super::*;
+    use crate::protocol::body::Body;
+    use crate::telemetry::metrics::Metrics;
+
+    const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
+    const PING: u8 = 6;
+    const PONG_HEAD: &[u8] = &[0, 0, 8, 6, 1, 0, 0, 0, 0];
+    /// 200 and the end of the first stream.
+    const OK: &[u8] = &[0, 0, 1, 1, 5, 0, 0, 0, 1, 0x88];
+
+    /// An endpoint that says nothing until it is asked by a PING whether it is there, and then this.
+    fn endpoint(answers: bool) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.write_all(SETTINGS).unwrap();
+            stream.read_exact(&mut [0; 24]).unwrap();
+            let mut head = [0; 9];
+            while stream.read_exact(&mut head).is_ok() {
+                let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
+                stream.read_exact(&mut payload).unwrap();
+                if head[3] == PING && answers {
+                    stream.write_all(&[PONG_HEAD, &payload, OK].concat()).unwrap();
+                }
+            }
+        });
+        address
+    }
+
+    /// Asks once, with little patience for silence.
+    fn ask(address: SocketAddr) -> Result<u16, Unanswered> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(tokio::task::LocalSet::new().run_until(async {
+            let connector = Connector { address: Address::Socket(address), limit: Duration::from_secs(10) };
+            let bounds = Bounds { idle: 1, idle_ms: 60_000, connections: 1 };
+            let mut pool = Pool::new(connector, &bounds, Metrics::new(1).cluster(&"test".into()), 0);
+            let silence = Duration::from_millis(20);
+            let spacing = Duration::from_secs(60);
+            Rc::get_mut(&mut pool).unwrap().patience = Patience { silence, answer: silence * 5, spacing };
+            let lease = pool.acquire().await.unwrap();
+            let (head, ()) = Request::get("/").body(()).unwrap().into_parts();
+            lease.send(head, Body::empty(), "test", None, |_| ()).await.map(|(head, _)| head.status.as_u16())
+        }))
+    }
+
+    #[test]
+    fn a_connection_whose_other_side_answers_no_ping_ends_its_exchanges() {
+        match ask(endpoint(false)) {
+            Err(Unanswered::Theirs { error, unprocessed, .. }) => assert!(error.is_io() && !unprocessed, "{error}"),
+            _ => panic!("the silence was borne"),
+        }
+    }
+
+    #[test]
+    fn an_endpoint_that_is_slow_is_asked_whether_it_is_there() {
+        assert!(matches!(ask(endpoint(true)), Ok(200)));
+    }
+}

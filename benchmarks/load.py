@@ -115,7 +115,9 @@ def h2load(url: str, arguments: list[str], seconds: float, log: Path) -> Load:
 
 def checked(load: Load) -> Load:
     """A load whose requests all succeeded: what fails is cheaper than what works, and says nothing."""
-    if load.failed or not load.requests:
+    if not load.requests and not load.failed:
+        raise NotRun("no request was answered")
+    if load.failed:
         raise NotRun(f"{load.failed} of {load.requests + load.failed} requests failed")
     return load
 
@@ -132,6 +134,8 @@ def tool(name: str, directory: Path) -> str:
 def answered(command: list[str], seconds: float) -> dict[str, float]:
     """What one of ``tools/`` measured; NotRun if a request failed."""
     found = json.loads(run(command, seconds))
-    if found["failed"] or not found["requests"]:
+    if not found["requests"] and not found["failed"]:
+        raise NotRun("no request was answered")
+    if found["failed"]:
         raise NotRun(f"{found['failed']} connections failed: {found['reason']}")
     return {name: value for name, value in found.items() if isinstance(value, int | float)}

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import grpc
 import pytest
 from running import Gateway
 
@@ -22,20 +21,10 @@ def stock() -> Stock:
 
 
 @pytest.fixture
-def served(stock: Stock) -> Iterator[tuple[grpc.Server, int]]:
+def port(stock: Stock) -> Iterator[int]:
     server, port = serve(stock)
-    yield server, port
+    yield port
     server.stop(None).wait()
-
-
-@pytest.fixture
-def server(served: tuple[grpc.Server, int]) -> grpc.Server:
-    return served[0]
-
-
-@pytest.fixture
-def port(served: tuple[grpc.Server, int]) -> int:
-    return served[1]
 
 
 @pytest.fixture

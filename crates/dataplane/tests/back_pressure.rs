@@ -127,3 +127,44 @@ fn an_endpoint_that_never_reads_an_upload_is_given_up_at_the_deadline() {
     assert!(matches!(answer.status(), 502 | 504), "{answer:?}");
     ends.recv_timeout(door::PATIENCE).unwrap();
 }
+
+#[test]
+fn an_endpoint_that_only_ever_says_103_is_given_up_and_holds_nobody_up() {
+    let endpoint = Endpoint::start(|mut connection| {
+        connection.request();
+        let hints = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n".repeat(1000);
+        while connection.send(&hints) {}
+    });
+    let door = Door::before(endpoint.address);
+    let (mut client, mut other) = (door.client(), door.client());
+    client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    for _ in 0..50 {
+        assert_eq!(other.ask(b"GET /fixed HTTP/1.1\r\nHost: a\r\n\r\n").content, b"fixed");
+    }
+    let last = std::iter::repeat_with(|| client.answer().status()).take(100).find(|status| *status != 103);
+    assert_eq!(last, Some(502));
+}
+
+#[test]
+fn an_endpoint_that_sends_without_end_holds_nobody_up() {
+    let endpoint = Endpoint::start(|mut connection| {
+        connection.request();
+        connection.send(b"HTTP/1.1 200 OK\r\n\r\n");
+        while connection.send(&[b'x'; 256 * 1024]) {}
+    });
+    let door = Door::before(endpoint.address);
+    let client = door.client();
+    let mut stream = client.stream.try_clone().unwrap();
+    let reading = std::thread::spawn(move || {
+        let mut buffer = vec![0; 256 * 1024];
+        while stream.read(&mut buffer).is_ok_and(|count| count > 0) {}
+    });
+    let mut client = client;
+    client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    let mut other = door.client();
+    for _ in 0..50 {
+        assert_eq!(other.ask(b"GET /fixed HTTP/1.1\r\nHost: a\r\n\r\n").content, b"fixed");
+    }
+    drop(door);
+    reading.join().unwrap();
+}

@@ -24,6 +24,8 @@ use crate::protocol::decoder::{Decoded, Decoder};
 
 /// Interim responses that are passed on before the final one; more are dropped.
 const INTERIM: usize = 16;
+/// Interim responses without a final one that make a bad reply: reading on could keep a worker busy for ever.
+const ENDLESS: usize = 1024;
 
 /// What has been received of an answer.
 pub(super) struct Received {
@@ -99,6 +101,9 @@ impl Receiver {
                     return Poll::Ready(receive(answer, &upload.head.method, wire).map_err(Broken::Malformed));
                 }
                 again |= self.interim(answer.parts, upload, sink);
+                if self.interim > ENDLESS {
+                    return Poll::Ready(Err(Broken::Malformed(Malformed::TooLarge)));
+                }
             }
             if again {
                 continue;
@@ -117,11 +122,11 @@ impl Receiver {
 
     /// True when the body may go on now.
     fn interim(&mut self, head: response::Parts, upload: &mut Upload, sink: Option<&InterimSink>) -> bool {
+        self.interim += 1;
         if head.status == StatusCode::CONTINUE {
             upload.proceed();
             return true;
         }
-        self.interim += 1;
         if let Some(sink) = sink.filter(|_| self.interim <= INTERIM) {
             let mut headers: HeaderMap = head.headers;
             hop_by_hop::strip_response(&mut headers);

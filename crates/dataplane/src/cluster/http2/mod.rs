@@ -12,7 +12,6 @@ mod head;
 mod keep_alive;
 mod pool;
 mod reply;
-mod rest;
 mod upload;
 
 pub(super) use exchange::Unanswered;

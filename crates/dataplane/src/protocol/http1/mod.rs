@@ -18,6 +18,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{request, HeaderMap, Request, Response, StatusCode, Version};
 use tokio::io::{AsyncRead, ReadBuf};
+use tokio::task::coop;
 
 use super::body::Body;
 use super::connection::Connection;
@@ -149,7 +150,8 @@ async fn answer(
             return Poll::Ready(written.is_ok());
         }
         connection.watch(context);
-        if writer.is_stuck() && wire.link.is_overdue() {
+        // Without budget a write only waits for its turn.
+        if writer.is_stuck() && wire.link.is_overdue() && coop::has_budget_remaining() {
             return Poll::Ready(false);
         }
         presence.poll_gone(&wire.stream.borrow(), context).map(|()| false)

@@ -6,16 +6,39 @@ import json
 import re
 from typing import Any
 
-from stagedoor.config.schema import schema
+from stagedoor.config.schema import options, schema
 
 Json = dict[str, Any]
 MARK = re.compile(r"<!-- options of (\w+) -->\n(.*?)<!-- end -->", re.DOTALL)
+BOUNDED = re.compile(r"<!-- options with bounds -->\n(.*?)<!-- end -->", re.DOTALL)
+NO_BOUNDS = ("status", "priority", "on")
+"""Options that are numbers and bound nothing."""
 KINDS = {"object": "map", "array": "list", "string": "text", "integer": "number", "boolean": "true, false"}
 
 
 def filled(page: str) -> str:
     """A page with every table between its marks made anew."""
     return MARK.sub(lambda mark: f"<!-- options of {mark[1]} -->\n{table(mark[1])}<!-- end -->", page)
+
+
+def with_bounds(page: str) -> str:
+    """A page with the table of every number, size and duration of the configuration made anew."""
+    lines = ["| option | default | bounds |", "|---|---|---|"]
+    for model, key, option in options():
+        kinds = set(_kind(option).split(" or "))
+        bounds = _bounds(option) or next(filter(None, map(_bounds, _choices(option))), "")
+        if kinds & {"number", "size", "duration", "percentage"} and key not in NO_BOUNDS:
+            required = key in schema()["$defs"].get(model, schema()).get("required", ())
+            place = _page(model).replace("#", "config.md#") if model != "Settings" else "config.md#the-file"
+            default = "required" if required else _default(option)
+            lines.append(f"| [{model}]({place}) `{key}` | {default} | {bounds} |")
+    text = "\n".join(lines)
+    return BOUNDED.sub(lambda _: f"<!-- options with bounds -->\n{text}\n<!-- end -->", page)
+
+
+def _choices(option: Json) -> list[Json]:
+    choices: list[Json] = option.get("oneOf", option.get("anyOf", []))
+    return choices
 
 
 def properties(model: str) -> Json:
@@ -54,7 +77,7 @@ def _kind(option: Json) -> str:
     model = _model(option)
     if model:
         return f"[{model}]({_page(model)})"
-    choices = option.get("oneOf", option.get("anyOf"))
+    choices = _choices(option)
     if choices:
         return " or ".join(dict.fromkeys(_kind(choice) for choice in choices))
     if "enum" in option or "const" in option:

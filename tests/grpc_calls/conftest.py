@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import grpc
 import pytest
 from running import Gateway
 
@@ -21,10 +22,20 @@ def stock() -> Stock:
 
 
 @pytest.fixture
-def port(stock: Stock) -> Iterator[int]:
+def served(stock: Stock) -> Iterator[tuple[grpc.Server, int]]:
     server, port = serve(stock)
-    yield port
+    yield server, port
     server.stop(None).wait()
+
+
+@pytest.fixture
+def server(served: tuple[grpc.Server, int]) -> grpc.Server:
+    return served[0]
+
+
+@pytest.fixture
+def port(served: tuple[grpc.Server, int]) -> int:
+    return served[1]
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ struct Network {
 }
 
 impl TrustedProxies {
-    /// Addresses and networks (`10.0.0.0/8`, `::1`). Every mistake, each as a sentence.
+    /// Addresses and networks (`10.0.0.0/8`, `::1`). Every mistake, each as a sentence without its place.
     pub fn parse(networks: &[String]) -> Result<Self, Vec<String>> {
         let (good, wrong): (Vec<_>, Vec<_>) = networks.iter().map(|text| parse_network(text)).partition(Result::is_ok);
         match wrong.is_empty() {
@@ -48,7 +48,7 @@ fn bits(address: IpAddr) -> u128 {
 }
 
 fn parse_network(text: &str) -> Result<Network, String> {
-    let wrong = || format!("trusted_proxies: '{text}' is not an address or network such as 10.0.0.0/8");
+    let wrong = || format!("'{text}' is not an address or network such as 10.0.0.0/8");
     let (address, length) = match text.split_once('/') {
         Some((address, length)) => (address, Some(length.parse::<u32>().map_err(|_| wrong())?)),
         None => (text, None),

@@ -18,7 +18,7 @@ use crate::program;
 use crate::protocol::connection::Connection;
 use crate::protocol::http1;
 use crate::snapshot;
-use crate::transport::Stream;
+use crate::transport::{proxy_protocol, Stream};
 use crate::worker::Worker;
 
 /// Connections that the kernel holds for a worker until it accepts them.
@@ -33,6 +33,8 @@ pub struct Listener {
     pub limits: snapshot::ListenerLimits,
     pub bounds: Bounds,
     pub trusted: TrustedProxies,
+    /// Who begins connections with a PROXY header.
+    proxies: TrustedProxies,
     connections: Arc<AtomicUsize>,
 }
 
@@ -43,19 +45,23 @@ impl Listener {
         let bounds =
             Bounds { head_bytes: limits.head_bytes, uri_bytes: limits.uri_bytes, header_count: limits.header_count };
         let connections = previous.map(|listener| listener.connections.clone()).unwrap_or_default();
-        Self { limits, bounds, trusted: settings.trusted_proxies.clone(), connections }
+        let (trusted, proxies) = (settings.trusted_proxies.clone(), settings.proxy_protocol.clone());
+        Self { limits, bounds, trusted, proxies, connections }
     }
 
-    fn enter(&self) -> bool {
-        if self.connections.fetch_add(1, Relaxed) < self.limits.connections {
-            return true;
-        }
-        self.leave();
-        false
+    /// None: as many as there may be are open.
+    fn enter(&self) -> Option<Place> {
+        let place = Place(self.connections.clone());
+        (self.connections.fetch_add(1, Relaxed) < self.limits.connections).then_some(place)
     }
+}
 
-    pub(crate) fn leave(&self) {
-        self.connections.fetch_sub(1, Relaxed);
+/// One of the connections that a listener may have open.
+struct Place(Arc<AtomicUsize>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
     }
 }
 
@@ -113,19 +119,33 @@ fn admit(
     peer: SocketAddr,
 ) {
     let listener = current.borrow().clone();
-    if !listener.enter() {
+    let Some(place) = listener.enter() else {
         worker.shared.metrics.refused(worker.index);
         return;
-    }
+    };
     // Without it an answer in two writes would wait for the client's delayed acknowledgement. It cannot matter if it fails.
     let _unset = stream.set_nodelay(true);
-    let connection = Connection::new(peer, listener, "http");
-    let admitted = worker.admit(&connection);
-    let worker = worker.clone();
+    let (worker, mut stream) = (worker.clone(), Stream::Tcp(stream));
     tokio::task::spawn_local(async move {
-        http1::serve(worker, connection, Stream::Tcp(stream)).await;
-        drop(admitted);
+        let _place = place;
+        let Some(peer) = introduce(&listener, &mut stream, peer).await else {
+            return worker.shared.metrics.refused(worker.index);
+        };
+        let connection = Connection::new(peer, listener, "http");
+        let _admitted = worker.admit(&connection);
+        http1::serve(worker, connection, stream).await;
     });
+}
+
+/// Who is at the other end: by the word of a balancer that may give it, otherwise the peer itself. None: the balancer
+/// said nothing that could be understood, or not in time.
+async fn introduce(listener: &Listener, stream: &mut Stream, peer: SocketAddr) -> Option<SocketAddr> {
+    if !listener.proxies.contains(peer.ip()) {
+        return Some(peer);
+    }
+    let limit = Duration::from_millis(listener.limits.head_read_ms);
+    let source = Box::pin(tokio::time::timeout(limit, proxy_protocol::read(stream))).await.ok()?.ok()?;
+    Some(source.unwrap_or(peer))
 }
 
 /// A connection that failed before it was accepted is nobody's matter; a lack of descriptors or memory passes.

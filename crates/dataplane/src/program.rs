@@ -44,6 +44,8 @@ pub struct Program {
 pub struct Listener {
     pub bind: SocketAddr,
     pub trusted_proxies: TrustedProxies,
+    /// Who begins connections with a PROXY header.
+    pub proxy_protocol: TrustedProxies,
     pub limits: snapshot::ListenerLimits,
 }
 
@@ -54,10 +56,19 @@ impl Listener {
         if bind.is_err() {
             report.error(format!("listener '{name}': bind: '{}' is not IP:PORT, such as 0.0.0.0:8080", settings.bind));
         }
-        let trusted_proxies = TrustedProxies::parse(&settings.trusted_proxies).map_err(|wrong| {
-            wrong.into_iter().for_each(|message| report.error(format!("listener '{name}': {message}")));
-        });
-        Some(Self { bind: bind.ok()?, trusted_proxies: trusted_proxies.ok()?, limits: settings.limits.clone() })
+        let mut networks = |option: &str, networks: &[String]| {
+            let wrong = |message| report.error(format!("listener '{name}': {option}: {message}"));
+            TrustedProxies::parse(networks).map_err(|messages| messages.into_iter().for_each(wrong))
+        };
+        let trusted_proxies = networks("trusted_proxies", &settings.trusted_proxies);
+        let from = settings.proxy_protocol.as_ref().map_or(&[][..], |settings| &settings.from);
+        let proxy_protocol = networks("proxy_protocol.from", from);
+        Some(Self {
+            bind: bind.ok()?,
+            trusted_proxies: trusted_proxies.ok()?,
+            proxy_protocol: proxy_protocol.ok()?,
+            limits: settings.limits.clone(),
+        })
     }
 }
 

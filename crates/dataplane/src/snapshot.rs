@@ -28,7 +28,16 @@ pub struct Listener {
     pub bind: String,
     /// Addresses (CIDR) whose `Forwarded` and `X-Forwarded-*` headers are believed.
     pub trusted_proxies: Vec<String>,
+    #[serde(default)]
+    pub proxy_protocol: Option<ProxyProtocol>,
     pub limits: ListenerLimits,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProxyProtocol {
+    /// Addresses (CIDR) that begin each connection with a PROXY header; others never do.
+    pub from: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]

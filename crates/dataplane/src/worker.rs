@@ -73,7 +73,7 @@ impl Worker {
         if self.draining.get() {
             connection.drain();
         }
-        Admitted { worker: self.clone(), connection: connection.clone() }
+        Admitted { worker: self.clone() }
     }
 
     /// Every connection ends after its exchanges at hand.
@@ -89,13 +89,11 @@ impl Worker {
 
 pub(crate) struct Admitted {
     worker: Rc<Worker>,
-    connection: Rc<Connection>,
 }
 
 impl Drop for Admitted {
     fn drop(&mut self) {
         self.worker.open.set(self.worker.open.get() - 1);
         self.worker.shared.metrics.closed(self.worker.index);
-        self.connection.listener.leave();
     }
 }

@@ -445,6 +445,51 @@ fn both_sides_speak_at_once() {
 }
 
 #[test]
+fn a_client_of_http2_that_does_not_read_its_answer_may_go_on_sending() {
+    let (seen, all) = mpsc::channel();
+    let endpoint = frames(move |mut frames, _| {
+        let head = frames.wait(HEADERS).unwrap();
+        frames.send(HEADERS, END_HEADERS, head.stream, OK);
+        while frames.wait(DATA).unwrap().flags & END_STREAM == 0 {}
+        seen.send(()).unwrap();
+        frames.send(DATA, END_STREAM, head.stream, b"all of it");
+        frames.rest();
+    });
+    on_worker(async {
+        let worker = Worker::new(&h2c(&[endpoint.address]));
+        let (feed, body) = streamed();
+        let mut ask = request("POST", "/", body);
+        *ask.version_mut() = http::Version::HTTP_2;
+        feed.send(data(b"begun")).unwrap();
+        let answer = worker.send(ask).await.0.unwrap();
+        feed.send(data(b"more")).unwrap();
+        drop(feed);
+        until("the endpoint has it all", || all.try_recv().is_ok()).await;
+        assert_eq!(collect(answer.into_body()).await.unwrap().0, b"all of it");
+    });
+}
+
+#[test]
+fn a_body_that_fails_after_the_answer_has_begun_ends_it_with_its_own_reason() {
+    for version in [http::Version::HTTP_11, http::Version::HTTP_2] {
+        let endpoint = frames(|mut frames, _| {
+            let head = frames.wait(HEADERS).unwrap();
+            frames.send(HEADERS, END_HEADERS, head.stream, OK);
+            frames.rest();
+        });
+        on_worker(async {
+            let worker = Worker::new(&h2c(&[endpoint.address]));
+            let (feed, body) = streamed();
+            let mut ask = request("POST", "/", body);
+            *ask.version_mut() = version;
+            let answer = worker.send(ask).await.0.unwrap();
+            feed.send(Err(Error::new(Kind::BodyTooLarge, "too much"))).unwrap();
+            assert_eq!(collect(answer.into_body()).await.err().unwrap().kind, Kind::BodyTooLarge, "{version:?}");
+        });
+    }
+}
+
+#[test]
 fn a_body_that_fails_resets_the_stream_and_says_why() {
     let (seen, resets) = mpsc::channel();
     let endpoint = frames(move |mut frames, _| {

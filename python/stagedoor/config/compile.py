@@ -58,6 +58,7 @@ def _listener(listener: Listener) -> Json:
     return {
         "bind": listener.bind,
         "trusted_proxies": list(listener.trusted_proxies),
+        "proxy_protocol": listener.proxy_protocol and {"from": list(listener.proxy_protocol.sources)},
         "limits": {
             "head_bytes": int(limits.head),
             "uri_bytes": int(limits.uri),

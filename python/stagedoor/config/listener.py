@@ -38,6 +38,13 @@ class ListenerLimits(Strict):
         return self
 
 
+class ProxyProtocol(Strict):
+    """Balancers that begin each connection with the client's address, in version 1 or 2 of the PROXY protocol."""
+
+    sources: Annotated[list[Network], Field(alias="from", min_length=1, max_length=1000)]
+    """Their addresses and networks. Each connection from there must begin with the header, others never do."""
+
+
 class Listener(Strict):
     """An address on which requests are accepted."""
 
@@ -45,6 +52,8 @@ class Listener(Strict):
     """``IP:PORT``; port 0 lets the system choose."""
     trusted_proxies: Annotated[list[Network], Field(max_length=1000)] = []
     """Addresses and networks whose ``Forwarded`` and ``X-Forwarded-*`` headers are believed."""
+    proxy_protocol: ProxyProtocol | None = None
+    """Who sends the client's address before each connection. Left out: nobody."""
     limits: ListenerLimits = ListenerLimits()
     """Bounds of what a client may send before a route is known."""
 

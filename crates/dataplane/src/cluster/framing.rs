@@ -1,7 +1,7 @@
 //! How the end of a message is told: that of a request to the endpoint, that of an answer to the client.
 
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{request, response, HeaderValue, Method, StatusCode, Version};
+use http::{request, response, HeaderValue, Method, StatusCode};
 use http_body::Body as _;
 
 use crate::error::{Error, Kind};
@@ -10,7 +10,6 @@ use crate::protocol::body::Body;
 /// Framing follows from the body and from nothing else (RFC 9112 §6.3): a length that the body does not have would let
 /// the endpoint take the next request for content. hyper would also drop the streamed body of a GET without these.
 pub(super) fn set(head: &mut request::Parts, body: &Body) {
-    head.version = Version::HTTP_11;
     head.headers.remove(TRANSFER_ENCODING);
     let Some(length) = body.size_hint().exact() else {
         head.headers.remove(CONTENT_LENGTH);

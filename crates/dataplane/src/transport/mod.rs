@@ -1,6 +1,8 @@
 //! How bytes travel between the gateway and a client or an endpoint. Whoever reads and writes does not see which kind of
 //! stream it is.
 
+pub mod proxy_protocol;
+
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;

@@ -10,13 +10,14 @@ use h2::client::ResponseFuture;
 use h2::RecvStream;
 use http::header::{CONTENT_LENGTH, EXPECT};
 use http::uri::Scheme;
-use http::{request, response, Method, StatusCode};
+use http::{request, response, Method, StatusCode, Version};
 use http_body::Body as _;
 
 use super::fault;
 use super::head;
 use super::pool::Lease;
 use super::reply::Incoming;
+use super::rest::Rest;
 use super::upload::Upload;
 use crate::cluster::hop_by_hop;
 use crate::cluster::InterimSink;
@@ -42,6 +43,8 @@ impl Lease {
         sink: Option<&InterimSink>,
         note: impl FnOnce(Rc<Cell<bool>>),
     ) -> Result<(response::Parts, Incoming), Unanswered> {
+        // Streams of one client are read each for itself; over HTTP/1.1 one task reads and writes all.
+        let apart = parts.version == Version::HTTP_2;
         let is_head = parts.method == Method::HEAD;
         let expects_continue = parts.headers.contains_key(EXPECT);
         let request = head::request(parts, &body, Scheme::HTTP, authority);
@@ -59,7 +62,8 @@ impl Lease {
                 let (mut parts, recv) = response.into_parts();
                 head::settle(&mut parts);
                 let length = length(&parts, is_head);
-                Ok((parts, Incoming::new(recv, sent.upload, length, self)))
+                let rest = if apart { Rest::apart(sent.upload) } else { Rest::here(sent.upload) };
+                Ok((parts, Incoming::new(recv, rest, length, self)))
             }
             Err(Stopped::Ours(error)) => Err(Unanswered::Ours(error)),
             Err(Stopped::Theirs(error)) => {

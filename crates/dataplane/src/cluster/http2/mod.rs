@@ -12,6 +12,7 @@ mod head;
 mod keep_alive;
 mod pool;
 mod reply;
+mod rest;
 mod upload;
 
 pub(super) use exchange::Unanswered;

@@ -9,7 +9,7 @@ use http::HeaderMap;
 use http_body::{Frame, SizeHint};
 
 use super::pool::Lease;
-use super::upload::Upload;
+use super::rest::Rest;
 use crate::cluster::deadline::Deadline;
 use crate::cluster::fault::chain;
 use crate::cluster::hop_by_hop;
@@ -20,7 +20,7 @@ use crate::error::{Error, Kind};
 pub(in crate::cluster) struct Incoming {
     recv: RecvStream,
     /// None when its end no longer matters.
-    upload: Option<Upload>,
+    upload: Option<Rest>,
     left: Option<u64>,
     lease: Option<Lease>,
     ended: bool,
@@ -33,7 +33,7 @@ struct Broken {
 }
 
 impl Incoming {
-    pub(super) fn new(recv: RecvStream, upload: Upload, left: Option<u64>, lease: Lease) -> Self {
+    pub(super) fn new(recv: RecvStream, upload: Rest, left: Option<u64>, lease: Lease) -> Self {
         let ended = recv.is_end_stream();
         let (upload, lease) = if ended { (None, None) } else { (Some(upload), Some(lease)) };
         Self { recv, upload, left, lease, ended }
@@ -44,8 +44,6 @@ impl Incoming {
         let Some(upload) = self.upload.as_mut() else {
             return Ok(());
         };
-        // What the endpoint has to say it says without waiting for the rest.
-        upload.open();
         match upload.poll(context) {
             Poll::Pending => Ok(()),
             Poll::Ready(Ok(())) => {

@@ -161,7 +161,7 @@ impl Metrics {
         self.add(worker, |cells| &cells.closed);
     }
 
-    /// A client's connection was closed at once, for there were too many.
+    /// A connection was closed before it could ask for anything: too many were open, or it lacks its PROXY header.
     pub fn refused(&self, worker: usize) {
         self.add(worker, |cells| &cells.refused);
     }
@@ -186,7 +186,7 @@ impl Metrics {
         text.family(
             "stagedoor_connections_refused_total",
             "counter",
-            "Connections closed at once: too many were open.",
+            "Connections closed before a request: too many were open, or a PROXY header was missing.",
         );
         text.line("stagedoor_connections_refused_total", &[], total(|cells| &cells.refused));
         text.family("stagedoor_errors_total", "counter", "Errors by the code that docs/errors.md lists.");

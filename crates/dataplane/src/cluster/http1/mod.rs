@@ -68,7 +68,9 @@ pub(super) enum Broken {
 #[derive(Default)]
 pub(super) struct Receiver {
     searched: usize,
+    /// Interim responses: all of them, and those that were not a 100.
     interim: usize,
+    told: usize,
 }
 
 impl Receiver {
@@ -127,7 +129,8 @@ impl Receiver {
             upload.proceed();
             return true;
         }
-        if let Some(sink) = sink.filter(|_| self.interim <= INTERIM) {
+        self.told += 1;
+        if let Some(sink) = sink.filter(|_| self.told <= INTERIM) {
             let mut headers: HeaderMap = head.headers;
             hop_by_hop::strip_response(&mut headers);
             sink(head.status, headers);

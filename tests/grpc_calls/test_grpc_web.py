@@ -82,6 +82,7 @@ def test_a_stream_that_has_begun_ends_at_its_time_with_a_status(door: Gateway, s
 def test_a_client_that_goes_away_cancels_the_call(door: Gateway, stock: Stock) -> None:
     call = Call(address(door), "/shop.Stock/Stall", b"")
     assert next(iter(call)) == b"first"
+    assert stock.waiting.wait(30)
     # A connection that is only shut could still be read from, so this one is reset.
     stream = call.connection.sock
     assert stream is not None

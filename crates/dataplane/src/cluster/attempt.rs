@@ -52,6 +52,8 @@ pub(super) struct Answer {
 }
 
 /// What comes after the head, by the protocol that brings it.
+// The large one is the usual one.
+#[allow(clippy::large_enum_variant)]
 enum Content {
     Http1 {
         content: http1::Content,

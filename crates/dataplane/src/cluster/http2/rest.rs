@@ -12,7 +12,7 @@ use crate::error::Error;
 
 pub(super) enum Rest {
     /// Sent by whoever reads the answer, as it reads.
-    Here(Upload),
+    Here(Box<Upload>),
     /// Sent by a task of its own: a client that sends much before it reads anything of a long answer would wait for
     /// itself otherwise, as would one that listens while it has nothing to say.
     Apart(Rc<Ending>, AbortHandle),
@@ -28,13 +28,13 @@ impl Rest {
     pub(super) fn here(mut upload: Upload) -> Self {
         // What the endpoint has to say it says without waiting for the rest.
         upload.open();
-        Self::Here(upload)
+        Self::Here(Box::new(upload))
     }
 
     pub(super) fn apart(mut upload: Upload) -> Self {
         upload.open();
         if upload.progress().get() {
-            return Self::Here(upload);
+            return Self::Here(Box::new(upload));
         }
         let ending = Rc::<Ending>::default();
         let told = ending.clone();

@@ -24,11 +24,12 @@ def filled(page: str) -> str:
 def with_bounds(page: str) -> str:
     """A page with the table of every number, size and duration of the configuration made anew."""
     lines = ["| option | default | bounds |", "|---|---|---|"]
+    models: Json = schema()["$defs"]
     for model, key, option in options():
         kinds = set(_kind(option).split(" or "))
         bounds = _bounds(option) or next(filter(None, map(_bounds, _choices(option))), "")
         if kinds & {"number", "size", "duration", "percentage"} and key not in NO_BOUNDS:
-            required = key in schema()["$defs"].get(model, schema()).get("required", ())
+            required = key in models.get(model, schema()).get("required", ())
             place = _page(model).replace("#", "config.md#") if model != "Settings" else "config.md#the-file"
             default = "required" if required else _default(option)
             lines.append(f"| [{model}]({place}) `{key}` | {default} | {bounds} |")

@@ -90,6 +90,12 @@ impl Exchange {
         }
     }
 
+    /// The client with its port; 0 where a proxy has not told it.
+    pub fn source(&self) -> SocketAddr {
+        let port = if self.client == self.peer.ip().to_canonical() { self.peer.port() } else { 0 };
+        SocketAddr::new(self.client, port)
+    }
+
     pub fn path(&self) -> &str {
         self.target.path()
     }

@@ -75,6 +75,9 @@ pub struct Cluster {
     pub endpoints: Vec<Endpoint>,
     #[serde(default)]
     pub protocol: Protocol,
+    /// The header in which each connection tells the client's address.
+    #[serde(default)]
+    pub proxy_protocol: Option<ProxyVersion>,
     pub balance: Balance,
     pub connect_ms: u64,
     /// The whole call, every retry included; a route's own `request_ms` may be shorter.
@@ -100,6 +103,13 @@ pub enum Protocol {
     Http1,
     /// HTTP/2 with prior knowledge, not encrypted (RFC 9113 §3.3).
     H2c,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProxyVersion {
+    V1,
+    V2,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Discriminator, Field, Tag
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from stagedoor.config.address import EndpointUrl
 from stagedoor.policies.model import Strict, duration, wrong
@@ -92,6 +92,8 @@ class Cluster(Strict):
     protocol: Literal["http1", "h2c"] = "http1"
     """What is spoken to the endpoints: HTTP/1.1, or HTTP/2 without encryption and without asking first (``h2c``), which
     gRPC needs."""
+    proxy_protocol: Literal["v1", "v2"] | None = None
+    """The version of the PROXY header in which a connection tells the client's address first. Only with ``http1``."""
     balance: Literal["round_robin", "least_request", "random"] = "round_robin"
     """Which endpoint is next: in turn by weight, the one with the fewest open requests, or any by weight."""
     timeouts: Timeouts = Timeouts()
@@ -102,6 +104,15 @@ class Cluster(Strict):
     """When an endpoint that keeps failing is left out."""
     pool: Pool = Pool()
     """Connections that are kept and shared."""
+
+    @model_validator(mode="after")
+    def _one_client_for_a_header(self) -> Self:
+        if self.proxy_protocol is not None and self.protocol != "http1":
+            raise wrong(
+                "'proxy_protocol' names one client for a connection, and over HTTP/2 clients share it",
+                "write protocol: http1",
+            )
+        return self
 
 
 def endpoint(value: str | WeightedEndpoint) -> WeightedEndpoint:

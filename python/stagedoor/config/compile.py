@@ -83,6 +83,7 @@ def _cluster(cluster: Cluster) -> Json:
             {"authority": authority(each.url), "weight": each.weight} for each in map(endpoint, cluster.endpoints)
         ],
         "protocol": cluster.protocol,
+        "proxy_protocol": cluster.proxy_protocol,
         "balance": cluster.balance,
         "connect_ms": int(cluster.timeouts.connect),
         "request_ms": int(cluster.timeouts.request),

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -10,7 +11,7 @@ use http::{response, Request, Response, StatusCode, Version};
 use super::balance::{self, Pick};
 use super::deadline::Deadline;
 use super::http1::{self, Received, Receiver, Upload};
-use super::pool::Connection;
+use super::pool::{Connection, Wanted};
 use super::pools::View;
 use super::reply::{self, Reply};
 use super::retry::{self, Decision, Failure};
@@ -18,6 +19,7 @@ use super::visit::Visit;
 use super::{fault, framing, hop_by_hop, http2, InterimSink, SendReport};
 use crate::error::{Error, Kind};
 use crate::protocol::body::Body;
+use crate::transport::proxy_protocol::Introduction;
 
 /// What must be known of an attempt that the deadline cuts short.
 pub(super) struct Progress<'a> {
@@ -108,6 +110,7 @@ pub(super) struct Attempts {
     pub(super) idempotent: bool,
     pub(super) deadline: Instant,
     pub(super) sink: Option<InterimSink>,
+    pub(super) source: Option<SocketAddr>,
 }
 
 impl Attempts {
@@ -183,7 +186,14 @@ impl Attempts {
             return self.attempt_http2(pool, &endpoint.name, known, upload, progress).await;
         }
         let pool = &self.view.pools[pick.index];
-        let mut connection = match pool.acquire(&endpoint.address, self.view.cluster.connect_timeout, fresh).await {
+        let version = self.view.cluster.settings.proxy_protocol;
+        let wanted = Wanted {
+            address: &endpoint.address,
+            limit: self.view.cluster.connect_timeout,
+            fresh,
+            introduction: version.map(|version| Introduction { version, source: self.source }),
+        };
+        let mut connection = match pool.acquire(wanted).await {
             Ok(connection) => connection,
             Err(error) => {
                 blame(progress);

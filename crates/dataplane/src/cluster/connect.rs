@@ -4,10 +4,12 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout_at;
 
 use super::endpoint::Address;
+use crate::transport::proxy_protocol::Introduction;
 use crate::transport::Stream;
 
 #[derive(Debug)]
@@ -33,8 +35,24 @@ impl fmt::Display for ConnectError {
 
 /// `limit` is for the lookup and all addresses together; each address gets an even share of what is left, so that one
 /// that swallows packets does not hide the next.
-pub(super) async fn connect(address: &Address, limit: Duration) -> Result<Stream, ConnectError> {
+///
+/// What is to be said first is said when this returns.
+pub(super) async fn connect(
+    address: &Address,
+    introduction: Option<Introduction>,
+    limit: Duration,
+) -> Result<Stream, ConnectError> {
     let deadline = Instant::now() + limit;
+    let mut stream = open(address, deadline, limit).await?;
+    if let Some(introduction) = introduction {
+        let header = introduction.encode(stream.remote());
+        let written = timeout_at(deadline.into(), stream.write_all(&header)).await;
+        written.map_err(|_| ConnectError::TimedOut(limit))?.map_err(ConnectError::Refused)?;
+    }
+    Ok(stream)
+}
+
+async fn open(address: &Address, deadline: Instant, limit: Duration) -> Result<Stream, ConnectError> {
     match address {
         Address::Socket(address) => attempt(*address, deadline, limit).await,
         Address::Name(host, port) => {

@@ -22,6 +22,7 @@ pub mod retry;
 mod visit;
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -64,6 +65,8 @@ pub struct SendOptions<'a> {
     /// RFC 9110 §9.2.2, or the caller's own word (a call with an `Idempotency-Key`).
     pub idempotent: bool,
     pub interim: Option<InterimSink>,
+    /// The client, where the request is for one that has an address.
+    pub source: Option<SocketAddr>,
     /// For the log and for callers that must know what may have happened.
     pub report: &'a mut SendReport,
 }
@@ -114,6 +117,9 @@ impl Cluster {
         }
         if settings.endpoints.is_empty() {
             wrong.push("it has no endpoint".to_owned());
+        }
+        if settings.proxy_protocol.is_some() && settings.protocol != snapshot::Protocol::Http1 {
+            wrong.push("proxy_protocol: clients share a connection of HTTP/2, which can name only one".to_owned());
         }
         if settings.pool.connections == 0 {
             wrong.push("pool: at least one connection must be allowed".to_owned());
@@ -179,6 +185,7 @@ impl Cluster {
             idempotent: options.idempotent,
             deadline: options.deadline,
             sink: options.interim,
+            source: options.source,
         };
         let outcome = {
             let mut running = pin!(attempts.run(request, &mut progress));

@@ -14,6 +14,7 @@ use super::endpoint::Address;
 use super::http1::Wire;
 use crate::snapshot::Pool as Bounds;
 use crate::telemetry::metrics::ClusterMetrics;
+use crate::transport::proxy_protocol::Introduction;
 
 /// An endpoint's end of a kept connection is noticed within this time, if not by a request before.
 const LOOK: Duration = Duration::from_secs(5);
@@ -64,6 +65,8 @@ pub(super) struct Connection {
     idle_since: Instant,
     /// It has served an exchange before.
     pub(super) reused: bool,
+    /// What was said on it first; it serves nobody else.
+    introduction: Option<Introduction>,
     /// It must not serve another one.
     pub(super) single: bool,
 }
@@ -74,7 +77,21 @@ impl Drop for Connection {
     }
 }
 
+/// What an attempt asks of a connection.
+pub(super) struct Wanted<'a> {
+    pub(super) address: &'a Address,
+    /// For making it.
+    pub(super) limit: Duration,
+    /// A new one in any case.
+    pub(super) fresh: bool,
+    pub(super) introduction: Option<Introduction>,
+}
+
 impl Connection {
+    fn serves(&self, introduction: Option<Introduction>) -> bool {
+        self.introduction == introduction && self.wire.is_quiet()
+    }
+
     /// Both bodies have ended: back to the pool that it came from, unless anything about it is doubtful.
     pub(super) fn release(self) {
         if let Some(pool) = self.slot.0.upgrade().filter(|_| !self.single && self.wire.is_clean()) {
@@ -117,28 +134,25 @@ impl Pool {
         drop(idle);
     }
 
-    /// A kept connection, or a new one. `fresh`: a new one in any case. Waits its turn when all that may be open are in
-    /// use; the caller bounds the time by dropping the future.
-    pub(super) async fn acquire(
-        self: &Rc<Self>,
-        address: &Address,
-        connect_timeout: Duration,
-        fresh: bool,
-    ) -> Result<Connection, ConnectError> {
+    /// A kept connection, or a new one. Waits its turn when all that may be open are in use; the caller bounds the time
+    /// by dropping the future.
+    pub(super) async fn acquire(self: &Rc<Self>, wanted: Wanted<'_>) -> Result<Connection, ConnectError> {
+        let Wanted { address, limit, fresh, introduction } = wanted;
         if !fresh {
-            if let Some(connection) = self.take_idle() {
+            if let Some(connection) = self.take_idle(introduction) {
                 return Ok(connection);
             }
         }
-        let slot = match self.slot(fresh) {
+        // An idle connection that is another client's goes rather than keeping this one waiting.
+        let slot = match self.slot(fresh || introduction.is_some()) {
             Some(slot) => slot,
             None => match self.wait().await {
-                Grant::Connection(connection) if !fresh && connection.wire.is_quiet() => return Ok(connection),
+                Grant::Connection(connection) if !fresh && connection.serves(introduction) => return Ok(connection),
                 Grant::Connection(connection) => connection.into_slot(),
                 Grant::Slot(slot) => slot,
             },
         };
-        let stream = connect::connect(address, connect_timeout).await?;
+        let stream = connect::connect(address, introduction, limit).await?;
         let gauge = self.gauge.clone();
         gauge.metrics.connected(gauge.worker);
         Ok(Connection {
@@ -147,14 +161,18 @@ impl Pool {
             gauge,
             idle_since: Instant::now(),
             reused: false,
+            introduction,
             single: false,
         })
     }
 
-    fn take_idle(&self) -> Option<Connection> {
+    fn take_idle(&self, introduction: Option<Introduction>) -> Option<Connection> {
         loop {
-            let connection = self.idle.borrow_mut().pop()?;
-            if connection.wire.is_quiet() {
+            let mut idle = self.idle.borrow_mut();
+            let last = idle.iter().rposition(|connection| connection.introduction == introduction)?;
+            let connection = idle.remove(last);
+            drop(idle);
+            if connection.serves(introduction) {
                 return Some(connection);
             }
         }

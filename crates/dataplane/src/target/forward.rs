@@ -89,7 +89,13 @@ pub async fn forward(
         grpc::pass_timeout(headers, exchange.deadline);
     }
     let mut report = SendReport::default();
-    let options = SendOptions { deadline: exchange.deadline, idempotent, interim, report: &mut report };
+    let options = SendOptions {
+        deadline: exchange.deadline,
+        idempotent,
+        interim,
+        source: Some(exchange.source()),
+        report: &mut report,
+    };
     let outcome = cluster.send(pools, request, options).await;
     exchange.endpoint = report.endpoint;
     exchange.retries = report.retries;

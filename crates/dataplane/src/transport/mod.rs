@@ -5,6 +5,7 @@ pub mod proxy_protocol;
 
 use std::io;
 use std::mem::MaybeUninit;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -71,6 +72,14 @@ impl Stream {
         if let Stream::Tcp(stream) = self {
             // Without it the end looks orderly; nothing else can be done about that.
             let _unset = socket2::SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO));
+        }
+    }
+
+    /// Of the other end; none for Unix sockets.
+    pub fn remote(&self) -> Option<SocketAddr> {
+        match self {
+            Stream::Tcp(stream) => stream.peer_addr().ok(),
+            Stream::Unix(_) => None,
         }
     }
 

@@ -11,6 +11,7 @@ use rustix::net::{recv, RecvFlags};
 use tokio::io::{AsyncReadExt, Interest};
 
 use super::Stream;
+pub use crate::snapshot::ProxyVersion as Version;
 
 /// Of one header, with all that it carries beside the addresses; more is refused.
 pub const HEADER_BYTES: usize = 4096;
@@ -168,6 +169,68 @@ fn examine(bytes: &[u8], from: usize, to: usize) -> Result<(), &'static str> {
 fn crc32c(bytes: impl Iterator<Item = u8>) -> u32 {
     let step = |sum: u32| if sum & 1 == 1 { (sum >> 1) ^ 0x82f6_3b78 } else { sum >> 1 };
     !bytes.fold(u32::MAX, |sum, byte| (0..8).fold(sum ^ u32::from(byte), |sum, _| step(sum)))
+}
+
+/// Says whom a connection is for, in the header that goes before everything else on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Introduction {
+    pub version: Version,
+    /// None: it is for the gateway itself, or for a client without an address.
+    pub source: Option<SocketAddr>,
+}
+
+impl Introduction {
+    /// The header. `destination`: who is called; none where the endpoint has no address.
+    pub fn encode(&self, destination: Option<SocketAddr>) -> Vec<u8> {
+        let addresses = self.source.zip(destination).map(|(source, destination)| {
+            let canonical = |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
+            (canonical(source), canonical(destination))
+        });
+        match self.version {
+            Version::V1 => text(addresses).into_bytes(),
+            Version::V2 => packed(addresses),
+        }
+    }
+}
+
+fn mapped(address: IpAddr) -> Ipv6Addr {
+    match address {
+        IpAddr::V4(address) => address.to_ipv6_mapped(),
+        IpAddr::V6(address) => address,
+    }
+}
+
+fn text(addresses: Option<(SocketAddr, SocketAddr)>) -> String {
+    let Some((source, destination)) = addresses else { return "PROXY UNKNOWN\r\n".to_owned() };
+    let (from, to) = (source.ip(), destination.ip());
+    let named = match (from, to) {
+        (IpAddr::V4(from), IpAddr::V4(to)) => format!("TCP4 {from} {to}"),
+        _ => format!("TCP6 {} {}", mapped(from), mapped(to)),
+    };
+    format!("PROXY {named} {} {}\r\n", source.port(), destination.port())
+}
+
+fn packed(addresses: Option<(SocketAddr, SocketAddr)>) -> Vec<u8> {
+    let mut header = SIGNATURE.to_vec();
+    let Some((source, destination)) = addresses else {
+        header.extend([0x20, 0, 0, 0]);
+        return header;
+    };
+    match (source.ip(), destination.ip()) {
+        (IpAddr::V4(from), IpAddr::V4(to)) => {
+            header.extend([0x21, 0x11, 0, 12]);
+            header.extend(from.octets());
+            header.extend(to.octets());
+        }
+        (from, to) => {
+            header.extend([0x21, 0x21, 0, 36]);
+            header.extend(mapped(from).octets());
+            header.extend(mapped(to).octets());
+        }
+    }
+    header.extend(source.port().to_be_bytes());
+    header.extend(destination.port().to_be_bytes());
+    header
 }
 
 /// Takes the header from a connection, and not one byte more: what follows stays with the kernel. An error says why

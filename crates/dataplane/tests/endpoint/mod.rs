@@ -188,6 +188,7 @@ pub fn settings(endpoints: &[SocketAddr]) -> snapshot::Cluster {
             .iter()
             .map(|address| snapshot::Endpoint { authority: address.to_string(), weight: 1 })
             .collect(),
+        proxy_protocol: None,
         protocol: snapshot::Protocol::Http1,
         balance: snapshot::Balance::RoundRobin,
         connect_ms: 1000,
@@ -231,7 +232,8 @@ impl Worker {
     ) -> (Result<Response<Body>, Error>, SendReport) {
         let mut report = SendReport::default();
         let idempotent = retry::is_idempotent(request.method());
-        let options = SendOptions { deadline: Instant::now() + limit, idempotent, interim, report: &mut report };
+        let options =
+            SendOptions { deadline: Instant::now() + limit, idempotent, interim, source: None, report: &mut report };
         let outcome = self.cluster.send(&self.pools, request, options).await;
         (outcome, report)
     }

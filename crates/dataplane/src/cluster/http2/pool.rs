@@ -49,7 +49,7 @@ impl fmt::Display for OpenError {
 
 impl Connector {
     async fn open(&self) -> Result<driver::Opened<Stream>, OpenError> {
-        let stream = connect::connect(&self.address, self.limit).await.map_err(OpenError::Connect)?;
+        let stream = connect::connect(&self.address, None, self.limit).await.map_err(OpenError::Connect)?;
         match timeout(self.limit, driver::handshake(stream)).await {
             Ok(Ok(opened)) => Ok(opened),
             Ok(Err(HandshakeError::Closed)) => Err(OpenError::Closed),

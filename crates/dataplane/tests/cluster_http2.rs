@@ -536,6 +536,23 @@ fn interim_answers_are_passed_on_and_100_opens_a_body_that_waits_for_it() {
 }
 
 #[test]
+fn interim_answers_without_end_are_a_bad_reply() {
+    let endpoint = frames(|mut frames, _| {
+        let head = frames.wait(HEADERS).unwrap();
+        while frames.send(HEADERS, END_HEADERS, head.stream, &field(":status", "103")) {}
+    });
+    on_worker(async {
+        let worker = Worker::new(&h2c(&[endpoint.address]));
+        let seen = std::rc::Rc::new(std::cell::Cell::new(0));
+        let count = seen.clone();
+        let sink: stagedoor_dataplane::cluster::InterimSink = std::rc::Rc::new(move |_, _| count.set(count.get() + 1));
+        let (outcome, _) = worker.send_within(post("a"), Duration::from_secs(10), Some(sink)).await;
+        assert_eq!(outcome.err().unwrap().kind, Kind::BadReply);
+        assert_eq!(seen.get(), 16);
+    });
+}
+
+#[test]
 fn heads_and_trailers_without_an_end_are_refused() {
     let endpoint = frames(|mut frames, index| {
         let head = frames.wait(HEADERS).unwrap();

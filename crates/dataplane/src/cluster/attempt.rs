@@ -269,7 +269,10 @@ impl Attempts {
                 }
                 return Ok(Answer { head, content: Content::Http2(incoming), visit: progress.visit.take() });
             }
-            Err(http2::Unanswered::Ours(error)) => {
+            Err(http2::Unanswered::Judged { error, theirs }) => {
+                if theirs {
+                    blame(progress);
+                }
                 progress.visit = None;
                 return Err(Failed::boxed(Failure::BadReply, error));
             }

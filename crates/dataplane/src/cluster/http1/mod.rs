@@ -23,9 +23,9 @@ use crate::error::Error;
 use crate::protocol::decoder::{Decoded, Decoder};
 
 /// Interim responses that are passed on before the final one; more are dropped.
-const INTERIM: usize = 16;
+pub(crate) const INTERIM: usize = 16;
 /// Interim responses without a final one that make a bad reply: reading on could keep a worker busy for ever.
-const ENDLESS: usize = 1024;
+pub(crate) const ENDLESS: usize = 1024;
 
 /// What has been received of an answer.
 pub(super) struct Received {

@@ -20,16 +20,17 @@ use super::reply::Incoming;
 use super::rest::Rest;
 use super::upload::Upload;
 use crate::cluster::hop_by_hop;
+use crate::cluster::http1::{ENDLESS, INTERIM};
 use crate::cluster::InterimSink;
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::protocol::body::Body;
 
 /// Why there is no answer.
 pub(in crate::cluster) enum Unanswered {
     /// By the endpoint or the connection. With the body, if nothing has been taken from it.
     Theirs { error: h2::Error, unprocessed: bool, body: Option<Box<Body>> },
-    /// The request's own body failed.
-    Ours(Error),
+    /// The request's own body failed, or the endpoint (`theirs`) keeps no rule that HTTP/2 itself knows of.
+    Judged { error: Error, theirs: bool },
 }
 
 impl Lease {
@@ -56,7 +57,7 @@ impl Lease {
         drop(sender);
         let upload = Upload::new(body, stream, expects_continue);
         note(upload.progress());
-        let mut sent = Sent { answer, upload, sink };
+        let mut sent = Sent { answer, upload, sink, interim: 0 };
         match std::future::poll_fn(|context| sent.poll(context)).await {
             Ok(response) => {
                 let (mut parts, recv) = response.into_parts();
@@ -65,7 +66,7 @@ impl Lease {
                 let rest = if apart { Rest::apart(sent.upload) } else { Rest::here(sent.upload) };
                 Ok((parts, Incoming::new(recv, rest, length, self)))
             }
-            Err(Stopped::Ours(error)) => Err(Unanswered::Ours(error)),
+            Err(Stopped::Judged { error, theirs }) => Err(Unanswered::Judged { error, theirs }),
             Err(Stopped::Theirs(error)) => {
                 let unprocessed = fault::is_unprocessed(&error);
                 Err(Unanswered::Theirs { error, unprocessed, body: sent.upload.into_body().map(Box::new) })
@@ -76,7 +77,7 @@ impl Lease {
 
 enum Stopped {
     Theirs(h2::Error),
-    Ours(Error),
+    Judged { error: Error, theirs: bool },
 }
 
 /// A request under way.
@@ -84,6 +85,8 @@ struct Sent<'a> {
     answer: ResponseFuture,
     upload: Upload,
     sink: Option<&'a InterimSink>,
+    /// Interim responses so far.
+    interim: usize,
 }
 
 impl Sent<'_> {
@@ -94,15 +97,20 @@ impl Sent<'_> {
                 self.upload.open();
             }
             self.pass_on(head);
+            if self.interim > ENDLESS {
+                let error = Error::new(Kind::BadReply, "the service sends interim responses without end");
+                return Poll::Ready(Err(Stopped::Judged { error, theirs: true }));
+            }
         }
         if let Poll::Ready(Err(error)) = self.upload.poll(context) {
-            return Poll::Ready(Err(Stopped::Ours(error)));
+            return Poll::Ready(Err(Stopped::Judged { error, theirs: false }));
         }
         Pin::new(&mut self.answer).poll(context).map_err(Stopped::Theirs)
     }
 
-    fn pass_on(&self, mut head: response::Parts) {
-        if let Some(sink) = self.sink {
+    fn pass_on(&mut self, mut head: response::Parts) {
+        self.interim += 1;
+        if let Some(sink) = self.sink.filter(|_| self.interim <= INTERIM) {
             hop_by_hop::strip_response(&mut head.headers);
             sink(head.status, head.headers);
         }

@@ -4,20 +4,24 @@
 
 use std::time::{Duration, Instant};
 
+/// Nothing has come for so long, while something is due: ask.
+const SILENCE: Duration = Duration::from_secs(30);
+/// Nothing has come since we asked: the connection is dead.
+const ANSWER: Duration = Duration::from_secs(20);
+/// Between two questions with nothing but answers to them in between.
+const SPACING: Duration = Duration::from_secs(310);
+
 /// How long which silence is borne.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Patience {
-    /// Nothing has come for so long, while something is due: ask.
     pub(super) silence: Duration,
-    /// Nothing has come since we asked: the connection is dead.
     pub(super) answer: Duration,
-    /// Between two questions with nothing but answers to them in between.
     pub(super) spacing: Duration,
 }
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { silence: Duration::from_secs(30), answer: Duration::from_secs(20), spacing: Duration::from_secs(310) }
+        Self { silence: SILENCE, answer: ANSWER, spacing: SPACING }
     }
 }
 

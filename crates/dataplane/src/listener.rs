@@ -15,8 +15,8 @@ use tokio::sync::watch;
 use crate::forwarded::TrustedProxies;
 use crate::head::Bounds;
 use crate::program;
+use crate::protocol;
 use crate::protocol::connection::Connection;
-use crate::protocol::http1;
 use crate::snapshot;
 use crate::transport::{proxy_protocol, Stream};
 use crate::worker::Worker;
@@ -35,6 +35,10 @@ pub struct Listener {
     pub trusted: TrustedProxies,
     /// Who begins connections with a PROXY header.
     proxies: TrustedProxies,
+    /// Streams of an HTTP/2 connection at once.
+    pub max_streams: u32,
+    pub h2c: bool,
+    pub http1: bool,
     connections: Arc<AtomicUsize>,
 }
 
@@ -46,7 +50,9 @@ impl Listener {
             Bounds { head_bytes: limits.head_bytes, uri_bytes: limits.uri_bytes, header_count: limits.header_count };
         let connections = previous.map(|listener| listener.connections.clone()).unwrap_or_default();
         let (trusted, proxies) = (settings.trusted_proxies.clone(), settings.proxy_protocol.clone());
-        Self { limits, bounds, trusted, proxies, connections }
+        let http1 = settings.http1;
+        let snapshot::Http2 { max_streams, h2c, .. } = settings.http2;
+        Self { limits, bounds, trusted, proxies, max_streams, h2c, http1, connections }
     }
 
     /// None: as many as there may be are open.
@@ -133,7 +139,7 @@ fn admit(
         };
         let connection = Connection::new(peer, listener, "http");
         let _admitted = worker.admit(&connection);
-        http1::serve(worker, connection, stream).await;
+        protocol::serve(worker, connection, stream).await;
     });
 }
 

@@ -46,6 +46,8 @@ pub struct Listener {
     pub trusted_proxies: TrustedProxies,
     /// Who begins connections with a PROXY header.
     pub proxy_protocol: TrustedProxies,
+    pub http1: bool,
+    pub http2: snapshot::Http2,
     pub limits: snapshot::ListenerLimits,
 }
 
@@ -67,6 +69,8 @@ impl Listener {
             bind: bind.ok()?,
             trusted_proxies: trusted_proxies.ok()?,
             proxy_protocol: proxy_protocol.ok()?,
+            http1: settings.http1,
+            http2: settings.http2,
             limits: settings.limits.clone(),
         })
     }

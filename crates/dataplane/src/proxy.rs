@@ -139,7 +139,7 @@ async fn phases(
     if let Flow::Respond(response) = route.policies.on_request(exchange, &mut head, shared)? {
         return Ok(response);
     }
-    let interim = (head.version == Version::HTTP_11).then(|| link.interim_sink());
+    let interim = (head.version >= Version::HTTP_11).then(|| link.interim_sink());
     if let Some(call) = exchange.call.clone() {
         return call_target(worker, link, exchange, &route, call, Request::from_parts(head, body), interim).await;
     }

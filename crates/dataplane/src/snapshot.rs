@@ -30,7 +30,33 @@ pub struct Listener {
     pub trusted_proxies: Vec<String>,
     #[serde(default)]
     pub proxy_protocol: Option<ProxyProtocol>,
+    /// Whether HTTP/1.1 is spoken at all; connections that begin otherwise than with HTTP/2 are closed without it.
+    #[serde(default = "on")]
+    pub http1: bool,
+    #[serde(default)]
+    pub http2: Http2,
     pub limits: ListenerLimits,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Http2 {
+    /// Offered where a protocol is agreed on, which is over TLS.
+    pub enabled: bool,
+    /// Taken without TLS from clients that begin with it (RFC 9113 §3.3).
+    pub h2c: bool,
+    /// Streams of a connection at once.
+    pub max_streams: u32,
+}
+
+fn on() -> bool {
+    true
+}
+
+impl Default for Http2 {
+    fn default() -> Self {
+        Self { enabled: true, h2c: false, max_streams: 128 }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]

@@ -59,6 +59,8 @@ def _listener(listener: Listener) -> Json:
         "bind": listener.bind,
         "trusted_proxies": list(listener.trusted_proxies),
         "proxy_protocol": listener.proxy_protocol and {"from": list(listener.proxy_protocol.sources)},
+        "http1": listener.http1,
+        "http2": listener.http2.model_dump(),
         "limits": {
             "head_bytes": int(limits.head),
             "uri_bytes": int(limits.uri),

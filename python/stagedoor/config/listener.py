@@ -45,6 +45,17 @@ class ProxyProtocol(Strict):
     """Their addresses and networks. Each connection from there must begin with the header, others never do."""
 
 
+class Http2(Strict):
+    """HTTP/2 for clients."""
+
+    enabled: bool = True
+    """Offered to clients over TLS, which choose by ALPN."""
+    h2c: bool = False
+    """Taken without TLS from clients that begin with it, on the same port as HTTP/1.1."""
+    max_streams: Annotated[int, Field(ge=1, le=10_000)] = 128
+    """Streams of one connection at once; a client that opens more is refused those."""
+
+
 class Listener(Strict):
     """An address on which requests are accepted."""
 
@@ -54,6 +65,10 @@ class Listener(Strict):
     """Addresses and networks whose ``Forwarded`` and ``X-Forwarded-*`` headers are believed."""
     proxy_protocol: ProxyProtocol | None = None
     """Who sends the client's address before each connection. Left out: nobody."""
+    http1: bool = True
+    """Whether HTTP/1.1 is spoken; without it the listener speaks HTTP/2 alone and closes connections that begin otherwise."""
+    http2: Http2 = Http2()
+    """HTTP/2 for clients."""
     limits: ListenerLimits = ListenerLimits()
     """Bounds of what a client may send before a route is known."""
 

@@ -204,7 +204,7 @@ fn request_line(head: &Bytes, at: Range<usize>, bounds: &Bounds, into: &mut requ
     Ok(())
 }
 
-fn uri_too_long(bounds: &Bounds) -> Error {
+pub(crate) fn uri_too_long(bounds: &Bounds) -> Error {
     Error::new(Kind::UriTooLong, format!("The target is longer than {} bytes", bounds.uri_bytes))
 }
 
@@ -233,7 +233,7 @@ fn content_length(value: &[u8]) -> Result<u64, Error> {
 }
 
 /// `uri-host [":" port]` (RFC 9110 §7.2), not empty, without user information.
-fn is_host(value: &[u8]) -> bool {
+pub(crate) fn is_host(value: &[u8]) -> bool {
     let (name, port) = match value.first() {
         None => return false,
         Some(b'[') => match memchr::memchr(b']', value) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use http::header::VIA;
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Request, Response, Uri};
+use http::{HeaderValue, Request, Response, Uri, Version};
 
 use super::Context;
 use crate::cluster::{retry, Cluster, InterimSink, Pools, SendOptions, SendReport};
@@ -79,9 +79,15 @@ pub async fn forward(
     exchange.deadline = exchange.deadline.min(exchange.received + cluster.request_timeout());
     *request.uri_mut() = Uri::from(target.target(exchange)?);
     let idempotent = retry::is_idempotent(request.method());
+    // RFC 9110 §7.6.3: the protocol in which the message was received.
+    let via = match request.version() {
+        Version::HTTP_10 => "1.0 stagedoor",
+        Version::HTTP_2 => "2.0 stagedoor",
+        _ => "1.1 stagedoor",
+    };
     let headers = request.headers_mut();
     cluster.name_host(headers);
-    headers.append(VIA, HeaderValue::from_static("1.1 stagedoor"));
+    headers.append(VIA, HeaderValue::from_static(via));
     if let Some(consumer) = &exchange.consumer {
         consumer.identity.set(headers);
     }

@@ -4,13 +4,21 @@
 pub mod proxy_protocol;
 
 use std::io;
-use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{ready, Context, Poll};
+use std::time::Duration;
 
+use rustix::net::RecvFlags;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+
+/// Between two looks at the beginning of a connection that has not come whole.
+const PARTIAL: Duration = Duration::from_millis(5);
+
+/// How much of what the other side still sends is read after our last words, and for how long.
+const LINGER_BYTES: usize = 256 * 1024;
+pub const LINGER: Duration = Duration::from_secs(1);
 
 /// An open connection, downstream or upstream.
 pub enum Stream {
@@ -34,12 +42,7 @@ pub enum Sight {
 impl Stream {
     /// Looks at what the kernel holds now, whatever the runtime knows of it.
     pub fn look(&self) -> Sight {
-        let mut byte = [MaybeUninit::uninit(); 1];
-        let looked = match self {
-            Stream::Tcp(stream) => socket2::SockRef::from(stream).peek(&mut byte),
-            Stream::Unix(stream) => socket2::SockRef::from(stream).peek(&mut byte),
-        };
-        match looked {
+        match self.peek(&mut [0]) {
             Ok(0) => Sight::End,
             Ok(_) => Sight::Bytes,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Sight::Quiet,
@@ -67,11 +70,47 @@ impl Stream {
         }
     }
 
+    /// Whether what comes begins with `prefix`; false also where it ends too early. Nothing is taken.
+    pub async fn begins_with(&self, prefix: &[u8]) -> bool {
+        let mut bytes = [0; 32];
+        let wanted = prefix.len().min(bytes.len());
+        loop {
+            std::future::poll_fn(|context| self.poll_look(context)).await;
+            match self.peek(&mut bytes[..wanted]) {
+                Ok(0) => return false,
+                Ok(count) if bytes[..count] != prefix[..count] => return false,
+                Ok(count) if count == wanted => return true,
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => return false,
+            }
+            // Readiness tells of bytes and not of more bytes.
+            tokio::time::sleep(PARTIAL).await;
+        }
+    }
+
+    fn peek(&self, bytes: &mut [u8]) -> io::Result<usize> {
+        let peek = RecvFlags::PEEK;
+        let (count, _) = match self {
+            Stream::Tcp(stream) => rustix::net::recv(stream, bytes, peek),
+            Stream::Unix(stream) => rustix::net::recv(stream, bytes, peek),
+        }?;
+        Ok(count)
+    }
+
+    /// Shuts our side and reads what the other side still sends, within bounds: closing with unread bytes would reset the
+    /// connection and could take our last words with it (RFC 9112 §9.6).
+    pub async fn linger(&mut self) {
+        let mut lingering = Lingering::default();
+        let ended = std::future::poll_fn(|context| lingering.poll(self, context));
+        let _ended = tokio::time::timeout(LINGER, ended).await;
+    }
+
     /// Lets the other side see a broken connection, not an orderly end, when this one is dropped.
     pub fn reset(&self) {
         if let Stream::Tcp(stream) = self {
             // Without it the end looks orderly; nothing else can be done about that.
-            let _unset = socket2::SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO));
+            let _unset = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
         }
     }
 
@@ -89,6 +128,36 @@ impl Stream {
             Stream::Tcp(stream) => stream.try_io(Interest::READABLE, blocked),
             Stream::Unix(stream) => stream.try_io(Interest::READABLE, blocked),
         };
+    }
+}
+
+/// The last words of a connection have been said; see `Stream::linger`, which bounds the time.
+#[derive(Default)]
+pub struct Lingering {
+    shut: bool,
+    read: usize,
+}
+
+impl Lingering {
+    pub fn poll(&mut self, stream: &mut Stream, context: &mut Context<'_>) -> Poll<()> {
+        let mut stream = Pin::new(stream);
+        if !self.shut {
+            let failed = ready!(stream.as_mut().poll_shutdown(context)).is_err();
+            if failed {
+                return Poll::Ready(());
+            }
+            self.shut = true;
+        }
+        let mut scratch = [0; 4096];
+        while self.read < LINGER_BYTES {
+            let mut buffer = ReadBuf::new(&mut scratch);
+            let failed = ready!(stream.as_mut().poll_read(context, &mut buffer)).is_err();
+            if failed || buffer.filled().is_empty() {
+                break;
+            }
+            self.read += buffer.filled().len();
+        }
+        Poll::Ready(())
     }
 }
 

@@ -9,20 +9,19 @@ mod wire;
 mod writer;
 
 use std::future::{poll_fn, Future};
-use std::panic::{catch_unwind, AssertUnwindSafe};
-use std::pin::{pin, Pin};
+use std::pin::pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{request, HeaderMap, Request, Response, StatusCode, Version};
-use tokio::io::{AsyncRead, ReadBuf};
 use tokio::task::coop;
 
 use super::body::Body;
 use super::connection::Connection;
 use super::link::Link;
+use super::unwinding::Unwinding;
 use crate::error::Error;
 use crate::head::{Facts, Framing};
 use crate::proxy;
@@ -34,11 +33,6 @@ use request_body::{Incoming, RequestBody, Rest};
 use response::Asked;
 use wire::{Next, Wire};
 use writer::Writer;
-
-/// How much of what a client still sends is read after our last answer, and for how long: closing with unread bytes
-/// would reset the connection and could take the answer with it (RFC 9112 §9.6).
-const LINGER_BYTES: usize = 256 * 1024;
-const LINGER: Duration = Duration::from_secs(1);
 
 /// What becomes of a connection after an exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +65,7 @@ pub async fn serve(worker: Rc<Worker>, connection: Rc<Connection>, stream: Strea
         match after {
             After::Again => wire.settle(),
             After::Close if wire.has_ended() => return,
-            After::Close => return Box::pin(linger(&wire)).await,
+            After::Close => return Box::pin(wire.close()).await,
             After::Break => return,
         }
     }
@@ -168,43 +162,5 @@ async fn answer(
             false => After::Close,
         },
         _ => after,
-    }
-}
-
-async fn linger(wire: &Wire) {
-    let drained = async {
-        let shut = poll_fn(|context| wire.poll_shutdown(context)).await;
-        let mut left = LINGER_BYTES;
-        while left > 0 && shut.is_ok() {
-            let mut scratch = [0; 4096];
-            let mut buffer = ReadBuf::new(&mut scratch);
-            let read =
-                poll_fn(|context| Pin::new(&mut *wire.stream.borrow_mut()).poll_read(context, &mut buffer)).await;
-            if read.is_err() || buffer.filled().is_empty() {
-                return;
-            }
-            left = left.saturating_sub(buffer.filled().len());
-        }
-    };
-    let _ended = tokio::time::timeout(LINGER, drained).await;
-}
-
-pin_project_lite::pin_project! {
-    /// A panic ends its exchange and nothing else.
-    struct Unwinding<F> {
-        #[pin]
-        future: F,
-    }
-}
-
-impl<F: Future> Future for Unwinding<F> {
-    type Output = Result<F::Output, Box<dyn std::any::Any + Send>>;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let future = self.project().future;
-        match catch_unwind(AssertUnwindSafe(|| future.poll(context))) {
-            Ok(poll) => poll.map(Ok),
-            Err(panic) => Poll::Ready(Err(panic)),
-        }
     }
 }

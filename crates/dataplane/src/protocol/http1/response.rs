@@ -1,11 +1,9 @@
 //! A response as it is written: its head, and how the end of its body is told (RFC 9112 §6.3).
 
-use std::cell::RefCell;
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRANSFER_ENCODING};
 use http::{response, HeaderMap, Method, StatusCode, Version};
 
+use crate::protocol::date;
 use crate::protocol::encoder::{field, Encoder};
 
 /// What of the request decides on the response's form.
@@ -47,7 +45,7 @@ pub(super) fn encode(out: &mut Vec<u8>, head: &response::Parts, encoder: Encoder
         Encoder::None | Encoder::Close => {}
     }
     if !dated {
-        date(out);
+        date::with_now(|now| field(out, b"date", now.as_bytes()));
     }
     match (persistent, asked.version >= Version::HTTP_11) {
         (false, _) => out.extend_from_slice(b"connection: close\r\n"),
@@ -77,22 +75,4 @@ fn status_line(out: &mut Vec<u8>, status: StatusCode) {
     out.push(b' ');
     out.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes());
     out.extend_from_slice(b"\r\n");
-}
-
-thread_local! {
-    /// The second that was formatted last, and its text.
-    static CLOCK: RefCell<(u64, String)> = const { RefCell::new((0, String::new())) };
-}
-
-/// RFC 9110 §6.6.1: an origin server with a clock says when; formatted once a second.
-fn date(out: &mut Vec<u8>) {
-    let now = SystemTime::now();
-    let second = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    CLOCK.with_borrow_mut(|(formatted, text)| {
-        if *formatted != second || text.is_empty() {
-            *formatted = second;
-            *text = httpdate::fmt_http_date(now);
-        }
-        field(out, b"date", text.as_bytes());
-    });
 }

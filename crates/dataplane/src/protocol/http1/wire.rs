@@ -254,10 +254,11 @@ impl Wire {
 }
 
 impl Wire {
-    /// Writes what waits and tells the client that nothing follows.
-    pub(super) fn poll_shutdown(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_write(&mut Bytes::new(), context))?;
-        Pin::new(&mut *self.stream.borrow_mut()).poll_shutdown(context)
+    /// Ends the connection in order: nothing more is read from it, and the client keeps what it was sent.
+    pub(super) async fn close(self: Rc<Self>) {
+        if let Ok(wire) = Rc::try_unwrap(self) {
+            wire.stream.into_inner().linger().await;
+        }
     }
 }
 

@@ -155,7 +155,7 @@ async fn ask(
     interim: Option<InterimSink>,
 ) -> Result<Response<Body>, Error> {
     match &route.target {
-        // In a box: hyper and we move the whole future while it is young, and this is its largest part.
+        // In a box: futures are moved while they are young, and this is the largest part of its caller's.
         Target::Cluster(target) => {
             let answer = Box::pin(forward::forward(&worker.pools, exchange, target, request, interim)).await;
             link.deadline.set(Some(exchange.deadline));

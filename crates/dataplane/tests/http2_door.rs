@@ -267,7 +267,8 @@ fn a_client_that_floods_is_told_to_calm_down_and_others_are_served() {
     let endpoint = Endpoint::answering(OK);
     let door = door(&endpoint);
     let mut other = Client::begin(&door);
-    let floods: [(&str, &dyn Fn(&mut Client, u32) -> bool); 6] = [
+    type Flood<'a> = (&'a str, &'a dyn Fn(&mut Client, u32) -> bool);
+    let floods: [Flood<'_>; 6] = [
         ("ping", &|client, _| client.send(PING, 0, 0, &[0; 8])),
         ("settings", &|client, _| client.send(SETTINGS, 0, 0, &[])),
         ("priority", &|client, stream| client.send(PRIORITY, 0, stream, &[0, 0, 0, 0, 1])),

@@ -8,7 +8,7 @@ use crate::error::{Error, Kind};
 use crate::protocol::body::Body;
 
 /// Framing follows from the body and from nothing else (RFC 9112 §6.3): a length that the body does not have would let
-/// the endpoint take the next request for content. hyper would also drop the streamed body of a GET without these.
+/// the endpoint take the next request for content.
 pub(super) fn set(head: &mut request::Parts, body: &Body) {
     head.headers.remove(TRANSFER_ENCODING);
     let Some(length) = body.size_hint().exact() else {
@@ -49,7 +49,7 @@ pub(super) fn settle(head: &mut response::Parts, length: Option<u64>) -> Result<
     }
     let mut given = head.headers.get_all(CONTENT_LENGTH).iter();
     if let (Some(first), Some(_)) = (given.next(), given.next()) {
-        // hyper has seen that they agree. The content of an answer to HEAD has no length that counts.
+        // The parser has seen that they agree. The content of an answer to HEAD has no length that counts.
         let one = length.filter(|length| *length > 0).map_or_else(|| first.clone(), HeaderValue::from);
         head.headers.insert(CONTENT_LENGTH, one);
     }

@@ -39,7 +39,7 @@ impl Recording {
     pub fn into_response(mut self, response: Response<Body>) -> Response<Recorded> {
         self.status = Some(response.status().as_u16());
         let (head, body) = response.into_parts();
-        // hyper never reads the body of these (RFC 9110 §9.3.2, §15.3.5, §15.4.5).
+        // Nobody reads the body of these (RFC 9110 §9.3.2, §15.3.5, §15.4.5).
         let unread = self.exchange.method == Method::HEAD || matches!(head.status.as_u16(), 204 | 304);
         Response::from_parts(head, Recorded { finished: unread || body.is_end_stream(), body, recording: Some(self) })
     }

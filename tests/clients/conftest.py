@@ -6,12 +6,33 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from echo import Echo
 from running import Gateway
 
 Curl = Callable[..., str]
+ROOT = Path(__file__).parent.parent.parent
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a client comes to the gateway."""
+
+    listener: str
+    version: str
+    """As curl prints it."""
+    curl: tuple[str, ...] = ()
+    """What makes curl come this way."""
+    scheme: str = "http"
+
+
+WAYS = {
+    "http/1.1": Way("plain", "1.1"),
+    "h2c": Way("plain", "2", curl=("--http2-prior-knowledge",)),
+}
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +47,8 @@ def doors(echo: Echo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict
     folder = tmp_path_factory.mktemp("clients")
     (folder / "stagedoor.yaml").write_text(f"""
 listeners:
-  plain: {{bind: "127.0.0.1:0"}}
+  plain: {{bind: "127.0.0.1:0", http2: {{h2c: true}}}}
+  h2c: {{bind: "127.0.0.1:0", http1: false, http2: {{h2c: true}}}}
 admin: {{bind: "127.0.0.1:0"}}
 clusters: {{service: {{endpoints: ["{echo.url}"]}}}}
 policies: {{limits: {{body: 64MiB}}}}
@@ -40,10 +62,15 @@ routes: {{all: {{match: {{path: "/{{rest...}}"}}, target: {{cluster: service}}}}
         running.kill()
 
 
+@pytest.fixture(params=list(WAYS))
+def way(request: pytest.FixtureRequest) -> Way:
+    return WAYS[request.param]
+
+
 @pytest.fixture
-def door(doors: dict[str, str]) -> str:
-    """The URL of a listener that speaks HTTP/1.1 without TLS."""
-    return f"http://{doors['plain']}"
+def door(doors: dict[str, str], way: Way) -> str:
+    """The URL of a listener; the client has to come to it in the test's way."""
+    return f"{way.scheme}://{doors[way.listener]}"
 
 
 def program(name: str) -> str:
@@ -57,12 +84,12 @@ def program(name: str) -> str:
 
 
 @pytest.fixture
-def curl() -> Curl:
-    """Runs curl; what it prints. Anything but exit code 0 is a failure."""
+def curl(way: Way) -> Curl:
+    """Runs curl, which comes in the test's way; what it prints. Anything but exit code 0 is a failure."""
     path = program("curl")
 
     def run(*arguments: str, given: bytes = b"") -> str:
-        command = [path, "--silent", "--show-error", "--max-time", "60", "--noproxy", "*", *arguments]
+        command = [path, "--silent", "--show-error", "--max-time", "60", "--noproxy", "*", *way.curl, *arguments]
         done = subprocess.run(command, input=given, capture_output=True, check=False, timeout=90)
         assert done.returncode == 0, done.stderr.decode()
         return done.stdout.decode()

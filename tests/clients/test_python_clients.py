@@ -5,14 +5,26 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import aiohttp
 import httpx
+import pytest
+from conftest import Way
 from echo import content
 
 MIB = 1 << 20
 WHOLE = content(3 * MIB)
 DIGEST = hashlib.sha256(WHOLE).hexdigest()
+# aiohttp's client knows nothing newer.
+ONLY_HTTP_1 = pytest.mark.parametrize("way", ["http/1.1"], indirect=True)
+
+
+@pytest.fixture
+def options(door: str, way: Way) -> dict[str, Any]:
+    """What makes httpx come in the test's way."""
+    http2 = way.version == "2"
+    return {"base_url": door, "http1": not http2, "http2": http2, "timeout": 60}
 
 
 def pieces() -> Iterator[bytes]:
@@ -26,16 +38,16 @@ async def later_pieces() -> AsyncIterator[bytes]:
         yield piece
 
 
-def test_httpx_asks_again_and_again_on_one_connection(door: str) -> None:
-    with httpx.Client(base_url=door) as client:
+def test_httpx_asks_again_and_again_on_one_connection(options: dict[str, Any]) -> None:
+    with httpx.Client(**options) as client:
         for number in range(100):
             assert client.get(f"/bytes/{number}").content == content(number)
         seen = client.get("/echo", params={"q": "a b"}, headers=[("x-a", "1"), ("x-a", "2")]).json()
     assert seen["target"] == "/echo?q=a+b"
 
 
-def test_httpx_streams_up_and_down(door: str) -> None:
-    with httpx.Client(base_url=door) as client:
+def test_httpx_streams_up_and_down(options: dict[str, Any]) -> None:
+    with httpx.Client(**options) as client:
         seen = client.post("/echo", content=pieces()).json()
         assert (seen["sha256"], seen["fields"]["transfer-encoding"]) == (DIGEST, "chunked")
         seen = client.put("/echo", content=WHOLE).json()
@@ -46,30 +58,31 @@ def test_httpx_streams_up_and_down(door: str) -> None:
             assert list(response.iter_lines()) == [str(number) for number in range(500)]
 
 
-def test_httpx_may_leave_in_the_middle_of_an_answer(door: str) -> None:
-    with httpx.Client(base_url=door) as client:
+def test_httpx_may_leave_in_the_middle_of_an_answer(options: dict[str, Any]) -> None:
+    with httpx.Client(**options) as client:
         for _ in range(5):
             with client.stream("GET", f"/bytes/{3 * MIB}") as response:
                 next(response.iter_raw(1000))
             assert client.get("/bytes/5").content == content(5)
 
 
-def test_httpx_follows_redirects_and_keeps_cookies(door: str) -> None:
-    with httpx.Client(base_url=door, follow_redirects=True) as client:
+def test_httpx_follows_redirects_and_keeps_cookies(options: dict[str, Any]) -> None:
+    with httpx.Client(**options, follow_redirects=True) as client:
         assert client.get("/status/302").json()["target"] == "/echo"
         client.get("/cookie")
         assert client.get("/cookie").json()["cookies"] == {"basket": "mug", "theme": "dark"}
 
 
-def test_two_hundred_httpx_calls_at_once(door: str) -> None:
+def test_two_hundred_httpx_calls_at_once(options: dict[str, Any]) -> None:
     async def calls() -> list[bytes]:
-        async with httpx.AsyncClient(base_url=door, timeout=60) as client:
+        async with httpx.AsyncClient(**options) as client:
             answers = await asyncio.gather(*(client.get(f"/bytes/{number}") for number in range(200)))
             return [answer.content for answer in answers]
 
     assert asyncio.run(calls()) == [content(number) for number in range(200)]
 
 
+@ONLY_HTTP_1
 def test_aiohttp_streams_up_and_down_and_waits_for_100_continue(door: str) -> None:
     async def talk() -> None:
         async with aiohttp.ClientSession(door) as client:
@@ -84,6 +97,7 @@ def test_aiohttp_streams_up_and_down_and_waits_for_100_continue(door: str) -> No
     asyncio.run(talk())
 
 
+@ONLY_HTTP_1
 def test_aiohttp_reads_the_answer_while_it_still_sends(door: str) -> None:
     async def talk() -> list[bytes]:
         turn: asyncio.Queue[bytes | None] = asyncio.Queue()
@@ -106,6 +120,7 @@ def test_aiohttp_reads_the_answer_while_it_still_sends(door: str) -> None:
     assert asyncio.run(talk()) == [b"FIRST", b"SECOND", b""]
 
 
+@ONLY_HTTP_1
 def test_two_hundred_aiohttp_calls_at_once(door: str) -> None:
     async def calls() -> list[bytes]:
         async with aiohttp.ClientSession(door) as client:

@@ -24,6 +24,12 @@ class Stock:
     cancelled: threading.Event = field(default_factory=threading.Event)
     waiting: threading.Event = field(default_factory=threading.Event)
 
+    def forget(self) -> None:
+        self.metadata.clear()
+        self.remaining.clear()
+        self.cancelled.clear()
+        self.waiting.clear()
+
     def get(self, request: bytes, context: grpc.ServicerContext) -> bytes:
         self.metadata.append({key: str(value) for key, value in context.invocation_metadata()})
         context.send_initial_metadata((("x-before", "1"),))

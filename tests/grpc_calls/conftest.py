@@ -15,33 +15,66 @@ sys.path.insert(0, str(EXAMPLE))
 
 from stock import Stock, serve  # noqa: E402
 
-
-@pytest.fixture
-def stock() -> Stock:
-    return Stock()
+OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.enable_http_proxy", 0)]
 
 
-@pytest.fixture
-def served(stock: Stock) -> Iterator[tuple[grpc.Server, int]]:
+def start(folder: Path, port: int) -> Gateway:
+    config = (EXAMPLE / "stagedoor.yaml").read_text()
+    for written, real in (("127.0.0.1:8080", "127.0.0.1:0"), ("127.0.0.1:9901", "127.0.0.1:0"), (":50051", f":{port}")):
+        assert written in config
+        config = config.replace(written, real)
+    (folder / "stagedoor.yaml").write_text(config.replace("access_log: {}", "access_log: {path: access.log}"))
+    return Gateway(folder)
+
+
+@pytest.fixture(scope="package")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stock, Gateway]]:
+    """For tests that leave them as they were."""
+    stock = Stock()
     server, port = serve(stock)
+    door = start(tmp_path_factory.mktemp("door"), port)
+    yield stock, door
+    door.kill()
+    server.stop(None).wait()
+
+
+@pytest.fixture
+def stock(shared: tuple[Stock, Gateway]) -> Stock:
+    """With nothing remembered."""
+    shared[0].forget()
+    return shared[0]
+
+
+@pytest.fixture
+def door(shared: tuple[Stock, Gateway]) -> Gateway:
+    return shared[1]
+
+
+@pytest.fixture
+def own_server() -> Iterator[tuple[grpc.Server, int]]:
+    server, port = serve(Stock())
     yield server, port
     server.stop(None).wait()
 
 
 @pytest.fixture
-def server(served: tuple[grpc.Server, int]) -> grpc.Server:
-    return served[0]
+def own_door(own_server: tuple[grpc.Server, int], tmp_path: Path) -> Iterator[Gateway]:
+    """For tests that change the configuration or end the service."""
+    door = start(tmp_path, own_server[1])
+    yield door
+    door.kill()
 
 
 @pytest.fixture
-def port(served: tuple[grpc.Server, int]) -> int:
-    return served[1]
+def dial() -> Iterator[Callable[[Gateway], grpc.Channel]]:
+    channels = []
 
+    def dial(door: Gateway) -> grpc.Channel:
+        assert door.addresses, door.log
+        channel = grpc.insecure_channel(door.addresses["listeners"]["public"], OPTIONS)
+        channels.append(channel)
+        return channel
 
-@pytest.fixture
-def door(port: int, gateway: Callable[..., Gateway]) -> Gateway:
-    config = (EXAMPLE / "stagedoor.yaml").read_text()
-    for written, real in (("127.0.0.1:8080", "127.0.0.1:0"), ("127.0.0.1:9901", "127.0.0.1:0"), (":50051", f":{port}")):
-        assert written in config
-        config = config.replace(written, real)
-    return gateway(config.replace("access_log: {}", "access_log: {path: access.log}"))
+    yield dial
+    for channel in channels:
+        channel.close()

@@ -16,6 +16,7 @@ use crate::protocol::grpc::Call;
 use crate::protocol::grpc_web::Translation;
 use crate::route::{Params, Route};
 use crate::telemetry::trace::Trace;
+use crate::transport::unix::NOWHERE;
 
 /// Where neither a policy nor a cluster says how long an exchange may take.
 const DEADLINE: Duration = Duration::from_secs(3600);
@@ -90,10 +91,10 @@ impl Exchange {
         }
     }
 
-    /// The client with its port; 0 where a proxy has not told it.
-    pub fn source(&self) -> SocketAddr {
+    /// The client with its port; 0 where a proxy has not told it. None: a client on a Unix socket.
+    pub fn source(&self) -> Option<SocketAddr> {
         let port = if self.client == self.peer.ip().to_canonical() { self.peer.port() } else { 0 };
-        SocketAddr::new(self.client, port)
+        Some(SocketAddr::new(self.client, port)).filter(|source| *source != NOWHERE)
     }
 
     pub fn path(&self) -> &str {

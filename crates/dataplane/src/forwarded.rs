@@ -8,14 +8,19 @@ use http::{request, HeaderMap, HeaderName, HeaderValue};
 
 use crate::cluster::hop_by_hop;
 use crate::identity;
+use crate::transport::unix::NOWHERE;
 
 const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const HOST_ASKED: HeaderName = HeaderName::from_static("x-forwarded-host");
 
-/// Networks whose word is believed.
+/// Whose word is believed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TrustedProxies(Vec<Network>);
+pub struct TrustedProxies {
+    networks: Vec<Network>,
+    /// Whoever may connect to a Unix socket.
+    unix: bool,
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Network {
@@ -24,18 +29,28 @@ struct Network {
 }
 
 impl TrustedProxies {
-    /// Addresses and networks (`10.0.0.0/8`, `::1`). Every mistake, each as a sentence without its place.
+    /// Addresses and networks (`10.0.0.0/8`, `::1`), and `unix`. Every mistake, each as a sentence without its place.
     pub fn parse(networks: &[String]) -> Result<Self, Vec<String>> {
-        let (good, wrong): (Vec<_>, Vec<_>) = networks.iter().map(|text| parse_network(text)).partition(Result::is_ok);
+        let (unix, networks): (Vec<_>, Vec<_>) = networks.iter().partition(|text| *text == "unix");
+        let (good, wrong): (Vec<_>, Vec<_>) =
+            networks.into_iter().map(|text| parse_network(text)).partition(Result::is_ok);
         match wrong.is_empty() {
-            true => Ok(Self(good.into_iter().flatten().collect())),
+            true => Ok(Self { networks: good.into_iter().flatten().collect(), unix: !unix.is_empty() }),
             false => Err(wrong.into_iter().filter_map(Result::err).collect()),
         }
     }
 
     pub fn contains(&self, address: IpAddr) -> bool {
         let bits = bits(address);
-        self.0.iter().any(|network| bits & network.mask == network.address)
+        self.networks.iter().any(|network| bits & network.mask == network.address)
+    }
+
+    /// The other end of a connection.
+    pub fn believes(&self, peer: SocketAddr) -> bool {
+        match peer == NOWHERE {
+            true => self.unix,
+            false => self.contains(peer.ip()),
+        }
     }
 }
 
@@ -48,7 +63,7 @@ fn bits(address: IpAddr) -> u128 {
 }
 
 fn parse_network(text: &str) -> Result<Network, String> {
-    let wrong = || format!("'{text}' is not an address or network such as 10.0.0.0/8");
+    let wrong = || format!("'{text}' is not an address or network such as 10.0.0.0/8, nor unix");
     let (address, length) = match text.split_once('/') {
         Some((address, length)) => (address, Some(length.parse::<u32>().map_err(|_| wrong())?)),
         None => (text, None),
@@ -68,14 +83,17 @@ fn parse_network(text: &str) -> Result<Network, String> {
 pub struct Peer {
     pub address: IpAddr,
     text: HeaderValue,
+    socket: SocketAddr,
 }
 
 impl Peer {
     pub fn new(peer: SocketAddr) -> Self {
         let address = peer.ip().to_canonical();
+        // The word for a client without an address (RFC 7239 §6.2).
+        let text = if peer == NOWHERE { "unknown".to_owned() } else { address.to_string() };
         // An address is visible ASCII.
-        let text = HeaderValue::try_from(address.to_string()).unwrap_or(HeaderValue::from_static("unknown"));
-        Self { address, text }
+        let text = HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("unknown"));
+        Self { address, text, socket: peer }
     }
 }
 
@@ -91,8 +109,8 @@ pub struct Client {
 /// from is written down. `scheme` is that of the listener.
 pub fn receive(head: &mut request::Parts, peer: &Peer, scheme: &'static str, trusted: &TrustedProxies) -> Client {
     hop_by_hop::strip_request(&mut head.headers);
+    let believed = trusted.believes(peer.socket);
     let (peer, text) = (peer.address, &peer.text);
-    let believed = !trusted.0.is_empty() && trusted.contains(peer);
     remove_claims(&mut head.headers, believed);
     let client = if believed { client(peer, scheme, &head.headers, trusted) } else { Client { address: peer, scheme } };
     set(&mut head.headers, peer, text, client.scheme, believed);
@@ -227,6 +245,7 @@ fn extend_forwarded(headers: &mut HeaderMap, peer: IpAddr) {
         return;
     }
     let node = match peer {
+        address if address == NOWHERE.ip() => "for=unknown".to_owned(),
         IpAddr::V4(address) => format!("for={address}"),
         IpAddr::V6(address) => format!("for=\"[{address}]\""),
     };

@@ -1,15 +1,17 @@
 //! Addresses we accept on. Each worker has a socket of its own on every address (SO_REUSEPORT), so the kernel spreads
-//! connections and no accept is shared.
+//! connections and no accept is shared. That is not to be had for Unix sockets: there the workers share one.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener as StdListener};
+use std::net::{SocketAddr, TcpListener as TcpSocket};
+use std::os::unix::net::UnixListener as UnixSocket;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::Arc;
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::TcpListener;
+use socket2::{Domain, Protocol, Type};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::watch;
 
 use crate::forwarded::TrustedProxies;
@@ -18,6 +20,7 @@ use crate::program;
 use crate::protocol;
 use crate::protocol::connection::Connection;
 use crate::snapshot;
+use crate::transport::unix::{SocketFile, NOWHERE};
 use crate::transport::{proxy_protocol, Stream};
 use crate::worker::Worker;
 
@@ -73,9 +76,9 @@ impl Drop for Place {
 
 /// One socket for each worker on the same address. Port 0 becomes one free port for all of them. An address that
 /// somebody else listens on is an error, although SO_REUSEPORT would share it.
-pub fn bind(address: SocketAddr, workers: usize) -> io::Result<(SocketAddr, Vec<StdListener>)> {
-    let socket = |reuse_port| -> io::Result<Socket> {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+pub fn bind(address: SocketAddr, workers: usize) -> io::Result<(SocketAddr, Vec<TcpSocket>)> {
+    let socket = |reuse_port| -> io::Result<socket2::Socket> {
+        let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_reuse_address(true)?;
         socket.set_reuse_port(reuse_port)?;
         Ok(socket)
@@ -98,14 +101,86 @@ pub fn bind(address: SocketAddr, workers: usize) -> io::Result<(SocketAddr, Vec<
     Ok((bound, sockets))
 }
 
+/// One socket on a Unix-domain address, for each worker a handle of it.
+pub fn bind_unix(path: &Path, mode: u32, workers: usize) -> io::Result<(SocketFile, Vec<UnixSocket>)> {
+    let (file, socket) = SocketFile::listen(path, mode, BACKLOG)?;
+    let mut sockets = Vec::with_capacity(workers);
+    for _ in 1..workers.max(1) {
+        sockets.push(socket.try_clone()?);
+    }
+    sockets.push(socket);
+    Ok((file, sockets))
+}
+
+/// What one worker accepts on, before it belongs to the worker's runtime.
+pub enum Socket {
+    Tcp(TcpSocket),
+    Unix(UnixSocket),
+}
+
+enum Acceptor {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl Acceptor {
+    fn new(socket: Socket) -> io::Result<Self> {
+        match socket {
+            Socket::Tcp(socket) => TcpListener::from_std(socket).map(Acceptor::Tcp),
+            Socket::Unix(socket) => UnixListener::from_std(socket).map(Acceptor::Unix),
+        }
+    }
+
+    /// All that the kernel has accepted by now.
+    fn rest(self) -> Vec<(Stream, SocketAddr)> {
+        let mut rest = Vec::new();
+        match self {
+            Acceptor::Tcp(socket) => {
+                let Ok(socket) = socket.into_std() else { return rest };
+                for (stream, peer) in accepted(|| socket.accept()) {
+                    let prepared = stream.set_nonblocking(true).and_then(|()| stream.set_nodelay(true));
+                    let stream = prepared.and_then(|()| TcpStream::from_std(stream));
+                    rest.extend(stream.map(|stream| (Stream::Tcp(stream), peer)));
+                }
+            }
+            Acceptor::Unix(socket) => {
+                let Ok(socket) = socket.into_std() else { return rest };
+                for (stream, _) in accepted(|| socket.accept()) {
+                    let stream = stream.set_nonblocking(true).and_then(|()| UnixStream::from_std(stream));
+                    rest.extend(stream.map(|stream| (Stream::Unix(stream), NOWHERE)));
+                }
+            }
+        }
+        rest
+    }
+
+    async fn accept(&self) -> io::Result<(Stream, SocketAddr)> {
+        match self {
+            Acceptor::Tcp(socket) => {
+                let (stream, peer) = socket.accept().await?;
+                // Without it an answer in two writes would wait for the client's delayed acknowledgement. It cannot
+                // matter if it fails.
+                let _unset = stream.set_nodelay(true);
+                Ok((Stream::Tcp(stream), peer))
+            }
+            Acceptor::Unix(socket) => Ok((Stream::Unix(socket.accept().await?.0), NOWHERE)),
+        }
+    }
+}
+
+/// No more than the kernel holds: more come as soon as there is room.
+fn accepted<T>(mut accept: impl FnMut() -> io::Result<T>) -> impl Iterator<Item = T> {
+    (0..BACKLOG).map_while(move |_| accept().ok())
+}
+
 /// Accepts until told to stop, and takes in what the kernel has accepted before then: closing a socket resets those.
 pub(crate) async fn accept(
     worker: Rc<Worker>,
-    socket: StdListener,
+    socket: Socket,
     current: watch::Receiver<Arc<Listener>>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let Ok(socket) = TcpListener::from_std(socket) else { return };
+    let Ok(socket) = Acceptor::new(socket) else { return };
     loop {
         tokio::select! {
             biased;
@@ -113,25 +188,22 @@ pub(crate) async fn accept(
                 Ok((stream, peer)) => admit(&worker, &current, stream, peer),
                 Err(error) => recover(&error).await,
             },
-            _ = stop.wait_for(|stop| *stop) => return,
+            _ = stop.wait_for(|stop| *stop) => break,
         }
+    }
+    // The runtime may not have heard of the last ones.
+    for (stream, peer) in socket.rest() {
+        admit(&worker, &current, stream, peer);
     }
 }
 
-fn admit(
-    worker: &Rc<Worker>,
-    current: &watch::Receiver<Arc<Listener>>,
-    stream: tokio::net::TcpStream,
-    peer: SocketAddr,
-) {
+fn admit(worker: &Rc<Worker>, current: &watch::Receiver<Arc<Listener>>, mut stream: Stream, peer: SocketAddr) {
     let listener = current.borrow().clone();
     let Some(place) = listener.enter() else {
         worker.shared.metrics.refused(worker.index);
         return;
     };
-    // Without it an answer in two writes would wait for the client's delayed acknowledgement. It cannot matter if it fails.
-    let _unset = stream.set_nodelay(true);
-    let (worker, mut stream) = (worker.clone(), Stream::Tcp(stream));
+    let worker = worker.clone();
     tokio::task::spawn_local(async move {
         let _place = place;
         let Some(peer) = introduce(&listener, &mut stream, peer).await else {
@@ -146,7 +218,7 @@ fn admit(
 /// Who is at the other end: by the word of a balancer that may give it, otherwise the peer itself. None: the balancer
 /// said nothing that could be understood, or not in time.
 async fn introduce(listener: &Listener, stream: &mut Stream, peer: SocketAddr) -> Option<SocketAddr> {
-    if !listener.proxies.contains(peer.ip()) {
+    if !listener.proxies.believes(peer) {
         return Some(peer);
     }
     let limit = Duration::from_millis(listener.limits.head_read_ms);

@@ -2,7 +2,9 @@
 //! request.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::cluster::Cluster;
@@ -12,6 +14,10 @@ use crate::route::{overlap, Matcher, Route, RouteTable};
 use crate::shared::Shared;
 use crate::snapshot::{self, Snapshot};
 use crate::target::{self, Target};
+use crate::transport::unix;
+
+/// Of the file of a Unix socket that is given none: its owner and group may connect.
+const MODE: u32 = 0o660;
 
 /// What compiling has found: sentences, each naming its place. Errors forbid the program, warnings do not.
 #[derive(Debug, Default)]
@@ -39,10 +45,49 @@ pub struct Program {
     pub warnings: Vec<String>,
 }
 
+/// Where a listener is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Bind {
+    Socket(SocketAddr),
+    Unix { path: PathBuf, mode: u32 },
+}
+
+impl fmt::Display for Bind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Bind::Socket(address) => address.fmt(f),
+            Bind::Unix { path, .. } => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+impl Bind {
+    /// Whatever the mode of its file.
+    pub fn is_same_place(&self, other: &Bind) -> bool {
+        match (self, other) {
+            (Bind::Unix { path, .. }, Bind::Unix { path: other, .. }) => path == other,
+            (one, other) => one == other,
+        }
+    }
+
+    fn parse(settings: &snapshot::Listener) -> Result<Self, String> {
+        let bind = &settings.bind;
+        match bind.strip_prefix("unix:") {
+            Some(path) => unix::path(path)
+                .map(|path| Bind::Unix { path, mode: settings.mode.unwrap_or(MODE) })
+                .map_err(|wrong| format!("bind: '{bind}': {wrong}")),
+            None => bind
+                .parse()
+                .map(Bind::Socket)
+                .map_err(|_| format!("bind: '{bind}' is not IP:PORT, such as 0.0.0.0:8080, nor unix:/PATH")),
+        }
+    }
+}
+
 /// What a listener allows and whom it believes.
 #[derive(Debug, Clone)]
 pub struct Listener {
-    pub bind: SocketAddr,
+    pub bind: Bind,
     pub trusted_proxies: TrustedProxies,
     /// Who begins connections with a PROXY header.
     pub proxy_protocol: TrustedProxies,
@@ -54,10 +99,7 @@ pub struct Listener {
 impl Listener {
     /// Every mistake goes to `report`; None then.
     fn compile(name: &str, settings: &snapshot::Listener, report: &mut Report) -> Option<Self> {
-        let bind = settings.bind.parse();
-        if bind.is_err() {
-            report.error(format!("listener '{name}': bind: '{}' is not IP:PORT, such as 0.0.0.0:8080", settings.bind));
-        }
+        let bind = Bind::parse(settings).map_err(|wrong| report.error(format!("listener '{name}': {wrong}")));
         let mut networks = |option: &str, networks: &[String]| {
             let wrong = |message| report.error(format!("listener '{name}': {option}: {message}"));
             TrustedProxies::parse(networks).map_err(|messages| messages.into_iter().for_each(wrong))

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, TcpListener as StdListener};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::{mpsc, Arc};
 use std::thread::{self, JoinHandle};
@@ -14,10 +14,11 @@ use parking_lot::Mutex;
 use tokio::sync::{mpsc as control, watch};
 use tokio::task::LocalSet;
 
-use crate::listener::{self, Listener};
-use crate::program::Program;
+use crate::listener::{self, Listener, Socket};
+use crate::program::{Bind, Program};
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
+use crate::transport::unix::SocketFile;
 use crate::worker::Worker;
 
 /// How often a draining worker looks whether its last connection has ended.
@@ -32,7 +33,7 @@ pub enum StartError {
     /// Every mistake of the snapshot, each as a sentence that names its place.
     Snapshot(Vec<String>),
     /// An address could not be bound.
-    Bind { listener: String, address: SocketAddr, cause: io::Error },
+    Bind { listener: String, bind: Bind, cause: io::Error },
     /// A thread or runtime could not be made.
     Thread(io::Error),
 }
@@ -41,8 +42,8 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StartError::Snapshot(errors) => f.write_str(&errors.join("\n")),
-            StartError::Bind { listener, address, cause } => {
-                write!(f, "listener '{listener}': cannot listen on {address}: {cause}")
+            StartError::Bind { listener, bind, cause } => {
+                write!(f, "listener '{listener}': cannot listen on {bind}: {cause}")
             }
             StartError::Thread(cause) => write!(f, "a worker thread could not be started: {cause}"),
         }
@@ -56,7 +57,7 @@ pub type Job = Box<dyn FnOnce(&Rc<Worker>) + Send>;
 
 enum Control {
     Accept {
-        socket: StdListener,
+        socket: Socket,
         current: watch::Receiver<Arc<Listener>>,
         stop: watch::Receiver<bool>,
     },
@@ -68,10 +69,16 @@ enum Control {
 
 struct Bound {
     /// As configured; its port may be 0.
-    bind: SocketAddr,
-    address: SocketAddr,
+    bind: Bind,
+    place: Place,
     current: watch::Sender<Arc<Listener>>,
     stop: watch::Sender<bool>,
+}
+
+/// Where a listener has been bound.
+enum Place {
+    Address(SocketAddr),
+    File(SocketFile),
 }
 
 struct Thread {
@@ -89,7 +96,7 @@ pub struct Server {
 
 /// A listener that an apply adds or changes, ready but not in use.
 enum Change {
-    Open { bound: Bound, sockets: Vec<StdListener> },
+    Open { bound: Bound, sockets: Vec<Socket> },
     Set(Arc<Listener>),
 }
 
@@ -171,17 +178,18 @@ impl Server {
             let old = listeners.get(name);
             let previous = old.map(|bound| bound.current.borrow().clone());
             let listener = Arc::new(Listener::new(settings, previous.as_deref()));
-            if old.is_some_and(|bound| bound.bind == settings.bind) {
+            let bind = settings.bind.clone();
+            let failed = |cause| StartError::Bind { listener: name.clone(), bind: bind.clone(), cause };
+            if let Some(old) = old.filter(|old| old.bind.is_same_place(&bind)) {
+                if let (Place::File(file), Bind::Unix { mode, .. }) = (&old.place, &bind) {
+                    file.set_mode(*mode).map_err(failed)?;
+                }
                 changes.push((name.clone(), Change::Set(listener)));
                 continue;
             }
-            let (address, sockets) = listener::bind(settings.bind, self.workers).map_err(|cause| StartError::Bind {
-                listener: name.clone(),
-                address: settings.bind,
-                cause,
-            })?;
+            let (place, sockets) = open(&bind, self.workers).map_err(failed)?;
             let (current, stop) = (watch::Sender::new(listener), watch::Sender::new(false));
-            let bound = Bound { bind: settings.bind, address, current, stop };
+            let bound = Bound { bind, place, current, stop };
             changes.push((name.clone(), Change::Open { bound, sockets }));
         }
         Ok(changes)
@@ -209,9 +217,24 @@ impl Server {
         }
     }
 
-    /// The bound address of every listener, by name.
+    /// The bound address of every listener that is not a Unix socket, by name.
     pub fn addresses(&self) -> BTreeMap<String, SocketAddr> {
-        self.listeners.lock().iter().map(|(name, bound)| (name.clone(), bound.address)).collect()
+        let listeners = self.listeners.lock();
+        let addressed = listeners.iter().filter_map(|(name, bound)| match bound.place {
+            Place::Address(address) => Some((name.clone(), address)),
+            Place::File(_) => None,
+        });
+        addressed.collect()
+    }
+
+    /// Where every listener is, by name: `IP:PORT` as bound, or `unix:PATH`.
+    pub fn places(&self) -> BTreeMap<String, String> {
+        let listeners = self.listeners.lock();
+        let places = listeners.iter().map(|(name, bound)| match bound.place {
+            Place::Address(address) => (name.clone(), address.to_string()),
+            Place::File(_) => (name.clone(), bound.bind.to_string()),
+        });
+        places.collect()
     }
 
     pub fn workers(&self) -> usize {
@@ -262,6 +285,15 @@ impl Server {
         }
         self.listeners.lock().clear();
         self.shared.sinks.flush(Duration::from_secs(2));
+    }
+}
+
+fn open(bind: &Bind, workers: usize) -> io::Result<(Place, Vec<Socket>)> {
+    match bind {
+        Bind::Socket(address) => listener::bind(*address, workers)
+            .map(|(address, sockets)| (Place::Address(address), sockets.into_iter().map(Socket::Tcp).collect())),
+        Bind::Unix { path, mode } => listener::bind_unix(path, *mode, workers)
+            .map(|(file, sockets)| (Place::File(file), sockets.into_iter().map(Socket::Unix).collect())),
     }
 }
 

@@ -24,9 +24,12 @@ pub struct Snapshot {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Listener {
-    /// `IP:PORT`; port 0 lets the system choose.
+    /// `IP:PORT`, port 0 lets the system choose; or `unix:` and an absolute path.
     pub bind: String,
-    /// Addresses (CIDR) whose `Forwarded` and `X-Forwarded-*` headers are believed.
+    /// Permission bits of the file of a Unix socket.
+    #[serde(default)]
+    pub mode: Option<u32>,
+    /// Addresses (CIDR) whose `Forwarded` and `X-Forwarded-*` headers are believed; `unix`: clients on a Unix socket.
     pub trusted_proxies: Vec<String>,
     #[serde(default)]
     pub proxy_protocol: Option<ProxyProtocol>,
@@ -62,7 +65,7 @@ impl Default for Http2 {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProxyProtocol {
-    /// Addresses (CIDR) that begin each connection with a PROXY header; others never do.
+    /// Addresses (CIDR), or `unix`, that begin each connection with a PROXY header; others never do.
     pub from: Vec<String>,
 }
 

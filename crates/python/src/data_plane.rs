@@ -54,9 +54,9 @@ impl DataPlane {
             }
             let server = Server::start(&snapshot).map_err(failed)?;
             server.shared.callouts.attach()?;
-            let addresses = server.addresses();
+            let places = server.places();
             *place = Some(Arc::new(server));
-            Ok(addresses.into_iter().map(|(name, address)| (name, address.to_string())).collect())
+            Ok(places)
         })
     }
 

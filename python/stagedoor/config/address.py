@@ -13,6 +13,9 @@ from stagedoor.policies.model import wrong
 
 _LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?")
+UNIX = "unix:"
+UNIX_BYTES = 107
+"""Of a socket's path, as the kernel bounds it."""
 _PORT = re.compile(r"[0-9]{1,5}")
 
 
@@ -39,7 +42,23 @@ def _bind(value: str) -> str:
     return value
 
 
+def _unix(path: str) -> None:
+    if not path.startswith("/"):
+        raise wrong("a Unix socket is given by its absolute path, for example unix:/run/stagedoor.sock")
+    if len(path.encode()) > UNIX_BYTES or "\0" in path:
+        raise wrong(f"the path of a Unix socket has at most {UNIX_BYTES} bytes")
+
+
+def _listener_bind(value: str) -> str:
+    if not value.startswith(UNIX):
+        return _bind(value)
+    _unix(value.removeprefix(UNIX))
+    return value
+
+
 def _network(value: str) -> str:
+    if value == "unix":
+        return value
     try:
         return str(ipaddress.ip_network(value))
     except ValueError:
@@ -48,6 +67,13 @@ def _network(value: str) -> str:
         except ValueError:
             raise wrong("expected an address or a network, for example 10.0.0.0/8 or 192.0.2.1") from None
         raise wrong("the address has bits beyond its prefix", f"did you mean '{near}'?") from None
+
+
+def _endpoint_url(value: str) -> str:
+    if not value.startswith(UNIX):
+        return _url(value)
+    _unix(value.removeprefix(UNIX))
+    return value
 
 
 def _url(value: str) -> str:
@@ -83,12 +109,16 @@ def _url(value: str) -> str:
 
 Bind = Annotated[str, AfterValidator(_bind)]
 """``IP:PORT``; port 0 lets the system choose."""
+ListenerBind = Annotated[str, AfterValidator(_listener_bind)]
+"""``IP:PORT``, or ``unix:/PATH``."""
 Network = Annotated[str, AfterValidator(_network)]
-"""An address or a network as CIDR."""
-EndpointUrl = Annotated[str, AfterValidator(_url)]
+"""An address or a network as CIDR; ``unix`` for whoever connects to a Unix socket."""
+HttpUrl = Annotated[str, AfterValidator(_url)]
 """``http://HOST:PORT``; kept in lower case and with its port (80 where none is written)."""
+EndpointUrl = Annotated[str, AfterValidator(_endpoint_url)]
+"""An ``HttpUrl``, or ``unix:/PATH``."""
 
 
 def authority(url: str) -> str:
-    """``host:port`` of an ``EndpointUrl``."""
+    """``host:port`` of an ``EndpointUrl``; ``unix:/PATH`` as it is."""
     return url.removeprefix("http://")

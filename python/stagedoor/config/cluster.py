@@ -18,7 +18,7 @@ class WeightedEndpoint(Strict):
     """An endpoint with its share of the calls."""
 
     url: EndpointUrl
-    """``http://HOST:PORT``."""
+    """``http://HOST:PORT``, or ``unix:/PATH``."""
     weight: Annotated[int, Field(ge=1, le=1000)] = 1
     """Its share, relative to the other endpoints'."""
 
@@ -88,7 +88,7 @@ class Cluster(Strict):
     """A named group of servers that answer alike."""
 
     endpoints: Annotated[list[Endpoint], Field(min_length=1, max_length=1000)]
-    """``http://HOST:PORT``, or ``{url: …, weight: …}``. Plain HTTP."""
+    """``http://HOST:PORT``, ``unix:/PATH``, or ``{url: …, weight: …}``. Plain HTTP."""
     protocol: Literal["http1", "h2c"] = "http1"
     """What is spoken to the endpoints: HTTP/1.1, or HTTP/2 without encryption and without asking first (``h2c``), which
     gRPC needs."""

@@ -57,6 +57,7 @@ def _listener(listener: Listener) -> Json:
     limits = listener.limits
     return {
         "bind": listener.bind,
+        "mode": listener.mode and int(listener.mode, 8),
         "trusted_proxies": list(listener.trusted_proxies),
         "proxy_protocol": listener.proxy_protocol and {"from": list(listener.proxy_protocol.sources)},
         "http1": listener.http1,

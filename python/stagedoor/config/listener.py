@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from stagedoor.config.address import Bind, Network, split_bind
+from stagedoor.config.address import UNIX, Bind, ListenerBind, Network, split_bind
 from stagedoor.policies.model import Strict, duration, size, wrong
 from stagedoor.policies.unit import Duration, Size
+
+
+def _mode(value: str) -> str:
+    if not re.fullmatch("0?[0-7]{3}", value):
+        raise wrong('expected permission bits as text, for example "0660"')
+    return value
 
 
 class ListenerLimits(Strict):
@@ -42,7 +49,8 @@ class ProxyProtocol(Strict):
     """Balancers that begin each connection with the client's address, in version 1 or 2 of the PROXY protocol."""
 
     sources: Annotated[list[Network], Field(alias="from", min_length=1, max_length=1000)]
-    """Their addresses and networks. Each connection from there must begin with the header, others never do."""
+    """Their addresses and networks, ``unix`` for a Unix socket. Each connection from there must begin with the header,
+    others never do."""
 
 
 class Http2(Strict):
@@ -59,10 +67,13 @@ class Http2(Strict):
 class Listener(Strict):
     """An address on which requests are accepted."""
 
-    bind: Bind
-    """``IP:PORT``; port 0 lets the system choose."""
+    bind: ListenerBind
+    """``IP:PORT``, where port 0 lets the system choose; or ``unix:/PATH``."""
+    mode: Annotated[str, AfterValidator(_mode)] | None = None
+    """Permission bits of a Unix socket's file. Left out: ``0660``."""
     trusted_proxies: Annotated[list[Network], Field(max_length=1000)] = []
-    """Addresses and networks whose ``Forwarded`` and ``X-Forwarded-*`` headers are believed."""
+    """Addresses and networks whose ``Forwarded`` and ``X-Forwarded-*`` headers are believed; ``unix`` for clients on a
+    Unix socket."""
     proxy_protocol: ProxyProtocol | None = None
     """Who sends the client's address before each connection. Left out: nobody."""
     http1: bool = True
@@ -71,6 +82,15 @@ class Listener(Strict):
     """HTTP/2 for clients."""
     limits: ListenerLimits = ListenerLimits()
     """Bounds of what a client may send before a route is known."""
+
+    @model_validator(mode="after")
+    def _mode_of_a_file(self) -> Self:
+        if self.mode is not None and not self.bind.startswith(UNIX):
+            raise wrong(
+                "'mode' is for the file of a Unix socket, and 'bind' is an address",
+                'leave it out, or write bind: "unix:/PATH"',
+            )
+        return self
 
 
 class Admin(Strict):

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from stagedoor.config.address import EndpointUrl
+from stagedoor.config.address import HttpUrl
 from stagedoor.config.cluster import Cluster
 from stagedoor.config.consumer import Consumer
 from stagedoor.config.listener import Admin, Listener
@@ -37,7 +37,7 @@ class Engine(Strict):
     store: Annotated[str, AfterValidator(_store)] = "sqlite:///stagedoor.db"
     """Where executions are kept: ``sqlite:///PATH``, relative to the configuration file's folder;
     ``sqlite:////PATH``, with a fourth slash, is absolute."""
-    allow_hosts: Annotated[list[EndpointUrl], Field(max_length=1000)] = []
+    allow_hosts: Annotated[list[HttpUrl], Field(max_length=1000)] = []
     """``http://HOST:PORT`` that workflows may call beside the declared clusters."""
 
     def store_path(self, folder: Path) -> Path:

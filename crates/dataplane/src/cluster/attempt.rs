@@ -183,7 +183,7 @@ impl Attempts {
         (progress.complete, progress.streamed) = (false, None);
         progress.visit = Some(Visit::begin(&self.view, pick));
         if let Some(pool) = self.view.http2.get(pick.index) {
-            return self.attempt_http2(pool, &endpoint.name, known, upload, progress).await;
+            return self.attempt_http2(pool, endpoint.authority(), known, upload, progress).await;
         }
         let pool = &self.view.pools[pick.index];
         let version = self.view.cluster.settings.proxy_protocol;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout_at;
 
 use super::endpoint::Address;
@@ -55,6 +55,10 @@ pub(super) async fn connect(
 async fn open(address: &Address, deadline: Instant, limit: Duration) -> Result<Stream, ConnectError> {
     match address {
         Address::Socket(address) => attempt(*address, deadline, limit).await,
+        Address::Unix(path) => match timeout_at(deadline.into(), UnixStream::connect(path)).await {
+            Ok(connected) => connected.map(Stream::Unix).map_err(ConnectError::Refused),
+            Err(_) => Err(ConnectError::TimedOut(limit)),
+        },
         Address::Name(host, port) => {
             let lookup = tokio::net::lookup_host((&**host, *port));
             let found = timeout_at(deadline.into(), lookup).await.map_err(|_| ConnectError::TimedOut(limit))?;

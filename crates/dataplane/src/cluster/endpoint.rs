@@ -1,14 +1,16 @@
 //! One server of a cluster, as compiled from the configuration.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use http::uri::Authority;
 
 use super::health::EndpointHealth;
+use crate::transport::unix;
 
 pub struct Endpoint {
-    /// `host:port`, as configured: for logs and metrics.
+    /// `host:port` or `unix:/path`, as configured: for logs and metrics.
     pub name: Arc<str>,
     pub(super) address: Address,
     pub(super) weight: u32,
@@ -20,11 +22,26 @@ pub(super) enum Address {
     Socket(SocketAddr),
     /// Looked up for every new connection.
     Name(Box<str>, u16),
+    Unix(PathBuf),
+}
+
+impl Endpoint {
+    /// Its `Host` where a request names none; a path is no name.
+    pub(super) fn authority(&self) -> &str {
+        match self.address {
+            Address::Unix(_) => "localhost",
+            _ => &self.name,
+        }
+    }
 }
 
 impl Address {
-    /// `host:port`; IPv6 addresses in brackets (RFC 3986 §3.2.2).
+    /// `host:port`, IPv6 addresses in brackets (RFC 3986 §3.2.2); or `unix:` and an absolute path.
     pub(super) fn parse(authority: &str) -> Result<Self, String> {
+        if let Some(path) = authority.strip_prefix("unix:") {
+            let wrong = |wrong| format!("endpoint `{authority}`: {wrong}");
+            return unix::path(path).map(Self::Unix).map_err(wrong);
+        }
         let wrong = |what: &str| format!("endpoint `{authority}`: {what}; expected `host:port`");
         if authority.contains('@') {
             return Err(wrong("user information is not allowed"));
@@ -52,6 +69,10 @@ mod tests {
         assert_eq!(Address::parse("stock.local:81"), Ok(Address::Name("stock.local".into(), 81)));
         for wrong in ["", "host", "host:", "host:0", "host:99999", "user@host:80", "http://host:80", "[::1]", "a b:80"]
         {
+            assert!(Address::parse(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(Address::parse("unix:/run/a b.sock"), Ok(Address::Unix("/run/a b.sock".into())));
+        for wrong in ["unix:", "unix:run/a.sock", "unix:/run/a\0.sock", &format!("unix:/{}", "a".repeat(107))] {
             assert!(Address::parse(wrong).is_err(), "{wrong}");
         }
     }

@@ -154,7 +154,7 @@ impl Cluster {
         if headers.contains_key(HOST) {
             return;
         }
-        let host = self.endpoints.first().map(|endpoint| HeaderValue::from_str(&endpoint.name));
+        let host = self.endpoints.first().map(|endpoint| HeaderValue::from_str(endpoint.authority()));
         if let Some(Ok(host)) = host {
             headers.insert(HOST, host);
         }

@@ -99,7 +99,7 @@ pub async fn forward(
         deadline: exchange.deadline,
         idempotent,
         interim,
-        source: Some(exchange.source()),
+        source: exchange.source(),
         report: &mut report,
     };
     let outcome = cluster.send(pools, request, options).await;

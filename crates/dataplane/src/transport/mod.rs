@@ -2,6 +2,7 @@
 //! stream it is.
 
 pub mod proxy_protocol;
+pub mod unix;
 
 use std::io;
 use std::net::SocketAddr;

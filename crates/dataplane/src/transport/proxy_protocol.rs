@@ -22,6 +22,7 @@ const LINE_BYTES: usize = 107;
 const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
 const FIXED: usize = 16;
 const CHECKSUM: u8 = 0x03;
+const NOBODY: &str = "the client's address is the unspecified one";
 
 /// What the bytes are that have come so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +86,7 @@ fn client(text: &str) -> Result<Option<SocketAddr>, &'static str> {
     };
     match words.next() {
         Some(_) => Err("there is more on the line than addresses and ports"),
+        None if source.to_canonical().is_unspecified() => Err(NOBODY),
         None => Ok(Some(SocketAddr::new(source, source_port))),
     }
 }
@@ -133,6 +135,9 @@ fn binary(bytes: &[u8]) -> Parsed {
     let Some((addresses, extensions)) = content.split_at_checked(addresses) else {
         return Parsed::Broken("the header is too short for its addresses");
     };
+    if source.is_some_and(|(address, _)| address.to_canonical().is_unspecified()) {
+        return Parsed::Broken(NOBODY);
+    }
     if let Err(reason) = examine(bytes, FIXED + length - extensions.len(), FIXED + length) {
         return Parsed::Broken(reason);
     }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::header::{ALLOW, EXPECT, HOST};
+use http::header::{ALLOW, EXPECT, HOST, MAX_FORWARDS};
 use http::uri::PathAndQuery;
 use http::{request, HeaderValue, Method, Request, Response, StatusCode, Version};
 
@@ -227,7 +227,7 @@ fn locate(
     let connection = &link.connection;
     let client = forwarded::receive(head, &connection.sender, connection.scheme, &connection.listener.trusted);
     (exchange.client, exchange.scheme) = (client.address, client.scheme);
-    if head.method == Method::OPTIONS && exchange.target.path() == "*" {
+    if head.method == Method::OPTIONS && (exchange.target.path() == "*" || !may_go_on(head)?) {
         return Ok(Located::Answer(empty(StatusCode::NO_CONTENT)));
     }
     if let std::borrow::Cow::Owned(normal) = path::normalise(exchange.target.path())? {
@@ -255,6 +255,19 @@ fn locate(
         }
         Found::NotFound => Err(Error::new(Kind::RouteNotFound, "No route matches the request")),
     }
+}
+
+/// Counts down `Max-Forwards`; false where nobody behind us is to see the request (RFC 9110 §7.6.2).
+fn may_go_on(head: &mut request::Parts) -> Result<bool, Error> {
+    let mut values = head.headers.get_all(MAX_FORWARDS).iter();
+    let Some(value) = values.next() else { return Ok(true) };
+    let digits = value.to_str().ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    let left = digits.filter(|_| values.next().is_none()).and_then(|digits| digits.parse::<u64>().ok());
+    let left = left.ok_or_else(|| Error::new(Kind::BadRequest, "Max-Forwards is not one number"))?;
+    if left > 0 {
+        head.headers.insert(MAX_FORWARDS, HeaderValue::from(left - 1));
+    }
+    Ok(left > 0)
 }
 
 /// A target in absolute form names the host, whatever the Host header says (RFC 9112 §3.2.2).

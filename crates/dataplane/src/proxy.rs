@@ -40,7 +40,7 @@ pub async fn handle(
 ) -> Response<Recorded> {
     let program = worker.program();
     let (mut head, body) = request.into_parts();
-    let exchange = open(&link, &mut head, refusal.is_some());
+    let exchange = Box::new(open(&link, &mut head, refusal.is_some()));
     let mut recording = Recording::new(exchange, program.clone(), worker.clone(), link.clone());
     let exchange = &mut recording.exchange;
     let outcome = match refusal {
@@ -49,7 +49,7 @@ pub async fn handle(
             exchange.request_id = Some(request_id::fresh());
             Err(error)
         }
-        None => phases(&worker, &link, &program, exchange, head, body).await,
+        None => phases(&worker, &link, &program, exchange, &mut head, body).await,
     };
     let response = outcome.unwrap_or_else(|error| {
         exchange.error = Some(error.kind);
@@ -116,19 +116,19 @@ async fn phases(
     link: &Rc<Link>,
     program: &Arc<Program>,
     exchange: &mut Exchange,
-    mut head: request::Parts,
+    head: &mut request::Parts,
     body: Body,
 ) -> Result<Response<Body>, Error> {
     let shared = &worker.shared;
-    let route = match locate(link, program, exchange, &mut head) {
+    let route = match locate(link, program, exchange, head) {
         Ok(Located::Route(route)) => route,
         // The id and the log line are owed also where no route answers.
         Ok(Located::Answer(response)) => {
-            program.unrouted.on_request(exchange, &mut head, shared)?;
+            program.unrouted.on_request(exchange, head, shared)?;
             return Ok(response);
         }
         Err(error) => {
-            program.unrouted.on_request(exchange, &mut head, shared)?;
+            program.unrouted.on_request(exchange, head, shared)?;
             return Err(error);
         }
     };
@@ -136,14 +136,15 @@ async fn phases(
     if let Some(limits) = &route.policies.limits {
         link.allowed.set(limits.body_bytes);
     }
-    if let Flow::Respond(response) = route.policies.on_request(exchange, &mut head, shared)? {
+    if let Flow::Respond(response) = route.policies.on_request(exchange, head, shared)? {
         return Ok(response);
     }
     let interim = (head.version >= Version::HTTP_11).then(|| link.interim_sink());
+    let request = Request::from_parts(std::mem::replace(head, Request::new(()).into_parts().0), body);
     if let Some(call) = exchange.call.clone() {
-        return call_target(worker, link, exchange, &route, call, Request::from_parts(head, body), interim).await;
+        return Box::pin(call_target(worker, link, exchange, &route, call, request, interim)).await;
     }
-    ask(worker, link, exchange, &route, Request::from_parts(head, body), interim).await
+    ask(worker, link, exchange, &route, request, interim).await
 }
 
 async fn ask(
@@ -161,8 +162,8 @@ async fn ask(
             link.deadline.set(Some(exchange.deadline));
             answer
         }
-        Target::Workflow(target) => target.run(worker, exchange, request).await,
-        Target::Execution(target) => target.run(worker, exchange).await,
+        Target::Workflow(target) => Box::pin(target.run(worker, exchange, request)).await,
+        Target::Execution(target) => Box::pin(target.run(worker, exchange)).await,
         Target::Response(target) => Ok(target.respond()),
     }
 }

@@ -59,7 +59,7 @@ pub(super) struct Answer {
 enum Content {
     Http1 {
         content: http1::Content,
-        connection: Connection,
+        connection: Box<Connection>,
         /// What the endpoint has not taken before it answered.
         upload: Option<Box<Upload>>,
     },
@@ -297,16 +297,18 @@ impl Attempts {
         received: Received,
         progress: &mut Progress<'_>,
     ) -> Result<(response::Parts, http1::Content, bool), Box<Failed>> {
-        let Received { mut head, persistent, content } = received;
+        let Received { mut head, persistent, plain, content } = received;
         if head.status.is_informational() {
             blame(progress);
             let error = Error::new(Kind::BadReply, "the service switched protocols without being asked");
             return Err(Failed::boxed(Failure::BadReply, error));
         }
         head.version = Version::HTTP_11;
-        if let Err(error) = framing::settle(&mut head, content.length()) {
-            blame(progress);
-            return Err(Failed::boxed(Failure::BadReply, error));
+        if !plain {
+            if let Err(error) = framing::settle(&mut head, content.length()) {
+                blame(progress);
+                return Err(Failed::boxed(Failure::BadReply, error));
+            }
         }
         hop_by_hop::strip_response(&mut head.headers);
         self.note(head.status, progress);

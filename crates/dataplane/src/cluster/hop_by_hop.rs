@@ -62,8 +62,7 @@ fn is_protected(name: &str) -> bool {
 
 /// Leaves `TE: trailers` if trailers are welcome, and `Upgrade` out: upgrades are not forwarded.
 pub fn strip_request(headers: &mut HeaderMap) {
-    let trailers = accepts_trailers(headers);
-    strip_named(headers);
+    let trailers = strip_named(headers);
     if trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
         headers.insert(CONNECTION, HeaderValue::from_static("te"));
@@ -71,7 +70,7 @@ pub fn strip_request(headers: &mut HeaderMap) {
 }
 
 pub fn strip_response(headers: &mut HeaderMap) {
-    strip_named(headers);
+    let _trailers = strip_named(headers);
 }
 
 /// Removes fields that may not come after the body, since they route, frame or control the message or say who is
@@ -90,14 +89,16 @@ pub fn strip_trailers(trailers: &mut HeaderMap) {
     }
 }
 
-/// One pass over the names decides; most messages have nothing to remove, or a `Connection` that names nothing.
-fn strip_named(headers: &mut HeaderMap) {
+/// One pass over the names decides; most messages have nothing to remove, or a `Connection` that names nothing. True when
+/// trailers are welcome.
+fn strip_named(headers: &mut HeaderMap) -> bool {
     let mut present = 0u8;
     for name in headers.keys() {
         if let Some(index) = always(name.as_str()) {
             present |= 1 << index;
         }
     }
+    let trailers = present & 1 << 7 != 0 && accepts_trailers(headers);
     if present & 1 != 0 {
         strip_options(headers);
     }
@@ -106,6 +107,7 @@ fn strip_named(headers: &mut HeaderMap) {
             headers.remove(name);
         }
     }
+    trailers
 }
 
 /// Removes what `Connection` names.

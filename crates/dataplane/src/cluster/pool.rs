@@ -24,7 +24,7 @@ pub(super) struct Pool {
     version: Cell<u64>,
     gauge: Gauge,
     /// The connection used last is used next, so that surplus ones time out.
-    idle: RefCell<Vec<Connection>>,
+    idle: RefCell<Vec<Box<Connection>>>,
     open: Cell<usize>,
     waiting: RefCell<VecDeque<oneshot::Sender<Grant>>>,
     /// Its endpoint has left the configuration: nothing is kept any more.
@@ -35,7 +35,7 @@ pub(super) struct Pool {
 }
 
 enum Grant {
-    Connection(Connection),
+    Connection(Box<Connection>),
     Slot(Slot),
 }
 
@@ -57,7 +57,7 @@ struct Gauge {
     worker: usize,
 }
 
-/// An open connection; closed when dropped.
+/// An open connection; closed when dropped. In a box wherever it goes, since it goes from hand to hand.
 pub(super) struct Connection {
     pub(super) wire: Wire,
     slot: Slot,
@@ -93,7 +93,7 @@ impl Connection {
     }
 
     /// Both bodies have ended: back to the pool that it came from, unless anything about it is doubtful.
-    pub(super) fn release(self) {
+    pub(super) fn release(self: Box<Self>) {
         if let Some(pool) = self.slot.0.upgrade().filter(|_| !self.single && self.wire.is_clean()) {
             pool.keep(self);
         }
@@ -136,7 +136,7 @@ impl Pool {
 
     /// A kept connection, or a new one. Waits its turn when all that may be open are in use; the caller bounds the time
     /// by dropping the future.
-    pub(super) async fn acquire(self: &Rc<Self>, wanted: Wanted<'_>) -> Result<Connection, ConnectError> {
+    pub(super) async fn acquire(self: &Rc<Self>, wanted: Wanted<'_>) -> Result<Box<Connection>, ConnectError> {
         let Wanted { address, limit, fresh, introduction } = wanted;
         if !fresh {
             if let Some(connection) = self.take_idle(introduction) {
@@ -155,7 +155,7 @@ impl Pool {
         let stream = connect::connect(address, introduction, limit).await?;
         let gauge = self.gauge.clone();
         gauge.metrics.connected(gauge.worker);
-        Ok(Connection {
+        Ok(Box::new(Connection {
             wire: Wire::new(stream),
             slot,
             gauge,
@@ -163,10 +163,10 @@ impl Pool {
             reused: false,
             introduction,
             single: false,
-        })
+        }))
     }
 
-    fn take_idle(&self, introduction: Option<Introduction>) -> Option<Connection> {
+    fn take_idle(&self, introduction: Option<Introduction>) -> Option<Box<Connection>> {
         loop {
             let mut idle = self.idle.borrow_mut();
             let last = idle.iter().rposition(|connection| connection.introduction == introduction)?;
@@ -228,7 +228,7 @@ impl Pool {
         None
     }
 
-    fn keep(self: &Rc<Self>, mut connection: Connection) {
+    fn keep(self: &Rc<Self>, mut connection: Box<Connection>) {
         connection.reused = true;
         while let Some(next) = self.next_waiting() {
             match next.send(Grant::Connection(connection)) {
@@ -274,7 +274,7 @@ impl Pool {
 
 impl Connection {
     /// Closes the connection and keeps its place.
-    fn into_slot(mut self) -> Slot {
+    fn into_slot(mut self: Box<Self>) -> Slot {
         std::mem::replace(&mut self.slot, Slot(Weak::new()))
     }
 }

@@ -19,7 +19,7 @@ use crate::protocol::decoder::Decoder;
 pub struct Reply {
     decoder: Decoder,
     /// None when the answer is over, in whichever way.
-    connection: Option<Connection>,
+    connection: Option<Box<Connection>>,
     /// Of a request that has not been sent whole.
     upload: Option<Box<Upload>>,
     deadline: Deadline,
@@ -29,7 +29,7 @@ pub struct Reply {
 impl Reply {
     pub(super) fn new(
         decoder: Decoder,
-        connection: Connection,
+        connection: Box<Connection>,
         upload: Option<Box<Upload>>,
         deadline: Deadline,
         visit: Option<Visit>,
@@ -74,7 +74,7 @@ impl Reply {
 
 /// The answer is complete. If the upload is not, the endpoint has said what it had to say without it: the connection is
 /// closed, so that neither side waits for the other (RFC 9112 §9.6), and never used again.
-pub(super) fn finish(connection: Connection, unfinished: Option<Box<Upload>>) {
+pub(super) fn finish(connection: Box<Connection>, unfinished: Option<Box<Upload>>) {
     if unfinished.is_none() {
         connection.release();
     }

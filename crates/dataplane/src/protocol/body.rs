@@ -15,14 +15,12 @@ use crate::error::Error;
 pub struct Body(Kind);
 
 #[derive(Default)]
-// The largest is the one that nearly every body is.
-#[allow(clippy::large_enum_variant)]
 enum Kind {
     #[default]
     Empty,
     Full(Bytes),
-    /// An endpoint's answer: a kind of its own, since a box for each would cost an allocation.
-    Reply(Reply),
+    /// An endpoint's answer that has not come whole. In a box, because bodies go from hand to hand.
+    Reply(Box<Reply>),
     Request(RequestBody),
     Stream(Pin<Box<dyn http_body::Body<Data = Bytes, Error = Error>>>),
 }
@@ -37,7 +35,7 @@ impl Body {
     }
 
     pub fn reply(reply: Reply) -> Self {
-        Self(Kind::Reply(reply))
+        Self(Kind::Reply(Box::new(reply)))
     }
 
     pub fn request(body: RequestBody) -> Self {
@@ -78,7 +76,7 @@ impl http_body::Body for Body {
                 }
                 Poll::Ready(Some(Ok(Frame::data(whole))))
             }
-            Kind::Reply(reply) => Pin::new(reply).poll_frame(context),
+            Kind::Reply(reply) => Pin::new(&mut **reply).poll_frame(context),
             Kind::Request(body) => Pin::new(body).poll_frame(context),
             Kind::Stream(body) => body.as_mut().poll_frame(context),
         }

@@ -32,8 +32,8 @@ pub struct Recording {
 }
 
 impl Recording {
-    pub fn new(exchange: Exchange, program: Arc<Program>, worker: Rc<Worker>, link: Rc<Link>) -> Self {
-        Self { exchange: Box::new(exchange), program, worker, link, status: None }
+    pub fn new(exchange: Box<Exchange>, program: Arc<Program>, worker: Rc<Worker>, link: Rc<Link>) -> Self {
+        Self { exchange, program, worker, link, status: None }
     }
 
     pub fn into_response(mut self, response: Response<Body>) -> Response<Recorded> {

@@ -26,6 +26,8 @@ pub(super) struct Head {
     pub(super) parts: response::Parts,
     /// The connection may serve another exchange.
     pub(super) persistent: bool,
+    /// The only field that frames is one `Content-Length`, or none: this one.
+    pub(super) plain: Option<Option<u64>>,
 }
 
 /// Takes a whole head from the front; None while it is not whole. `searched`: how far an earlier call has looked.
@@ -85,18 +87,22 @@ fn parse(bytes: Bytes) -> Result<Head, Malformed> {
     parts.headers.reserve(parsed.headers.len());
     // What an answer in HTTP/1.0 would say about the next request is not to be relied on.
     let mut persistent = version == Version::HTTP_11;
+    let mut plain = Some(None);
     for field in parsed.headers.iter() {
         let malformed = |_| Malformed::NotHttp("a field of its head is malformed");
         let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(malformed)?;
         let value = HeaderValue::from_maybe_shared(bytes.slice_ref(field.value))
             .map_err(|_| Malformed::NotHttp("a field of its head is malformed"))?;
-        if name == CONNECTION {
-            persistent &= !lists(&value, b"close");
+        match name {
+            CONNECTION => persistent &= !lists(&value, b"close"),
+            CONTENT_LENGTH => plain = if plain == Some(None) { number(value.as_bytes()).map(Some) } else { None },
+            TRANSFER_ENCODING => plain = None,
+            _ => {}
         }
         parts.headers.append(name, value);
     }
     (parts.status, parts.version) = (status, version);
-    Ok(Head { parts, persistent })
+    Ok(Head { parts, persistent, plain })
 }
 
 fn lists(value: &HeaderValue, option: &[u8]) -> bool {
@@ -104,9 +110,17 @@ fn lists(value: &HeaderValue, option: &[u8]) -> bool {
 }
 
 /// How the content follows; None when there is none.
-pub(super) fn body(head: &response::Parts, method: &Method) -> Result<Option<Decoder>, Malformed> {
+pub(super) fn body(answer: &Head, method: &Method) -> Result<Option<Decoder>, Malformed> {
+    let head = &answer.parts;
     if *method == Method::HEAD || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
         return Ok(None);
+    }
+    if let Some(length) = answer.plain {
+        return Ok(match length {
+            Some(0) => None,
+            Some(length) => Some(Decoder::length(length)),
+            None => Some(Decoder::UntilClose),
+        });
     }
     if let Some(coding) = head.headers.get_all(TRANSFER_ENCODING).iter().next_back() {
         if head.version < Version::HTTP_11 {
@@ -131,11 +145,7 @@ fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Malformed> {
     let mut length = None;
     for value in headers.get_all(CONTENT_LENGTH) {
         for element in value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
-            let valid = !element.is_empty() && element.len() <= 18 && element.iter().all(u8::is_ascii_digit);
-            if !valid {
-                return Err(Malformed::NotHttp("its Content-Length is not a number"));
-            }
-            let number = element.iter().fold(0, |number, digit| number * 10 + u64::from(digit - b'0'));
+            let number = number(element).ok_or(Malformed::NotHttp("its Content-Length is not a number"))?;
             if length.is_some_and(|length| length != number) {
                 return Err(Malformed::NotHttp("its Content-Lengths disagree"));
             }
@@ -143,4 +153,9 @@ fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Malformed> {
         }
     }
     Ok(length)
+}
+
+fn number(digits: &[u8]) -> Option<u64> {
+    let valid = !digits.is_empty() && digits.len() <= 18 && digits.iter().all(u8::is_ascii_digit);
+    valid.then(|| digits.iter().fold(0, |number, digit| number * 10 + u64::from(digit - b'0')))
 }

@@ -32,6 +32,8 @@ pub(super) struct Received {
     pub(super) head: response::Parts,
     /// Nothing forbids another exchange on the connection.
     pub(super) persistent: bool,
+    /// Its framing fields can stay as they are.
+    pub(super) plain: bool,
     pub(super) content: Content,
 }
 
@@ -140,7 +142,7 @@ impl Receiver {
 }
 
 fn receive(answer: answer::Head, method: &Method, wire: &mut Wire) -> Result<Received, Malformed> {
-    let content = match answer::body(&answer.parts, method)? {
+    let content = match answer::body(&answer, method)? {
         None => Content::None,
         Some(Decoder::Length(length)) if wire.incoming.len() as u64 >= length => {
             Content::Whole(wire.incoming.split_to(length as usize).freeze())
@@ -151,7 +153,8 @@ fn receive(answer: answer::Head, method: &Method, wire: &mut Wire) -> Result<Rec
         }
     };
     let persistent = answer.persistent && !matches!(content, Content::Follows(Decoder::UntilClose));
-    Ok(Received { head: answer.parts, persistent, content })
+    let plain = answer.plain.is_some() && answer.parts.status != StatusCode::NO_CONTENT;
+    Ok(Received { head: answer.parts, persistent, plain, content })
 }
 
 /// Why an answer's content cannot be read to its end.

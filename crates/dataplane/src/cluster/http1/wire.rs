@@ -1,4 +1,4 @@
-//! The bytes of one connection to an endpoint, in and out. While it is kept for the next exchange it holds no buffer.
+//! The bytes of one connection to an endpoint, in and out. While it is kept for the next exchange it holds next to no memory.
 
 use std::future::Future;
 use std::io;
@@ -14,6 +14,9 @@ use crate::transport::{Sight, Stream};
 const FIRST_READ: usize = 16 * 1024;
 /// A body is read in pieces that grow up to this.
 const LARGEST_READ: usize = 256 * 1024;
+
+/// A head's buffer of this size stays with a kept connection, of which there are few.
+const KEPT: usize = 2 * 1024;
 
 pub(in crate::cluster) struct Wire {
     stream: Stream,
@@ -68,7 +71,9 @@ impl Wire {
     /// Gives back what idle connections must not hold.
     pub(in crate::cluster) fn release_memory(&mut self) {
         self.incoming = BytesMut::new();
-        self.outgoing = Vec::new();
+        if self.outgoing.capacity() > KEPT {
+            self.outgoing = Vec::new();
+        }
     }
 
     /// Writes what waits, then `data`, which is advanced. Ready when nothing is left, or nothing more is taken.

@@ -29,8 +29,16 @@ const FIRST_READ: usize = 16 * 1024;
 /// Fields that a head may have before its map grows: those of a browser, and what the gateway adds for the endpoint.
 const FIELDS: usize = 24;
 
+/// A head and a small body without growing.
+const HEAD: usize = 1024;
+/// Buffers that a worker keeps for responses to come, and how large one may have grown.
+const SPARES: usize = 64;
+const LARGEST_SPARE: usize = 4 * 1024;
+
 thread_local! {
     static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH].into_boxed_slice());
+    /// What responses are written into, lent to one after another.
+    static SPARE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 
 pub(super) struct Wire {
@@ -208,7 +216,11 @@ impl Wire {
 
     /// Adds to what is to be written.
     pub(super) fn write<T>(&self, add: impl FnOnce(&mut Vec<u8>) -> T) -> T {
-        add(&mut self.outgoing.borrow_mut())
+        let mut outgoing = self.outgoing.borrow_mut();
+        if outgoing.capacity() == 0 {
+            *outgoing = SPARE.with_borrow_mut(Vec::pop).unwrap_or_else(|| Vec::with_capacity(HEAD));
+        }
+        add(&mut outgoing)
     }
 
     pub(super) fn has_outgoing(&self) -> bool {
@@ -244,7 +256,13 @@ impl Wire {
             }
         };
         if done == outgoing.len() {
-            *outgoing = Vec::new();
+            outgoing.clear();
+            let spare = std::mem::take(&mut *outgoing);
+            SPARE.with_borrow_mut(|buffers| {
+                if buffers.len() < SPARES && (HEAD..=LARGEST_SPARE).contains(&spare.capacity()) {
+                    buffers.push(spare);
+                }
+            });
         } else {
             outgoing.drain(..done);
         }

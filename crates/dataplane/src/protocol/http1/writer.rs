@@ -16,9 +16,6 @@ use super::After;
 use crate::protocol::encoder::Encoder;
 use crate::telemetry::recording::Recorded;
 
-/// A head and a small body without growing.
-const OUTGOING: usize = 1024;
-
 pub(super) struct Writer {
     body: Recorded,
     encoder: Encoder,
@@ -49,7 +46,6 @@ impl Writer {
             || head.headers.get(CONNECTION).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"));
         let persistent = persistent && encoder != Encoder::Close && !closes();
         wire.write(|out| {
-            out.reserve(OUTGOING);
             response::encode(out, &head, encoder, asked, persistent);
         });
         let state = if encoder == Encoder::None { State::Ending } else { State::Body };

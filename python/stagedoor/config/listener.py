@@ -77,7 +77,7 @@ class Listener(Strict):
     proxy_protocol: ProxyProtocol | None = None
     """Who sends the client's address before each connection. Left out: nobody."""
     http1: bool = True
-    """Whether HTTP/1.1 is spoken; without it the listener speaks HTTP/2 alone and closes connections that begin otherwise."""
+    """Whether HTTP/1.1 is spoken; a listener without it speaks HTTP/2 alone and closes what begins otherwise."""
     http2: Http2 = Http2()
     """HTTP/2 for clients."""
     limits: ListenerLimits = ListenerLimits()

@@ -11,6 +11,7 @@ use http::{HeaderValue, Method};
 use crate::error::Kind;
 use crate::policy::access_log::Captured;
 use crate::policy::authenticate::Consumer;
+use crate::policy::compress::Accepted;
 use crate::policy::rate_limit::RateReport;
 use crate::protocol::grpc::Call;
 use crate::protocol::grpc_web::Translation;
@@ -47,6 +48,8 @@ pub struct Exchange {
     pub call: Option<Rc<Call>>,
     /// Where it is gRPC-Web and the target is to see gRPC.
     pub translation: Option<Translation>,
+    /// Which codings the client takes, where its response may be compressed.
+    pub accepted: Option<Accepted>,
     /// Kept of the request's head for its access-log line.
     pub captured: Captured,
     /// `host:port` that answered, or was tried last.
@@ -81,6 +84,7 @@ impl Exchange {
             rate: None,
             call: None,
             translation: None,
+            accepted: None,
             captured: Captured::default(),
             endpoint: None,
             retries: 0,

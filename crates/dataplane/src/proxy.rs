@@ -60,14 +60,8 @@ pub async fn handle(
         }
     });
     let (mut head, body) = response.into_parts();
-    let policies = match &exchange.route {
-        Some(route) => route.clone(),
-        None => {
-            program.unrouted.on_response(exchange, &mut head);
-            return recording.into_response(Response::from_parts(head, body));
-        }
-    };
-    policies.policies.on_response(exchange, &mut head);
+    let policies = exchange.route.as_ref().map_or(&program.unrouted, |route| &route.policies);
+    let body = policies.on_response(exchange, &mut head, body);
     recording.into_response(Response::from_parts(head, body))
 }
 
@@ -101,6 +95,7 @@ fn open(link: &Link, head: &mut request::Parts, refused: bool) -> Exchange {
         rate: None,
         call: Call::of(&head.headers),
         translation: None,
+        accepted: None,
         captured: Default::default(),
         endpoint: None,
         retries: 0,

@@ -224,12 +224,45 @@ pub struct Policies {
     pub rate_limit: Vec<RateLimit>,
     pub headers: Option<Headers>,
     pub grpc_web: Option<GrpcWeb>,
+    pub compress: Option<Compress>,
 }
 
 /// Calls of gRPC-Web are translated to gRPC.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GrpcWeb {}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Compress {
+    /// In the order of preference; none twice.
+    pub algorithms: Vec<Algorithm>,
+    /// Shorter content goes as it is.
+    pub min_bytes: u64,
+    /// `type/subtype`, `type/*` or `type/*+suffix`, lower-case.
+    pub types: Vec<String>,
+    /// Streams of events too.
+    pub streams: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Algorithm {
+    Zstd,
+    Br,
+    Gzip,
+}
+
+impl Algorithm {
+    /// The name of its content coding (RFC 9110 §8.4.1, RFC 7932, RFC 8878).
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Algorithm::Zstd => "zstd",
+            Algorithm::Br => "br",
+            Algorithm::Gzip => "gzip",
+        }
+    }
+}
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]

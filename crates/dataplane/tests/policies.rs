@@ -11,6 +11,7 @@ use stagedoor_dataplane::error::{Error, Kind};
 use stagedoor_dataplane::exchange::Exchange;
 use stagedoor_dataplane::policy::Flow;
 use stagedoor_dataplane::program::Program;
+use stagedoor_dataplane::protocol::body::Body;
 use stagedoor_dataplane::route::Found;
 use stagedoor_dataplane::shared::Shared;
 
@@ -99,7 +100,7 @@ impl Gateway {
             Ok(Flow::Respond(response)) => (response.into_parts().0, None),
             Err(error) => (refused(error), None),
         };
-        route.policies.on_response(&exchange, &mut response);
+        route.policies.on_response(&exchange, &mut response, Body::empty());
         Seen { status: response.status, headers: response.headers, forwarded, exchange }
     }
 }

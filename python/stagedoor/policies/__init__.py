@@ -8,6 +8,7 @@ from pydantic import Discriminator, Tag
 
 from stagedoor.policies.access_log import AccessLog
 from stagedoor.policies.authenticate import Authenticate
+from stagedoor.policies.compress import Compress
 from stagedoor.policies.cors import Cors
 from stagedoor.policies.grpc_web import GrpcWeb
 from stagedoor.policies.headers import Headers
@@ -44,6 +45,8 @@ class Policies(Strict):
     """How often a caller may call."""
     grpc_web: Switch[GrpcWeb] | None = None
     """Browsers may call a service that speaks gRPC."""
+    compress: Switch[Compress] | None = None
+    """Responses are compressed for clients that accept it."""
     headers: Switch[Headers] | None = None
     """Headers to remove, set and add."""
 

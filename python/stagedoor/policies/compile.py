@@ -8,6 +8,7 @@ from typing import Any
 from stagedoor.policies import Policies
 from stagedoor.policies.access_log import AccessLog
 from stagedoor.policies.authenticate import Authenticate, api_key
+from stagedoor.policies.compress import Compress
 from stagedoor.policies.cors import Cors
 from stagedoor.policies.grpc_web import GrpcWeb
 from stagedoor.policies.headers import HeaderChanges, Headers
@@ -39,6 +40,8 @@ def compile_policies(policies: Policies, route: str, folder: Path) -> Json:
         parts["rate_limit"] = [_rate_limit(rule, f"{route}/{index}") for index, rule in enumerate(policies.rate_limit)]
     if isinstance(policies.grpc_web, GrpcWeb):
         parts["grpc_web"] = {}
+    if isinstance(policies.compress, Compress):
+        parts["compress"] = _compress(policies.compress)
     if isinstance(policies.headers, Headers):
         parts["headers"] = {
             "request": _changes(policies.headers.request),
@@ -75,6 +78,15 @@ def _rate_limit(rule: RateLimit, identity: str) -> Json:
         "per_ms": int(rule.per),
         "burst": rule.limit if rule.burst is None else rule.burst,
         "by": {"header": rule.by.header} if isinstance(rule.by, ByHeader) else rule.by,
+    }
+
+
+def _compress(policy: Compress) -> Json:
+    return {
+        "algorithms": list(policy.algorithms),
+        "min_bytes": int(policy.min_bytes),
+        "types": list(policy.types),
+        "streams": policy.streams,
     }
 
 

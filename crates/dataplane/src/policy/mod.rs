@@ -3,6 +3,7 @@
 
 pub mod access_log;
 pub mod authenticate;
+pub mod compress;
 pub mod cors;
 pub mod grpc_web;
 pub mod headers;
@@ -46,12 +47,13 @@ pub enum Name {
     Authenticate,
     RateLimit,
     GrpcWeb,
+    Compress,
     Headers,
 }
 
 /// The order in which all policies see a request, the same for every route; and then the response, so that `headers` has
 /// the last word on both.
-pub const ORDER: [Name; 8] = [
+pub const ORDER: [Name; 9] = [
     Name::RequestId,
     Name::AccessLog,
     Name::Limits,
@@ -59,6 +61,7 @@ pub const ORDER: [Name; 8] = [
     Name::Authenticate,
     Name::RateLimit,
     Name::GrpcWeb,
+    Name::Compress,
     Name::Headers,
 ];
 
@@ -73,6 +76,7 @@ impl Name {
             Name::Authenticate => "authenticate",
             Name::RateLimit => "rate_limit",
             Name::GrpcWeb => "grpc_web",
+            Name::Compress => "compress",
             Name::Headers => "headers",
         }
     }
@@ -88,6 +92,7 @@ pub struct Policies {
     pub authenticate: Option<authenticate::Authenticate>,
     pub rate_limit: Option<rate_limit::RateLimit>,
     pub grpc_web: Option<grpc_web::GrpcWeb>,
+    pub compress: Option<compress::Compress>,
     pub headers: Option<headers::Headers>,
 }
 
@@ -142,6 +147,7 @@ impl Policies {
                     .map(|rules| rate_limit::RateLimit::new(rules, settings.authenticate.is_some(), context)),
             ),
             grpc_web: on.build(Name::GrpcWeb, settings.grpc_web.as_ref().map(grpc_web::GrpcWeb::new)),
+            compress: on.build(Name::Compress, settings.compress.as_ref().map(compress::Compress::new)),
             headers: on.build(Name::Headers, settings.headers.as_ref().map(headers::Headers::new)),
         };
         (report.errors.len() == before).then_some(policies)
@@ -167,23 +173,30 @@ impl Policies {
                     self.rate_limit.iter().try_for_each(|policy| policy.on_request(exchange, head, &shared.limiter))?
                 }
                 Name::GrpcWeb => self.grpc_web.iter().for_each(|policy| policy.on_request(exchange, head)),
+                Name::Compress => self.compress.iter().for_each(|policy| policy.on_request(exchange, head)),
                 Name::Headers => self.headers.iter().for_each(|policy| policy.on_request(head)),
             }
         }
         Ok(Flow::Continue)
     }
 
-    /// In the same order; also on the responses to errors and on those of policies.
-    pub fn on_response(&self, exchange: &Exchange, head: &mut ResponseHead) {
+    /// In the same order; also on the responses to errors and on those of policies. The body that the client gets.
+    pub fn on_response(&self, exchange: &Exchange, head: &mut ResponseHead, mut body: Body) -> Body {
         for name in ORDER {
             match name {
                 Name::RequestId => self.request_id.iter().for_each(|policy| policy.on_response(exchange, head)),
                 Name::Cors => self.cors.iter().for_each(|policy| policy.on_response(exchange, head)),
                 Name::RateLimit => self.rate_limit.iter().for_each(|policy| policy.on_response(exchange, head)),
+                Name::Compress => {
+                    if let Some(policy) = &self.compress {
+                        body = policy.on_response(exchange, head, body);
+                    }
+                }
                 Name::Headers => self.headers.iter().for_each(|policy| policy.on_response(head)),
                 Name::AccessLog | Name::Limits | Name::Authenticate | Name::GrpcWeb => {}
             }
         }
+        body
     }
 
     /// Those that are on, in their order, with their settings and without any secret.
@@ -196,6 +209,7 @@ impl Policies {
             Name::Authenticate => self.authenticate.as_ref().map(authenticate::Authenticate::describe),
             Name::RateLimit => self.rate_limit.as_ref().map(rate_limit::RateLimit::describe),
             Name::GrpcWeb => self.grpc_web.as_ref().map(grpc_web::GrpcWeb::describe),
+            Name::Compress => self.compress.as_ref().map(compress::Compress::describe),
             Name::Headers => self.headers.as_ref().map(headers::Headers::describe),
         };
         ORDER.into_iter().filter_map(|name| Some((name, describe(name)?))).collect()

@@ -225,6 +225,7 @@ pub struct Policies {
     pub headers: Option<Headers>,
     pub grpc_web: Option<GrpcWeb>,
     pub compress: Option<Compress>,
+    pub hsts: Option<Hsts>,
 }
 
 /// Calls of gRPC-Web are translated to gRPC.
@@ -262,6 +263,14 @@ impl Algorithm {
             Algorithm::Gzip => "gzip",
         }
     }
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hsts {
+    pub max_age_s: u64,
+    pub include_subdomains: bool,
+    pub preload: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]

@@ -7,6 +7,7 @@ pub mod compress;
 pub mod cors;
 pub mod grpc_web;
 pub mod headers;
+pub mod hsts;
 pub mod limits;
 pub mod rate_limit;
 pub mod request_id;
@@ -48,12 +49,13 @@ pub enum Name {
     RateLimit,
     GrpcWeb,
     Compress,
+    Hsts,
     Headers,
 }
 
 /// The order in which all policies see a request, the same for every route; and then the response, so that `headers` has
 /// the last word on both.
-pub const ORDER: [Name; 9] = [
+pub const ORDER: [Name; 10] = [
     Name::RequestId,
     Name::AccessLog,
     Name::Limits,
@@ -62,6 +64,7 @@ pub const ORDER: [Name; 9] = [
     Name::RateLimit,
     Name::GrpcWeb,
     Name::Compress,
+    Name::Hsts,
     Name::Headers,
 ];
 
@@ -77,6 +80,7 @@ impl Name {
             Name::RateLimit => "rate_limit",
             Name::GrpcWeb => "grpc_web",
             Name::Compress => "compress",
+            Name::Hsts => "hsts",
             Name::Headers => "headers",
         }
     }
@@ -93,6 +97,7 @@ pub struct Policies {
     pub rate_limit: Option<rate_limit::RateLimit>,
     pub grpc_web: Option<grpc_web::GrpcWeb>,
     pub compress: Option<compress::Compress>,
+    pub hsts: Option<hsts::Hsts>,
     pub headers: Option<headers::Headers>,
 }
 
@@ -148,6 +153,7 @@ impl Policies {
             ),
             grpc_web: on.build(Name::GrpcWeb, settings.grpc_web.as_ref().map(grpc_web::GrpcWeb::new)),
             compress: on.build(Name::Compress, settings.compress.as_ref().map(compress::Compress::new)),
+            hsts: on.build(Name::Hsts, settings.hsts.as_ref().map(hsts::Hsts::new)),
             headers: on.build(Name::Headers, settings.headers.as_ref().map(headers::Headers::new)),
         };
         (report.errors.len() == before).then_some(policies)
@@ -174,6 +180,7 @@ impl Policies {
                 }
                 Name::GrpcWeb => self.grpc_web.iter().for_each(|policy| policy.on_request(exchange, head)),
                 Name::Compress => self.compress.iter().for_each(|policy| policy.on_request(exchange, head)),
+                Name::Hsts => {}
                 Name::Headers => self.headers.iter().for_each(|policy| policy.on_request(head)),
             }
         }
@@ -192,6 +199,7 @@ impl Policies {
                         body = policy.on_response(exchange, head, body);
                     }
                 }
+                Name::Hsts => self.hsts.iter().for_each(|policy| policy.on_response(exchange, head)),
                 Name::Headers => self.headers.iter().for_each(|policy| policy.on_response(head)),
                 Name::AccessLog | Name::Limits | Name::Authenticate | Name::GrpcWeb => {}
             }
@@ -210,6 +218,7 @@ impl Policies {
             Name::RateLimit => self.rate_limit.as_ref().map(rate_limit::RateLimit::describe),
             Name::GrpcWeb => self.grpc_web.as_ref().map(grpc_web::GrpcWeb::describe),
             Name::Compress => self.compress.as_ref().map(compress::Compress::describe),
+            Name::Hsts => self.hsts.as_ref().map(hsts::Hsts::describe),
             Name::Headers => self.headers.as_ref().map(headers::Headers::describe),
         };
         ORDER.into_iter().filter_map(|name| Some((name, describe(name)?))).collect()

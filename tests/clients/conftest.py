@@ -52,7 +52,9 @@ listeners:
 admin: {{bind: "127.0.0.1:0"}}
 clusters: {{service: {{endpoints: ["{echo.url}"]}}}}
 policies: {{limits: {{body: 64MiB}}}}
-routes: {{all: {{match: {{path: "/{{rest...}}"}}, target: {{cluster: service}}}}}}
+routes:
+  all: {{match: {{path: "/{{rest...}}"}}, target: {{cluster: service}}}}
+  pages: {{match: {{path: "/page/{{count}}"}}, policies: {{compress: {{}}}}, target: {{cluster: service}}}}
 """)
     running = Gateway(folder)
     try:

@@ -17,10 +17,16 @@ def content(size: int) -> bytes:
     return (PIECE * (size // len(PIECE) + 1))[:size]
 
 
+def lines(count: int) -> str:
+    """What ``/page/COUNT`` sends."""
+    return "".join(f"<p>line {number} of café</p>\n" for number in range(count))
+
+
 class Echo:
     """``/echo`` describes the request: method, target, fields, length and SHA-256 of its content · ``/bytes/N`` sends N
     bytes with their length · ``/stream/N`` sends N pieces without one · ``/status/N`` answers N · ``/both`` sends back
-    what comes while it comes · ``/cookie`` sets one."""
+    what comes while it comes · ``/cookie`` sets one ·
+    ``/page/N`` is a page of N lines."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -47,6 +53,7 @@ class Echo:
         app.router.add_route("*", "/status/{status}", status)
         app.router.add_post("/both", both)
         app.router.add_get("/cookie", cookie)
+        app.router.add_get("/page/{count}", page)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
@@ -95,6 +102,11 @@ async def both(request: web.Request) -> web.StreamResponse:
         await response.write(piece.upper())
     await response.write_eof()
     return response
+
+
+async def page(request: web.Request) -> web.Response:
+    text = lines(int(request.match_info["count"]))
+    return web.Response(text=text, content_type="text/html", headers={"ETag": '"v1"'})
 
 
 async def cookie(request: web.Request) -> web.Response:

@@ -109,6 +109,11 @@ impl Exchange {
         self.target.query()
     }
 
+    /// How long its response may be silent where that is a stream; None is for ever.
+    pub fn stream_idle(&self) -> Option<Duration> {
+        self.route.as_ref()?.policies.limits.as_ref()?.stream_idle
+    }
+
     /// The value of a route's `{param}` as it stands in the path, still percent-encoded.
     pub fn param(&self, name: &str) -> Option<&str> {
         let route = self.route.as_ref()?;

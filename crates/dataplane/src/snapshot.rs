@@ -280,6 +280,10 @@ pub struct Limits {
     pub body_bytes: u64,
     /// The whole exchange; longer is 504. Absent: the cluster's own.
     pub request_ms: Option<u64>,
+    /// Between two pieces of a response that is a stream, which the cluster's time bounds only until its head. Absent: no
+    /// bound.
+    #[serde(default)]
+    pub stream_idle_ms: Option<u64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]

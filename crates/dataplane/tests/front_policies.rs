@@ -168,3 +168,28 @@ fn what_no_route_or_parser_takes_is_logged_and_answered_under_one_id() {
     }
     assert_eq!(lines.len(), asks.len());
 }
+
+#[test]
+fn browsers_are_told_to_come_over_https_only_where_they_have() {
+    let log = log();
+    let mut snapshot = snapshot(&log, 1);
+    snapshot["listeners"]["public"]["trusted_proxies"] = json!(["127.0.0.0/8"]);
+    let policies = &mut snapshot["routes"]["items"]["policies"];
+    policies["hsts"] = json!({"max_age_s": 86_400, "include_subdomains": true, "preload": false});
+    let (server, address) = start(&snapshot);
+    let mut client = Client::new(address);
+    for (fields, told) in [
+        ("X-Forwarded-Proto: https\r\nX-Forwarded-For: 192.0.2.1\r\nX-API-Key: web-key\r\n", true),
+        // An error of the gateway's own: the key is missing.
+        ("X-Forwarded-Proto: https\r\nX-Forwarded-For: 192.0.2.1\r\n", true),
+        ("X-Forwarded-Proto: http\r\nX-Forwarded-For: 192.0.2.1\r\n", false),
+        ("", false),
+    ] {
+        let (_, head, _) = client.ask(&format!("GET /items/7 HTTP/1.1\r\nHost: h\r\n{fields}\r\n"));
+        let line = "\r\nstrict-transport-security: max-age=86400; includesubdomains\r\n";
+        assert_eq!(head.contains(line), told, "{head}");
+        assert_eq!(head.contains("strict-transport-security"), told, "{head}");
+    }
+    server.stop();
+    std::fs::remove_file(&log).expect("a log");
+}

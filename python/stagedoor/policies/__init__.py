@@ -12,6 +12,7 @@ from stagedoor.policies.compress import Compress
 from stagedoor.policies.cors import Cors
 from stagedoor.policies.grpc_web import GrpcWeb
 from stagedoor.policies.headers import Headers
+from stagedoor.policies.hsts import Hsts
 from stagedoor.policies.limits import Limits
 from stagedoor.policies.model import Strict
 from stagedoor.policies.rate_limit import RateLimits
@@ -47,6 +48,8 @@ class Policies(Strict):
     """Browsers may call a service that speaks gRPC."""
     compress: Switch[Compress] | None = None
     """Responses are compressed for clients that accept it."""
+    hsts: Switch[Hsts] | None = None
+    """Browsers are told to come over HTTPS only."""
     headers: Switch[Headers] | None = None
     """Headers to remove, set and add."""
 

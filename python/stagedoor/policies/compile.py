@@ -12,6 +12,7 @@ from stagedoor.policies.compress import Compress
 from stagedoor.policies.cors import Cors
 from stagedoor.policies.grpc_web import GrpcWeb
 from stagedoor.policies.headers import HeaderChanges, Headers
+from stagedoor.policies.hsts import Hsts
 from stagedoor.policies.limits import Limits
 from stagedoor.policies.rate_limit import ByHeader, RateLimit
 from stagedoor.policies.request_id import RequestId
@@ -27,6 +28,7 @@ def compile_policies(policies: Policies, route: str, folder: Path) -> Json:
         parts["limits"] = {
             "body_bytes": int(policies.limits.body),
             "request_ms": None if request is None else int(request),
+            "stream_idle_ms": int(policies.limits.stream_idle),
         }
     if isinstance(policies.request_id, RequestId):
         parts["request_id"] = {"header": policies.request_id.header, "accept": policies.request_id.accept}
@@ -42,6 +44,12 @@ def compile_policies(policies: Policies, route: str, folder: Path) -> Json:
         parts["grpc_web"] = {}
     if isinstance(policies.compress, Compress):
         parts["compress"] = _compress(policies.compress)
+    if isinstance(policies.hsts, Hsts):
+        parts["hsts"] = {
+            "max_age_s": int(policies.hsts.max_age) // 1000,
+            "include_subdomains": policies.hsts.include_subdomains,
+            "preload": policies.hsts.preload,
+        }
     if isinstance(policies.headers, Headers):
         parts["headers"] = {
             "request": _changes(policies.headers.request),

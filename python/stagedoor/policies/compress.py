@@ -36,7 +36,7 @@ def _type(value: str) -> str:
 
 def _once(values: list[Algorithm]) -> list[Algorithm]:
     if len(set(values)) < len(values):
-        raise wrong("an algorithm stands here twice")
+        raise wrong("an algorithm stands here twice", "leave one of them out")
     return values
 
 

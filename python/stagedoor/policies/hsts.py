@@ -25,5 +25,8 @@ class Hsts(Strict):
     @model_validator(mode="after")
     def _preload_with_what_the_lists_ask_for(self) -> Self:
         if self.preload and not (self.include_subdomains and self.max_age >= _YEAR):
-            raise wrong("'preload: true' needs 'include_subdomains: true' and a 'max_age' of 365d or more")
+            raise wrong(
+                "'preload: true' needs 'include_subdomains: true' and a 'max_age' of 365d or more",
+                "the lists that browsers are shipped with ask for both",
+            )
         return self

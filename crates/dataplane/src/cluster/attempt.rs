@@ -19,6 +19,7 @@ use super::visit::Visit;
 use super::{fault, framing, hop_by_hop, http2, InterimSink, SendReport};
 use crate::error::{Error, Kind};
 use crate::protocol::body::Body;
+use crate::protocol::media;
 use crate::transport::proxy_protocol::Introduction;
 
 /// What must be known of an attempt that the deadline cuts short.
@@ -69,6 +70,10 @@ enum Content {
 impl Answer {
     pub(super) fn status(&self) -> u16 {
         self.head.status.as_u16()
+    }
+
+    pub(super) fn is_stream(&self) -> bool {
+        media::is_stream(&self.head.headers)
     }
 
     pub(super) fn into_response(self, deadline: Deadline) -> Response<Body> {

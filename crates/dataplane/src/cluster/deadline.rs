@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
@@ -32,6 +32,20 @@ enum Slot {
 pub struct Deadline {
     of: Rc<Deadlines>,
     slot: usize,
+    patience: Option<Patience>,
+}
+
+/// How long a stream may go on: until a time, and for so long without a piece.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    pub until: Instant,
+    pub idle: Option<Duration>,
+}
+
+impl Patience {
+    fn next(self) -> Instant {
+        self.idle.map_or(self.until, |idle| self.until.min(Instant::now() + idle))
+    }
 }
 
 impl Deadlines {
@@ -49,6 +63,11 @@ impl Deadlines {
                 entries.slots.len() - 1
             }
         };
+        self.watch_until(at, &mut entries);
+        Deadline { of: self.clone(), slot, patience: None }
+    }
+
+    fn watch_until(self: &Rc<Self>, at: Instant, entries: &mut Entries) {
         match entries.wakes {
             None => {
                 entries.wakes = Some(at);
@@ -60,7 +79,6 @@ impl Deadlines {
             }
             Some(_) => {}
         }
-        Deadline { of: self.clone(), slot }
     }
 
     /// Wakes what has passed; the next time to look, or None when nothing waits.
@@ -100,6 +118,22 @@ async fn watch(deadlines: Rc<Deadlines>) {
 }
 
 impl Deadline {
+    /// From now on it is a stream's.
+    pub fn follow(&mut self, patience: Patience) {
+        self.patience = Some(patience);
+        self.heard();
+    }
+
+    /// A piece of the stream has come.
+    pub fn heard(&mut self) {
+        if let Some(patience) = self.patience {
+            let at = patience.next();
+            let mut entries = self.of.entries.borrow_mut();
+            entries.slots[self.slot] = Slot::Waiting(at, None);
+            self.of.watch_until(at, &mut entries);
+        }
+    }
+
     pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let mut entries = self.of.entries.borrow_mut();
         match &mut entries.slots[self.slot] {

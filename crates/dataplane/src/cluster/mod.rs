@@ -34,6 +34,7 @@ use attempt::Answer;
 use http::header::HOST;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 
+pub use deadline::Patience;
 pub use endpoint::Endpoint;
 pub use pools::Pools;
 pub use reply::Reply;
@@ -62,6 +63,8 @@ pub struct Cluster {
 pub struct SendOptions<'a> {
     /// When the whole exchange must be over: waiting, connecting, retries, and the body of the answer.
     pub deadline: Instant,
+    /// For an answer that is a stream, from its head on instead.
+    pub stream: Option<Patience>,
     /// RFC 9110 §9.2.2, or the caller's own word (a call with an `Idempotency-Key`).
     pub idempotent: bool,
     pub interim: Option<InterimSink>,
@@ -201,6 +204,10 @@ impl Cluster {
         });
         let status = outcome.as_ref().ok().map(Answer::status);
         self.metrics.record(pools.worker, status, started.elapsed());
-        Ok(outcome?.into_response(deadline))
+        let answer = outcome?;
+        if let Some(patience) = options.stream.filter(|_| answer.is_stream()) {
+            deadline.follow(patience);
+        }
+        Ok(answer.into_response(deadline))
     }
 }

@@ -97,6 +97,7 @@ impl http_body::Body for Reply {
                 if this.decoder.is_done() {
                     this.finish();
                 } else {
+                    this.deadline.heard();
                     // Leaves the waker: whoever does not ask for more is woken at the deadline all the same.
                     let _ = this.deadline.poll(context);
                 }

@@ -1,4 +1,4 @@
-//! How large a request's body may be, and how long its whole exchange may take.
+//! How large a request's body may be, how long its whole exchange may take, and how long a stream may be silent.
 
 use std::time::Duration;
 
@@ -15,6 +15,8 @@ pub struct Limits {
     pub body_bytes: u64,
     /// The whole exchange; longer is 504.
     pub request: Option<Duration>,
+    /// Between two pieces of a response that is a stream; longer breaks it off.
+    pub stream_idle: Option<Duration>,
 }
 
 impl Limits {
@@ -22,7 +24,14 @@ impl Limits {
         if settings.request_ms == Some(0) {
             return Err(vec!["a request time of 0 ms lets nothing through".to_owned()]);
         }
-        Ok(Self { body_bytes: settings.body_bytes, request: settings.request_ms.map(Duration::from_millis) })
+        if settings.stream_idle_ms == Some(0) {
+            return Err(vec!["a stream's idle time of 0 ms lets no stream through".to_owned()]);
+        }
+        Ok(Self {
+            body_bytes: settings.body_bytes,
+            request: settings.request_ms.map(Duration::from_millis),
+            stream_idle: settings.stream_idle_ms.map(Duration::from_millis),
+        })
     }
 
     /// Refuses what declares too large a body, before any of it is read; brings the deadline forward.
@@ -38,7 +47,12 @@ impl Limits {
     }
 
     pub fn describe(&self) -> Value {
-        json!({"body_bytes": self.body_bytes, "request_ms": self.request.map(|time| time.as_millis() as u64)})
+        let millis = |time: Option<Duration>| time.map(|time| time.as_millis() as u64);
+        json!({
+            "body_bytes": self.body_bytes,
+            "request_ms": millis(self.request),
+            "stream_idle_ms": millis(self.stream_idle),
+        })
     }
 
     /// The answer to a body over the limit.

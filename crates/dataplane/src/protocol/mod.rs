@@ -11,6 +11,7 @@ pub mod grpc_web;
 pub mod http1;
 pub mod http2;
 pub mod link;
+pub mod media;
 mod unwinding;
 
 use std::rc::Rc;

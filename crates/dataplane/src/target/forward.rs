@@ -9,12 +9,13 @@ use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, Response, Uri, Version};
 
 use super::Context;
-use crate::cluster::{retry, Cluster, InterimSink, Pools, SendOptions, SendReport};
+use crate::cluster::{retry, Cluster, InterimSink, Patience, Pools, SendOptions, SendReport};
 use crate::error::{Error, Kind};
 use crate::exchange::Exchange;
 use crate::program::Report;
 use crate::protocol::body::Body;
 use crate::protocol::grpc;
+use crate::protocol::media;
 use crate::route::template::PathTemplate;
 use crate::snapshot;
 
@@ -76,6 +77,8 @@ pub async fn forward(
     interim: Option<InterimSink>,
 ) -> Result<Response<Body>, Error> {
     let cluster = &target.cluster;
+    // A stream is bounded by the cluster until its head, and from there on by what its route says.
+    let stream = Patience { until: exchange.deadline, idle: exchange.stream_idle() };
     exchange.deadline = exchange.deadline.min(exchange.received + cluster.request_timeout());
     *request.uri_mut() = Uri::from(target.target(exchange)?);
     let idempotent = retry::is_idempotent(request.method());
@@ -97,6 +100,7 @@ pub async fn forward(
     let mut report = SendReport::default();
     let options = SendOptions {
         deadline: exchange.deadline,
+        stream: Some(stream),
         idempotent,
         interim,
         source: exchange.source(),
@@ -105,5 +109,8 @@ pub async fn forward(
     let outcome = cluster.send(pools, request, options).await;
     exchange.endpoint = report.endpoint;
     exchange.retries = report.retries;
+    if outcome.as_ref().is_ok_and(|answer| media::is_stream(answer.headers())) {
+        exchange.deadline = stream.until;
+    }
     outcome
 }

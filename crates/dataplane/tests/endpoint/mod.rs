@@ -232,8 +232,14 @@ impl Worker {
     ) -> (Result<Response<Body>, Error>, SendReport) {
         let mut report = SendReport::default();
         let idempotent = retry::is_idempotent(request.method());
-        let options =
-            SendOptions { deadline: Instant::now() + limit, idempotent, interim, source: None, report: &mut report };
+        let options = SendOptions {
+            deadline: Instant::now() + limit,
+            stream: None,
+            idempotent,
+            interim,
+            source: None,
+            report: &mut report,
+        };
         let outcome = self.cluster.send(&self.pools, request, options).await;
         (outcome, report)
     }

@@ -134,6 +134,9 @@ impl http_body::Body for Reply {
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let polled = self.incoming.poll_frame(context);
+        if polled.is_ready() {
+            self.deadline.heard();
+        }
         // Also where there is something: whoever does not ask for more is woken at the deadline all the same.
         let late = !self.incoming.ended && self.deadline.poll(context).is_ready();
         match polled {

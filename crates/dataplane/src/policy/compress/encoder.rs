@@ -14,7 +14,7 @@ use crate::snapshot::Algorithm;
 
 const GZIP_LEVEL: u32 = 5;
 const BROTLI_QUALITY: u32 = 4;
-/// 2¹⁸ bytes; as large as two of the largest slices that an answer is read in would be wasted on short answers.
+/// 2¹⁸ bytes.
 const BROTLI_WINDOW: u32 = 18;
 const ZSTD_LEVEL: i32 = 3;
 /// 2¹⁹ bytes, well below the 8 MiB that a client must be able to hold (RFC 9659 §3).

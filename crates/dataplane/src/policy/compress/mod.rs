@@ -5,9 +5,9 @@ mod accepted;
 mod body;
 mod encoder;
 mod fields;
-mod media;
+mod pattern;
 
-use http::header::{CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE};
+use http::header::{CONTENT_ENCODING, CONTENT_RANGE};
 use http::{HeaderMap, Method, StatusCode};
 use http_body::Body as _;
 use serde_json::{json, Value};
@@ -15,10 +15,11 @@ use serde_json::{json, Value};
 pub use self::accepted::Accepted;
 use self::body::Compressed;
 use self::encoder::Encoder;
-use self::media::Pattern;
+use self::pattern::Pattern;
 use super::{RequestHead, ResponseHead};
 use crate::exchange::Exchange;
 use crate::protocol::body::Body;
+use crate::protocol::media;
 use crate::snapshot::{self, Algorithm};
 
 pub struct Compress {
@@ -104,8 +105,8 @@ impl Compress {
     /// Whether it is a stream of events, if it is to be compressed at all.
     fn covers(&self, headers: &HeaderMap) -> Option<bool> {
         let plain = headers.get_all(CONTENT_ENCODING).iter().all(|coding| coding.as_bytes() == b"identity");
-        let kind = media::essence(headers.get(CONTENT_TYPE)?.as_bytes());
-        let stream = media::is_stream(kind);
+        let kind = media::essence(headers)?;
+        let stream = media::is_stream(headers);
         let listed = if stream { self.streams } else { self.types.iter().any(|pattern| pattern.matches(kind)) };
         (plain && listed).then_some(stream)
     }

@@ -1,4 +1,4 @@
-//! Media types (RFC 9110 §8.3.1): which of them are compressed.
+//! Which media types are compressed.
 
 use std::fmt;
 
@@ -50,17 +50,6 @@ impl fmt::Display for Pattern {
     }
 }
 
-/// A `Content-Type` without its parameters.
-pub fn essence(content_type: &[u8]) -> &[u8] {
-    content_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii()
-}
-
-/// Sent piece by piece for as long as there is something to tell.
-pub fn is_stream(kind: &[u8]) -> bool {
-    const STREAMS: [&[u8]; 3] = [b"text/event-stream", b"application/x-ndjson", b"application/json-seq"];
-    STREAMS.iter().any(|stream| kind.eq_ignore_ascii_case(stream))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,7 +74,5 @@ mod tests {
         for wrong in ["", "text", "/x", "text/", "*/*", "text/*json", "text/a*", "text/html; charset=utf-8", "Text/x"] {
             assert_eq!(Pattern::new(wrong), None, "{wrong}");
         }
-        assert_eq!(essence(b" text/html ; charset=utf-8"), b"text/html");
-        assert!(is_stream(b"Text/Event-Stream") && !is_stream(b"text/plain"));
     }
 }

@@ -80,7 +80,7 @@ class Gateway:
     async def run(self) -> int:
         sys.setswitchinterval(SWITCH_S)
         # Before anything that takes time: what changes while the gateway starts is a change.
-        watch = Watch(self._configuration.files)
+        watch = Watch(self._configuration.watched)
         loop = asyncio.get_running_loop()
         # Also before: a signal that comes as soon as the gateway answers must not end it by the system's default.
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -111,8 +111,7 @@ class Gateway:
         configuration = self._configuration
         settings = configuration.settings
         logs.setup(settings.telemetry.logs.format, settings.telemetry.logs.level)
-        for warning in configuration.warnings:
-            log.warning("%s", warning)
+        _tell_problems(configuration)
         self._snapshot = json.dumps(config.compile(configuration))
         try:
             if configuration.workflows or configuration.store.exists():
@@ -155,7 +154,8 @@ class Gateway:
 
     def _tell(self, addresses: dict[str, str], admin: str) -> None:
         for name, address in addresses.items():
-            print(f"listener {name}: http://{address}", flush=True)
+            scheme = "http" if self._configuration.settings.listeners[name].tls is None else "https"
+            print(f"listener {name}: {scheme}://{address}", flush=True)
         print(f"admin: http://{admin}", flush=True)
         if self._options.addresses is not None:
             file = self._options.addresses
@@ -191,7 +191,7 @@ class Gateway:
             except Exception:
                 log.exception("the new configuration cannot be read: the old one keeps serving")
             else:
-                watch.follow(new.files)
+                watch.follow(new.watched)
                 if changed:
                     log.info("configuration applied", extra={"config": str(new.path)})
 
@@ -207,7 +207,8 @@ class Gateway:
         snapshot = json.dumps(config.compile(new))
         before_hashes = {name: each.hash for name, each in old.workflows.items()}
         workflows = {name: each.hash for name, each in new.workflows.items()}
-        if snapshot == self._snapshot and workflows == before_hashes and new.settings == old.settings:
+        same = workflows == before_hashes and new.settings == old.settings and new.pem == old.pem
+        if snapshot == self._snapshot and same:
             return False
         fresh = orchestrator is None and bool(new.workflows)
         if orchestrator is None and fresh:
@@ -229,8 +230,9 @@ class Gateway:
             _use(orchestrator, new)
         logs.setup(new.settings.telemetry.logs.format, new.settings.telemetry.logs.level)
         self._configuration, self._snapshot = new, snapshot
-        for warning in new.warnings:
-            log.warning("%s", warning)
+        _tell_problems(new)
+        if new.faults:
+            log.error("what these files held before stays in use; everything else is as it stands now")
         return True
 
     # Ending.
@@ -273,6 +275,13 @@ class Gateway:
 
     def executions(self) -> Operator | None:
         return None if self._orchestrator is None else self._orchestrator.operator
+
+
+def _tell_problems(configuration: Configuration) -> None:
+    for fault in configuration.faults:
+        log.error("%s", fault)
+    for warning in configuration.warnings:
+        log.warning("%s", warning)
 
 
 def _use(orchestrator: Orchestrator, configuration: Configuration) -> None:

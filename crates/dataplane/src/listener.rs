@@ -21,7 +21,7 @@ use crate::protocol;
 use crate::protocol::connection::Connection;
 use crate::snapshot;
 use crate::transport::unix::{SocketFile, NOWHERE};
-use crate::transport::{proxy_protocol, Stream};
+use crate::transport::{proxy_protocol, tls, Stream};
 use crate::worker::Worker;
 
 /// Connections that the kernel holds for a worker until it accepts them.
@@ -42,6 +42,7 @@ pub struct Listener {
     pub max_streams: u32,
     pub h2c: bool,
     pub http1: bool,
+    pub tls: Option<Arc<tls::Server>>,
     connections: Arc<AtomicUsize>,
 }
 
@@ -53,9 +54,9 @@ impl Listener {
             Bounds { head_bytes: limits.head_bytes, uri_bytes: limits.uri_bytes, header_count: limits.header_count };
         let connections = previous.map(|listener| listener.connections.clone()).unwrap_or_default();
         let (trusted, proxies) = (settings.trusted_proxies.clone(), settings.proxy_protocol.clone());
-        let http1 = settings.http1;
+        let (http1, tls) = (settings.http1, settings.tls.clone());
         let snapshot::Http2 { max_streams, h2c, .. } = settings.http2;
-        Self { limits, bounds, trusted, proxies, max_streams, h2c, http1, connections }
+        Self { limits, bounds, trusted, proxies, max_streams, h2c, http1, tls, connections }
     }
 
     /// None: as many as there may be are open.
@@ -209,9 +210,16 @@ fn admit(worker: &Rc<Worker>, current: &watch::Receiver<Arc<Listener>>, mut stre
         let Some(peer) = introduce(&listener, &mut stream, peer).await else {
             return worker.shared.metrics.refused(worker.index);
         };
-        let connection = Connection::new(peer, listener, "http");
+        let scheme = if listener.tls.is_some() { "https" } else { "http" };
+        let connection = Connection::new(peer, listener, scheme);
         let _admitted = worker.admit(&connection);
-        protocol::serve(worker, connection, stream).await;
+        let stream = match connection.listener.tls.clone() {
+            None => Some(stream),
+            Some(tls) => Box::pin(secure(&worker, &connection, &tls, stream)).await,
+        };
+        if let Some(stream) = stream {
+            protocol::serve(worker, connection, stream).await;
+        }
     });
 }
 
@@ -224,6 +232,16 @@ async fn introduce(listener: &Listener, stream: &mut Stream, peer: SocketAddr) -
     let limit = Duration::from_millis(listener.limits.head_read_ms);
     let source = Box::pin(tokio::time::timeout(limit, proxy_protocol::read(stream))).await.ok()?.ok()?;
     Some(source.unwrap_or(peer))
+}
+
+/// The handshake. What it shows of the client is known to the connection from then on.
+async fn secure(worker: &Worker, connection: &Connection, tls: &tls::Server, stream: Stream) -> Option<Stream> {
+    let Stream::Tcp(stream) = stream else { return None };
+    let accepted = tls.accept(stream).await;
+    worker.shared.metrics.shook_hands(worker.index, accepted.is_some());
+    let (stream, facts) = accepted?;
+    connection.secured(facts);
+    Some(Stream::Tls(stream))
 }
 
 /// A connection that failed before it was accepted is nobody's matter; a lack of descriptors or memory passes.

@@ -14,7 +14,8 @@ use crate::route::{overlap, Matcher, Route, RouteTable};
 use crate::shared::Shared;
 use crate::snapshot::{self, Snapshot};
 use crate::target::{self, Target};
-use crate::transport::unix;
+use crate::transport::tls::file::{Loaded, Loader};
+use crate::transport::{tls, unix};
 
 /// Of the file of a Unix socket that is given none: its owner and group may connect.
 const MODE: u32 = 0o660;
@@ -24,6 +25,10 @@ const MODE: u32 = 0o660;
 pub struct Report {
     pub errors: Vec<String>,
     pub warnings: Vec<String>,
+    /// Files that cannot be used. Where there is something else to go on with, the program can be served.
+    pub faults: Vec<String>,
+    /// Where faults left nothing to go on with: the program can be looked at and not be served.
+    pub refusals: Vec<String>,
 }
 
 impl Report {
@@ -43,6 +48,10 @@ pub struct Program {
     pub clusters: HashMap<Arc<str>, Arc<Cluster>>,
     pub listeners: BTreeMap<String, Listener>,
     pub warnings: Vec<String>,
+    pub faults: Vec<String>,
+    pub refusals: Vec<String>,
+    /// What came from files, for the next Program.
+    pub loaded: Arc<Loaded>,
 }
 
 /// Where a listener is.
@@ -85,7 +94,7 @@ impl Bind {
 }
 
 /// What a listener allows and whom it believes.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Listener {
     pub bind: Bind,
     pub trusted_proxies: TrustedProxies,
@@ -94,12 +103,17 @@ pub struct Listener {
     pub http1: bool,
     pub http2: snapshot::Http2,
     pub limits: snapshot::ListenerLimits,
+    /// None: not encrypted.
+    pub tls: Option<Arc<tls::Server>>,
 }
 
 impl Listener {
     /// Every mistake goes to `report`; None then.
-    fn compile(name: &str, settings: &snapshot::Listener, report: &mut Report) -> Option<Self> {
+    fn compile(name: &str, settings: &snapshot::Listener, loader: &mut Loader, report: &mut Report) -> Option<Self> {
         let bind = Bind::parse(settings).map_err(|wrong| report.error(format!("listener '{name}': {wrong}")));
+        if matches!(bind, Ok(Bind::Unix { .. })) && settings.tls.is_some() {
+            report.error(format!("listener '{name}': tls: a Unix socket is not encrypted"));
+        }
         let mut networks = |option: &str, networks: &[String]| {
             let wrong = |message| report.error(format!("listener '{name}': {option}: {message}"));
             TrustedProxies::parse(networks).map_err(|messages| messages.into_iter().for_each(wrong))
@@ -107,6 +121,10 @@ impl Listener {
         let trusted_proxies = networks("trusted_proxies", &settings.trusted_proxies);
         let from = settings.proxy_protocol.as_ref().map_or(&[][..], |settings| &settings.from);
         let proxy_protocol = networks("proxy_protocol.from", from);
+        let tls = match &settings.tls {
+            None => None,
+            Some(tls) => Some(tls::compile::listener(name, tls, protocols(settings), loader, report)?),
+        };
         Some(Self {
             bind: bind.ok()?,
             trusted_proxies: trusted_proxies.ok()?,
@@ -114,22 +132,31 @@ impl Listener {
             http1: settings.http1,
             http2: settings.http2,
             limits: settings.limits.clone(),
+            tls,
         })
     }
 }
 
+/// In the order in which they are preferred (RFC 7301 §3.2).
+fn protocols(settings: &snapshot::Listener) -> Vec<Vec<u8>> {
+    let offered = [(settings.http2.enabled, tls::HTTP2), (settings.http1, tls::HTTP1)];
+    offered.into_iter().filter(|(spoken, _)| *spoken).map(|(_, name)| name.to_vec()).collect()
+}
+
 impl Program {
-    /// All errors, not only the first. Nothing in `shared` that another program uses is changed.
+    /// All errors, not only the first. Nothing in `shared` that another program uses is changed. With refusals it is there
+    /// to be looked at: listeners and clusters may be missing from it.
     pub fn compile(snapshot: &Snapshot, shared: &Shared) -> Result<Program, Vec<String>> {
         let mut report = Report::default();
+        let mut loader = Loader::new(shared.loaded.lock().clone());
         let mut listeners = BTreeMap::new();
         for (name, settings) in &snapshot.listeners {
-            let listener = Listener::compile(name, settings, &mut report);
+            let listener = Listener::compile(name, settings, &mut loader, &mut report);
             listeners.extend(listener.map(|listener| (name.clone(), listener)));
         }
         let mut clusters = HashMap::new();
         for (name, settings) in &snapshot.clusters {
-            if let Some(cluster) = Cluster::compile(name, settings, shared, &mut report) {
+            if let Some(cluster) = Cluster::compile(name, settings, shared, &mut loader, &mut report) {
                 clusters.insert(Arc::from(name.as_str()), cluster);
             }
         }
@@ -143,9 +170,11 @@ impl Program {
         overlap::examine(&routes, &mut report);
         match unrouted {
             Some(unrouted) if report.errors.is_empty() => {
-                Ok(Program { routes, unrouted, clusters, listeners, warnings: report.warnings })
+                let Report { warnings, faults, refusals, .. } = report;
+                let loaded = Arc::new(loader.now);
+                Ok(Program { routes, unrouted, clusters, listeners, warnings, faults, refusals, loaded })
             }
-            _ => Err(report.errors),
+            _ => Err([report.errors, report.faults, report.refusals].concat()),
         }
     }
 }

@@ -113,8 +113,10 @@ impl Server {
             threads: Mutex::default(),
             workers,
         };
+        servable(&program)?;
         let changes = server.changes(&program, &BTreeMap::new())?;
         server.spawn()?;
+        *server.shared.loaded.lock() = program.loaded.clone();
         server.commit(changes, &mut server.listeners.lock());
         Ok(server)
     }
@@ -146,8 +148,10 @@ impl Server {
     /// of workers cannot change while they run.
     pub fn apply(&self, snapshot: &Snapshot) -> Result<(), StartError> {
         let program = Program::compile(snapshot, &self.shared).map_err(StartError::Snapshot)?;
+        servable(&program)?;
         let mut listeners = self.listeners.lock();
         let changes = self.changes(&program, &listeners)?;
+        *self.shared.loaded.lock() = program.loaded.clone();
         self.program.store(Arc::new(program));
         self.commit(changes, &mut listeners);
         listeners.retain(|name, bound| {
@@ -301,6 +305,14 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// What is wrong with its files, too, where that leaves something out.
+fn servable(program: &Program) -> Result<(), StartError> {
+    if program.refusals.is_empty() {
+        return Ok(());
+    }
+    Err(StartError::Snapshot(program.faults.iter().chain(&program.refusals).cloned().collect()))
 }
 
 async fn work(worker: Rc<Worker>, mut commands: control::UnboundedReceiver<Control>) {

@@ -1,10 +1,15 @@
 //! What must survive a new Program, keyed by identity: health of endpoints, counters of limits, log sinks, metrics.
 
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
 use crate::callout::CalloutPort;
 use crate::cluster::health::Health;
 use crate::policy::rate_limit::Limiter;
 use crate::telemetry::access_log::Sinks;
 use crate::telemetry::metrics::Metrics;
+use crate::transport::tls::file::Loaded;
 
 pub struct Shared {
     pub health: Health,
@@ -12,6 +17,8 @@ pub struct Shared {
     pub sinks: Sinks,
     pub metrics: Metrics,
     pub callouts: CalloutPort,
+    /// Certificates and what belongs to them, of the Program that serves.
+    pub loaded: Mutex<Arc<Loaded>>,
     /// Worker threads.
     pub workers: usize,
 }
@@ -25,6 +32,7 @@ impl Shared {
             sinks: Sinks::new(workers),
             metrics: Metrics::new(workers),
             callouts: CalloutPort::default(),
+            loaded: Mutex::default(),
             workers,
         }
     }

@@ -39,6 +39,47 @@ pub struct Listener {
     #[serde(default)]
     pub http2: Http2,
     pub limits: ListenerLimits,
+    /// Absent: not encrypted.
+    #[serde(default)]
+    pub tls: Option<ListenerTls>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListenerTls {
+    /// Chosen by the name a client asks for; the first is for the others.
+    pub certificates: Vec<CertificateFiles>,
+    pub min_version: TlsVersion,
+    /// Absent: clients are asked for no certificate.
+    pub clients: Option<TlsClients>,
+    /// From the accept to the end of the handshake; longer is cut off.
+    pub handshake_ms: u64,
+}
+
+/// Absolute paths of files in PEM.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CertificateFiles {
+    /// The certificate, then those that vouch for it.
+    pub chain: String,
+    pub key: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub enum TlsVersion {
+    #[serde(rename = "1.2")]
+    Tls12,
+    #[serde(rename = "1.3")]
+    Tls13,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsClients {
+    /// Absolute path of the certificates that vouch for them, in PEM.
+    pub ca: String,
+    /// Whoever shows no certificate is turned away.
+    pub required: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
@@ -114,13 +155,36 @@ pub struct Cluster {
     pub retry: Retry,
     pub ejection: Ejection,
     pub pool: Pool,
+    /// For the endpoints that are called over TLS.
+    #[serde(default)]
+    pub tls: ClusterTls,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClusterTls {
+    /// Absolute path of the certificates that vouch for endpoints, in PEM; absent: those that the system trusts.
+    pub ca: Option<String>,
+    /// What their certificates must be for; absent: each endpoint's host.
+    pub server_name: Option<String>,
+    /// Shown to endpoints that ask for one.
+    pub certificate: Option<CertificateFiles>,
+    pub verify: bool,
+}
+
+impl Default for ClusterTls {
+    fn default() -> Self {
+        Self { ca: None, server_name: None, certificate: None, verify: true }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Endpoint {
-    /// `host:port`; plain HTTP.
+    /// `host:port`.
     pub authority: String,
+    #[serde(default)]
+    pub tls: bool,
     pub weight: u32,
 }
 

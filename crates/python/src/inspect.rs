@@ -24,7 +24,10 @@ fn wrong(errors: Vec<String>) -> PyErr {
 #[pyfunction]
 pub fn check(py: Python<'_>, snapshot: &str) -> Vec<(&'static str, String)> {
     match py.detach(|| compile(snapshot)) {
-        Ok(program) => program.warnings.into_iter().map(|warning| ("warning", warning)).collect(),
+        Ok(program) => {
+            let faults = program.faults.into_iter().chain(program.refusals).map(|fault| ("fault", fault));
+            faults.chain(program.warnings.into_iter().map(|warning| ("warning", warning))).collect()
+        }
         Err(errors) => errors.into_iter().map(|error| ("error", error)).collect(),
     }
 }

@@ -16,6 +16,8 @@ _HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?")
 UNIX = "unix:"
 UNIX_BYTES = 107
 """Of a socket's path, as the kernel bounds it."""
+PORTS = {"http": 80, "https": 443}
+"""Of URLs that name none."""
 _PORT = re.compile(r"[0-9]{1,5}")
 
 
@@ -77,13 +79,12 @@ def _endpoint_url(value: str) -> str:
 
 
 def _url(value: str) -> str:
-    example = "expected http://HOST:PORT, for example http://127.0.0.1:9101"
+    example = "expected http://HOST:PORT or https://HOST:PORT, for example http://127.0.0.1:9101"
     scheme, separator, rest = value.partition("://")
     if not separator:
         raise wrong(example, f"did you mean 'http://{value}'?" if _HOST.match(value) else None)
-    if scheme.lower() == "https":
-        raise wrong("https endpoints are not supported: calls to endpoints are plain HTTP", "write http://HOST:PORT")
-    if scheme.lower() != "http":
+    scheme = scheme.lower()
+    if scheme not in PORTS:
         raise wrong(f"the scheme is not supported; {example}")
     if "@" in rest:
         raise wrong("an endpoint's URL holds no user name or password")
@@ -104,7 +105,7 @@ def _url(value: str) -> str:
         raise wrong(example)
     if port == 0:
         raise wrong("port 0 cannot be called")
-    return f"http://{host.lower()}:{80 if port is None else port}"
+    return f"{scheme}://{host.lower()}:{PORTS[scheme] if port is None else port}"
 
 
 Bind = Annotated[str, AfterValidator(_bind)]
@@ -114,11 +115,17 @@ ListenerBind = Annotated[str, AfterValidator(_listener_bind)]
 Network = Annotated[str, AfterValidator(_network)]
 """An address or a network as CIDR; ``unix`` for whoever connects to a Unix socket."""
 HttpUrl = Annotated[str, AfterValidator(_url)]
-"""``http://HOST:PORT``; kept in lower case and with its port (80 where none is written)."""
+"""``http://HOST:PORT`` or ``https://HOST:PORT``; kept in lower case and with its port (80 or 443 where none is
+written)."""
 EndpointUrl = Annotated[str, AfterValidator(_endpoint_url)]
 """An ``HttpUrl``, or ``unix:/PATH``."""
 
 
 def authority(url: str) -> str:
     """``host:port`` of an ``EndpointUrl``; ``unix:/PATH`` as it is."""
-    return url.removeprefix("http://")
+    return url if url.startswith(UNIX) else url.partition("://")[2]
+
+
+def is_secure(url: str) -> bool:
+    """Whether an ``EndpointUrl`` asks for TLS."""
+    return url.startswith("https://")

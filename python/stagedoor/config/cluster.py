@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
-from stagedoor.config.address import EndpointUrl
+from stagedoor.config.address import EndpointUrl, is_secure
+from stagedoor.config.tls import ClusterTls
 from stagedoor.policies.model import Strict, duration, wrong
 from stagedoor.policies.unit import Duration, Percent
 
@@ -18,7 +19,7 @@ class WeightedEndpoint(Strict):
     """An endpoint with its share of the calls."""
 
     url: EndpointUrl
-    """``http://HOST:PORT``, or ``unix:/PATH``."""
+    """``http://HOST:PORT``, ``https://HOST:PORT`` for TLS, or ``unix:/PATH``."""
     weight: Annotated[int, Field(ge=1, le=1000)] = 1
     """Its share, relative to the other endpoints'."""
 
@@ -88,12 +89,14 @@ class Cluster(Strict):
     """A named group of servers that answer alike."""
 
     endpoints: Annotated[list[Endpoint], Field(min_length=1, max_length=1000)]
-    """``http://HOST:PORT``, ``unix:/PATH``, or ``{url: …, weight: …}``. Plain HTTP."""
+    """``http://HOST:PORT``, ``https://HOST:PORT`` for TLS, ``unix:/PATH``, or ``{url: …, weight: …}``."""
     protocol: Literal["http1", "h2c"] = "http1"
     """What is spoken to the endpoints: HTTP/1.1, or HTTP/2 without encryption and without asking first (``h2c``), which
     gRPC needs."""
     proxy_protocol: Literal["v1", "v2"] | None = None
     """The version of the PROXY header in which a connection tells the client's address first. Only with ``http1``."""
+    tls: ClusterTls = ClusterTls()
+    """For endpoints named ``https://``: whose certificates are believed, and what the gateway shows."""
     balance: Literal["round_robin", "least_request", "random"] = "round_robin"
     """Which endpoint is next: in turn by weight, the one with the fewest open requests, or any by weight."""
     timeouts: Timeouts = Timeouts()
@@ -112,6 +115,15 @@ class Cluster(Strict):
                 "'proxy_protocol' names one client for a connection, and over HTTP/2 clients share it",
                 "write protocol: http1",
             )
+        return self
+
+    @model_validator(mode="after")
+    def _tls_fits(self) -> Self:
+        encrypted = any(is_secure(endpoint(each).url) for each in self.endpoints)
+        if self.tls != ClusterTls() and not encrypted:
+            raise wrong("'tls' is for endpoints that are named https://", "write https://HOST:PORT")
+        if self.protocol == "h2c" and encrypted:
+            raise wrong("protocol 'h2c' is not encrypted; endpoints named https:// speak http1")
         return self
 
 

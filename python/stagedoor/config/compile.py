@@ -9,7 +9,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from stagedoor.config.address import authority
+from stagedoor.config.address import authority, is_secure
 from stagedoor.config.cluster import Cluster, Retry, endpoint
 from stagedoor.config.configuration import Configuration
 from stagedoor.config.consumer import Consumer
@@ -23,6 +23,7 @@ from stagedoor.config.route import (
     WorkflowTarget,
     expression,
 )
+from stagedoor.config.tls import ClusterTls, ListenerTls
 from stagedoor.policies import BUILT_IN, Policies
 from stagedoor.policies.compile import compile_policies
 
@@ -33,8 +34,8 @@ def compile(configuration: Configuration) -> Json:
     """The snapshot, as data for JSON."""
     settings, folder = configuration.settings, configuration.path.parent
     defaults = settings.policies.over(BUILT_IN)
-    clusters = {name: _cluster(cluster) for name, cluster in settings.clusters.items()}
-    clusters |= {url: _cluster(Cluster(endpoints=[url])) for url in settings.engine.allow_hosts}
+    clusters = {name: _cluster(cluster, folder) for name, cluster in settings.clusters.items()}
+    clusters |= {url: _cluster(Cluster(endpoints=[url]), folder) for url in settings.engine.allow_hosts}
     routes: Json = {}
     for name, route in settings.routes.items():
         policies = route.policies.over(defaults)
@@ -45,7 +46,7 @@ def compile(configuration: Configuration) -> Json:
     unrouted = defaults.model_copy(update={"authenticate": None, "rate_limit": None})
     return {
         "workers": settings.workers,
-        "listeners": {name: _listener(listener) for name, listener in settings.listeners.items()},
+        "listeners": {name: _listener(listener, folder) for name, listener in settings.listeners.items()},
         "consumers": {name: _consumer(consumer) for name, consumer in settings.consumers.items()},
         "clusters": clusters,
         "routes": routes,
@@ -53,7 +54,7 @@ def compile(configuration: Configuration) -> Json:
     }
 
 
-def _listener(listener: Listener) -> Json:
+def _listener(listener: Listener, folder: Path) -> Json:
     limits = listener.limits
     return {
         "bind": listener.bind,
@@ -72,6 +73,20 @@ def _listener(listener: Listener) -> Json:
             "body_idle_ms": int(limits.body_idle),
             "half_close_ms": int(limits.half_close),
         },
+    } | ({} if listener.tls is None else {"tls": _listener_tls(listener.tls, folder)})
+
+
+def _listener_tls(tls: ListenerTls, folder: Path) -> Json:
+    client = tls.client
+    return {
+        "certificates": [
+            {"chain": str(folder / each.chain), "key": str(folder / each.key)} for each in tls.certificates
+        ],
+        "min_version": tls.min_version,
+        "clients": None
+        if client.mode == "none" or client.ca is None
+        else {"ca": str(folder / client.ca), "required": client.mode == "required"},
+        "handshake_ms": int(tls.handshake),
     }
 
 
@@ -80,10 +95,11 @@ def _consumer(consumer: Consumer) -> Json:
     return {"api_key_sha256": keys, "groups": list(consumer.groups)}
 
 
-def _cluster(cluster: Cluster) -> Json:
+def _cluster(cluster: Cluster, folder: Path) -> Json:
     return {
         "endpoints": [
-            {"authority": authority(each.url), "weight": each.weight} for each in map(endpoint, cluster.endpoints)
+            {"authority": authority(each.url), "weight": each.weight} | ({"tls": True} if is_secure(each.url) else {})
+            for each in map(endpoint, cluster.endpoints)
         ],
         "protocol": cluster.protocol,
         "proxy_protocol": cluster.proxy_protocol,
@@ -101,6 +117,17 @@ def _cluster(cluster: Cluster) -> Json:
             "idle_ms": int(cluster.pool.idle_timeout),
             "connections": cluster.pool.connections,
         },
+    } | ({} if cluster.tls == ClusterTls() else {"tls": _cluster_tls(cluster.tls, folder)})
+
+
+def _cluster_tls(tls: ClusterTls, folder: Path) -> Json:
+    return {
+        "ca": None if tls.ca is None else str(folder / tls.ca),
+        "server_name": tls.server_name,
+        "certificate": None
+        if tls.cert is None or tls.key is None
+        else {"chain": str(folder / tls.cert), "key": str(folder / tls.key)},
+        "verify": tls.verify,
     }
 
 

@@ -24,7 +24,17 @@ class Configuration:
     """``namespace/name`` → the document as it was written."""
     files: frozenset[Path] = frozenset()
     """Every file that was read: a change of one of them is a change of the configuration."""
+    pem: Mapping[Path, str] = field(default_factory=dict)
+    """Every file of a certificate or key that it names → the SHA-256 of what was in it, empty where it could not be
+    read: a change of one of them is a change of the configuration too."""
     warnings: tuple[Located, ...] = ()
+    faults: tuple[Located, ...] = ()
+    """Errors that can be served with, each naming a file that cannot be used."""
+
+    @property
+    def watched(self) -> frozenset[Path]:
+        """What to look at for changes."""
+        return self.files | self.pem.keys()
 
     @property
     def store(self) -> Path:

@@ -80,7 +80,10 @@ def _located(root: Node, severity: str, message: str) -> Located:
             break
     place, node = find(root, path)
     # Of a list or a map the key is where to look; of one value, that value.
-    return Located(node.place if isinstance(node, Scalar) else place, path, rest, severity=severity)
+    place = node.place if isinstance(node, Scalar) else place
+    if severity == "fault":
+        return Located(place, path, rest, tolerable=True)
+    return Located(place, path, rest, severity=severity)
 
 
 def _named(node: Node, word: str) -> Path | None:

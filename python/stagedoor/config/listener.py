@@ -8,6 +8,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from stagedoor.config.address import UNIX, Bind, ListenerBind, Network, split_bind
+from stagedoor.config.tls import ListenerTls
 from stagedoor.policies.model import Strict, duration, size, wrong
 from stagedoor.policies.unit import Duration, Size
 
@@ -80,6 +81,8 @@ class Listener(Strict):
     """Whether HTTP/1.1 is spoken; a listener without it speaks HTTP/2 alone and closes what begins otherwise."""
     http2: Http2 = Http2()
     """HTTP/2 for clients."""
+    tls: ListenerTls | None = None
+    """TLS with clients. Left out: not encrypted."""
     limits: ListenerLimits = ListenerLimits()
     """Bounds of what a client may send before a route is known."""
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from stagedoor.config.configuration import Configuration
 from stagedoor.config.data_plane import data_plane, expressions
 from stagedoor.config.include import Reader
+from stagedoor.config.pem import read_pem
 from stagedoor.config.problem import InvalidConfiguration, Located, Report, ordered
 from stagedoor.config.references import references
 from stagedoor.config.validate import validate
@@ -18,7 +19,8 @@ from stagedoor.config.workflows import load_workflows
 
 
 def load(path: str | os.PathLike[str], environment: Environment[str, str] = os.environ) -> Configuration:
-    """The configuration of a file. Raises InvalidConfiguration with every problem."""
+    """The configuration of a file, which may have faults that can be served with. Raises InvalidConfiguration with
+    every problem."""
     report = check(path, environment)
     if report.configuration is None:
         raise InvalidConfiguration(report.problems)
@@ -46,12 +48,15 @@ def check(path: str | os.PathLike[str], environment: Environment[str, str] = os.
         workflows=workflows.definitions,
         documents=workflows.documents,
         files=frozenset(reader.files) | reader.substitution.files,
+        pem=read_pem(settings, file.parent),
     )
     problems += data_plane(root, configuration, problems)
     problems = _finish(reader, problems)
-    if any(problem.severity == "error" for problem in problems):
+    if any(problem.severity == "error" and not problem.tolerable for problem in problems):
         return Report(problems)
-    return Report(problems, replace(configuration, warnings=tuple(problems)))
+    warnings = tuple(problem for problem in problems if not problem.tolerable)
+    faults = tuple(problem for problem in problems if problem.tolerable)
+    return Report(problems, replace(configuration, warnings=warnings, faults=faults))
 
 
 _SHORTEST_SECRET = 4

@@ -25,6 +25,8 @@ class Located:
     message: str
     hint: str | None = None
     severity: str = "error"
+    tolerable: bool = False
+    """An error that the gateway may be able to serve with: a file that it can do without, or knows from before."""
 
     def __str__(self) -> str:
         """``file:line:column: path: message; hint``."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from stagedoor.config.address import PORTS
 from stagedoor.config.cluster import endpoint
 from stagedoor.config.node import Mapping, Node, find
 from stagedoor.config.problem import Located, Path, did_you_mean, listed
@@ -134,10 +135,8 @@ def _calls(node: Node, clusters: list[str] | None, hosts: set[str]) -> Found:
             if not computed and clusters is not None and name not in clusters:
                 hint = did_you_mean(name, clusters) or f"there are: {listed(clusters)}"
                 yield path, f"there is no cluster '{name}'", hint
-        elif scheme == "https":
-            yield path, "https endpoints are not supported: calls to endpoints are plain HTTP", None
         elif not computed:
-            host = name.lower() if ":" in name.rpartition("]")[2] else f"{name.lower()}:80"
-            if f"http://{host}" not in hosts:
+            host = name.lower() if ":" in name.rpartition("]")[2] else f"{name.lower()}:{PORTS[scheme]}"
+            if f"{scheme}://{host}" not in hosts:
                 message = f"the host '{name}' is not allowed"
-                yield path, message, f"add http://{host} to engine.allow_hosts, or declare a cluster"
+                yield path, message, f"add {scheme}://{host} to engine.allow_hosts, or declare a cluster"

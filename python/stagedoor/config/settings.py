@@ -38,7 +38,7 @@ class Engine(Strict):
     """Where executions are kept: ``sqlite:///PATH``, relative to the configuration file's folder;
     ``sqlite:////PATH``, with a fourth slash, is absolute."""
     allow_hosts: Annotated[list[HttpUrl], Field(max_length=1000)] = []
-    """``http://HOST:PORT`` that workflows may call beside the declared clusters."""
+    """``http://HOST:PORT`` and ``https://HOST:PORT`` that workflows may call beside the declared clusters."""
 
     def store_path(self, folder: Path) -> Path:
         """The database's file."""

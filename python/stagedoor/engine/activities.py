@@ -21,6 +21,7 @@ from stagedoor.workflow.events import CallCompleted, CallFailed, CallUnknown
 TIMEOUT_S = 30.0
 """A call, every retry of the cluster included."""
 
+_PORTS = {"http": 80, "https": 443}
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e]*")
 _NAME = re.compile(r"[!-~]+")
@@ -43,7 +44,7 @@ class Refused(NamedTuple):
 
 
 def request(call: Call, number: int, trace: str | None, hosts: Collection[str]) -> Request | Refused:
-    """``hosts`` are the plain ``http://HOST:PORT`` that may be called beside ``cluster://``."""
+    """``hosts`` are the ``http://HOST:PORT`` and ``https://HOST:PORT`` that may be called beside ``cluster://``."""
     try:
         where = _where(call.endpoint, hosts)
         if isinstance(where, Refused):
@@ -90,10 +91,10 @@ def _where(endpoint: str, hosts: Collection[str]) -> tuple[str, str] | Refused:
             port = parts.port
         except ValueError:
             return Refused("The call is not valid", "its endpoint is not a URI")
-        if parts.scheme != "http" or not parts.hostname:
-            return Refused("The call is not valid", "its endpoint is neither cluster://NAME/path nor an http URI")
+        if parts.scheme not in _PORTS or not parts.hostname:
+            return Refused("The call is not valid", "its endpoint is neither cluster://NAME/path nor an http(s) URI")
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-        cluster = f"http://{host}:{80 if port is None else port}"
+        cluster = f"{parts.scheme}://{host}:{_PORTS[parts.scheme] if port is None else port}"
         if cluster not in hosts:
             return Refused("The host may not be called", f"{cluster} is not in engine.allow_hosts")
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")

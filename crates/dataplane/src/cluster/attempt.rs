@@ -193,7 +193,7 @@ impl Attempts {
         let pool = &self.view.pools[pick.index];
         let version = self.view.cluster.settings.proxy_protocol;
         let wanted = Wanted {
-            address: &endpoint.address,
+            endpoint,
             limit: self.view.cluster.connect_timeout,
             fresh,
             introduction: version.map(|version| Introduction { version, source: self.source }),

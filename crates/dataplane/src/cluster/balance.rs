@@ -114,6 +114,7 @@ mod tests {
         let endpoint = |(index, weight): (usize, &u32)| {
             let name = format!("127.0.0.1:{}", index + 1);
             Endpoint {
+                tls: None,
                 address: Address::parse(&name).unwrap(),
                 health: health.endpoint("c", &name),
                 name: Arc::from(name),

@@ -8,7 +8,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout_at;
 
-use super::endpoint::Address;
+use super::endpoint::{Address, Secured};
 use crate::transport::proxy_protocol::Introduction;
 use crate::transport::Stream;
 
@@ -18,6 +18,7 @@ pub(super) enum ConnectError {
     NoAddress,
     Refused(std::io::Error),
     TimedOut(Duration),
+    Handshake(std::io::Error),
 }
 
 impl fmt::Display for ConnectError {
@@ -26,6 +27,7 @@ impl fmt::Display for ConnectError {
             Self::Lookup(error) => write!(f, "the name could not be looked up: {error}"),
             Self::NoAddress => write!(f, "the name has no address"),
             Self::Refused(error) => write!(f, "connect: {error}"),
+            Self::Handshake(error) => write!(f, "TLS: {error}"),
             Self::TimedOut(limit) => {
                 write!(f, "connect: no answer within {} ms", limit.as_millis())
             }
@@ -33,26 +35,44 @@ impl fmt::Display for ConnectError {
     }
 }
 
-/// `limit` is for the lookup and all addresses together; each address gets an even share of what is left, so that one
-/// that swallows packets does not hide the next.
-///
-/// What is to be said first is said when this returns.
-pub(super) async fn connect(
-    address: &Address,
-    introduction: Option<Introduction>,
-    limit: Duration,
-) -> Result<Stream, ConnectError> {
+/// What is to be said when a connection stands, before anything else and never encrypted, and how it is encrypted then.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Opening<'a> {
+    pub(super) introduction: Option<Introduction>,
+    pub(super) tls: Option<&'a Secured>,
+}
+
+/// `limit` is for the lookup, all addresses, and the opening together.
+pub(super) async fn connect(address: &Address, opening: Opening<'_>, limit: Duration) -> Result<Stream, ConnectError> {
     let deadline = Instant::now() + limit;
-    let mut stream = open(address, deadline, limit).await?;
-    if let Some(introduction) = introduction {
-        let header = introduction.encode(stream.remote());
+    let mut stream = reach(address, deadline, limit).await?;
+    if let Some(introduction) = opening.introduction {
+        let header = introduction.encode(remote(&stream));
         let written = timeout_at(deadline.into(), stream.write_all(&header)).await;
         written.map_err(|_| ConnectError::TimedOut(limit))?.map_err(ConnectError::Refused)?;
     }
-    Ok(stream)
+    let (tls, stream) = match (opening.tls, stream) {
+        (Some(tls), Stream::Tcp(stream)) => (tls, stream),
+        // What needs no network is not encrypted.
+        (_, stream) => return Ok(stream),
+    };
+    match timeout_at(deadline.into(), Box::pin(tls.client.connect(tls.name.clone(), stream))).await {
+        Ok(Ok(stream)) => Ok(Stream::Tls(stream)),
+        Ok(Err(error)) => Err(ConnectError::Handshake(error)),
+        Err(_) => Err(ConnectError::TimedOut(limit)),
+    }
 }
 
-async fn open(address: &Address, deadline: Instant, limit: Duration) -> Result<Stream, ConnectError> {
+/// The address that was reached; none for Unix sockets.
+fn remote(stream: &Stream) -> Option<SocketAddr> {
+    match stream {
+        Stream::Tcp(stream) => stream.peer_addr().ok(),
+        _ => None,
+    }
+}
+
+/// Each address gets an even share of the time that is left, so that one that swallows packets does not hide the next.
+async fn reach(address: &Address, deadline: Instant, limit: Duration) -> Result<Stream, ConnectError> {
     match address {
         Address::Socket(address) => attempt(*address, deadline, limit).await,
         Address::Unix(path) => match timeout_at(deadline.into(), UnixStream::connect(path)).await {

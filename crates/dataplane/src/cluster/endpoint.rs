@@ -5,16 +5,56 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use http::uri::Authority;
+use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::health::EndpointHealth;
-use crate::transport::unix;
+use crate::transport::{tls, unix};
 
 pub struct Endpoint {
     /// `host:port` or `unix:/path`, as configured: for logs and metrics.
     pub name: Arc<str>,
     pub(super) address: Address,
+    /// None: not encrypted.
+    pub(super) tls: Option<Secured>,
     pub(super) weight: u32,
     pub(super) health: Arc<EndpointHealth>,
+}
+
+/// How an endpoint is called over TLS.
+#[derive(Clone)]
+pub(super) struct Secured {
+    pub(super) client: Arc<tls::Client>,
+    /// What its certificate must be for.
+    pub(super) name: ServerName<'static>,
+}
+
+impl Secured {
+    /// `name` instead of the address's own host.
+    pub(super) fn new(client: Arc<tls::Client>, address: &Address, name: Option<&str>) -> Result<Self, String> {
+        let name = match (name, address) {
+            (Some(name), _) => ServerName::try_from(name.to_owned()),
+            (None, Address::Name(host, _)) => ServerName::try_from(host.to_string()),
+            (None, Address::Socket(address)) => Ok(address.ip().into()),
+            (None, Address::Unix(_)) => return Err("tls: a Unix socket is not encrypted".to_owned()),
+        };
+        let name = name.map_err(|_| "tls: server_name: expected a host name or an IP address".to_owned())?;
+        Ok(Self { client, name })
+    }
+}
+
+impl Endpoint {
+    /// Connections are shared by those only who would make the same ones: none is lent to somebody who shows another
+    /// certificate, or who would not have trusted it.
+    pub(super) fn pool_key(&self) -> PoolKey {
+        let tls = self.tls.as_ref().map(|tls| (tls.client.identity, tls.name.clone()));
+        PoolKey { endpoint: self.health.id, tls }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct PoolKey {
+    endpoint: u64,
+    tls: Option<(u64, ServerName<'static>)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

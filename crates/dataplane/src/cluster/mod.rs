@@ -45,6 +45,7 @@ use crate::protocol::body::Body;
 use crate::shared::Shared;
 use crate::snapshot;
 use crate::telemetry::metrics::ClusterMetrics;
+use crate::transport::tls::{self, file::Loader};
 
 /// Takes 1xx responses other than 100 and 101, hop-by-hop headers already removed. May drop them: they are optional.
 pub type InterimSink = Rc<dyn Fn(StatusCode, HeaderMap)>;
@@ -92,13 +93,31 @@ impl Cluster {
         name: &str,
         settings: &snapshot::Cluster,
         shared: &Shared,
+        loader: &mut Loader,
         report: &mut program::Report,
     ) -> Option<Arc<Self>> {
-        Self::build(name, settings, shared).map_err(|wrong| report.errors.extend(wrong)).ok()
+        let mut client = None;
+        if settings.endpoints.iter().any(|endpoint| endpoint.tls) {
+            // Without it the program is refused; what is wrong beside that is told too.
+            client = tls::compile::cluster(name, &settings.tls, loader, report);
+        }
+        Self::assemble(name, settings, client, shared).map_err(|wrong| report.errors.extend(wrong)).ok()
     }
 
-    /// Every mistake, each as a sentence.
+    /// Of a cluster alone. Every mistake, each as a sentence.
     pub fn build(name: &str, settings: &snapshot::Cluster, shared: &Shared) -> Result<Arc<Self>, Vec<String>> {
+        let (mut loader, mut report) = (Loader::default(), program::Report::default());
+        let cluster = Self::compile(name, settings, shared, &mut loader, &mut report);
+        let wrong = [report.errors, report.faults, report.refusals].concat();
+        cluster.filter(|_| wrong.is_empty()).ok_or(wrong)
+    }
+
+    fn assemble(
+        name: &str,
+        settings: &snapshot::Cluster,
+        client: Option<Arc<tls::Client>>,
+        shared: &Shared,
+    ) -> Result<Arc<Self>, Vec<String>> {
         let mut wrong = Vec::new();
         let mut endpoints: Vec<Endpoint> = Vec::with_capacity(settings.endpoints.len());
         for endpoint in &settings.endpoints {
@@ -108,10 +127,18 @@ impl Cluster {
             if endpoint.weight == 0 {
                 wrong.push(format!("endpoint `{}`: the weight must be at least 1", endpoint.authority));
             }
-            match endpoint::Address::parse(&endpoint.authority) {
-                Ok(address) => endpoints.push(Endpoint {
+            let address = endpoint::Address::parse(&endpoint.authority);
+            let secured = address.and_then(|address| {
+                let client = client.clone().filter(|_| endpoint.tls);
+                let name = settings.tls.server_name.as_deref();
+                let tls = client.map(|client| endpoint::Secured::new(client, &address, name)).transpose()?;
+                Ok((address, tls))
+            });
+            match secured {
+                Ok((address, tls)) => endpoints.push(Endpoint {
                     name: endpoint.authority.as_str().into(),
                     address,
+                    tls,
                     weight: endpoint.weight,
                     health: shared.health.endpoint(name, &endpoint.authority),
                 }),

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::connect::{self, ConnectError};
-use super::endpoint::Address;
+use super::connect::{self, ConnectError, Opening};
+use super::endpoint::Endpoint;
 use super::http1::Wire;
 use crate::snapshot::Pool as Bounds;
 use crate::telemetry::metrics::ClusterMetrics;
@@ -79,7 +79,7 @@ impl Drop for Connection {
 
 /// What an attempt asks of a connection.
 pub(super) struct Wanted<'a> {
-    pub(super) address: &'a Address,
+    pub(super) endpoint: &'a Endpoint,
     /// For making it.
     pub(super) limit: Duration,
     /// A new one in any case.
@@ -137,7 +137,7 @@ impl Pool {
     /// A kept connection, or a new one. Waits its turn when all that may be open are in use; the caller bounds the time
     /// by dropping the future.
     pub(super) async fn acquire(self: &Rc<Self>, wanted: Wanted<'_>) -> Result<Box<Connection>, ConnectError> {
-        let Wanted { address, limit, fresh, introduction } = wanted;
+        let Wanted { endpoint, limit, fresh, introduction } = wanted;
         if !fresh {
             if let Some(connection) = self.take_idle(introduction) {
                 return Ok(connection);
@@ -152,7 +152,8 @@ impl Pool {
                 Grant::Slot(slot) => slot,
             },
         };
-        let stream = connect::connect(address, introduction, limit).await?;
+        let opening = Opening { introduction, tls: endpoint.tls.as_ref() };
+        let stream = connect::connect(&endpoint.address, opening, limit).await?;
         let gauge = self.gauge.clone();
         gauge.metrics.connected(gauge.worker);
         Ok(Box::new(Connection {

@@ -8,6 +8,7 @@ use std::time::Instant;
 use rustc_hash::FxHashMap;
 
 use super::deadline::Deadlines;
+use super::endpoint::PoolKey;
 use super::http2;
 use super::pool::Pool;
 use super::retry::Budget;
@@ -18,9 +19,9 @@ use crate::snapshot::Protocol;
 pub struct Pools {
     /// Index under which this worker counts.
     pub(super) worker: usize,
-    /// By endpoint, so that a new Program finds the connections of endpoints that it keeps.
-    pools: RefCell<FxHashMap<u64, Rc<Pool>>>,
-    http2: RefCell<FxHashMap<u64, Rc<http2::Pool>>>,
+    /// By endpoint and TLS, so that a new Program finds the connections of endpoints that it keeps.
+    pools: RefCell<FxHashMap<PoolKey, Rc<Pool>>>,
+    http2: RefCell<FxHashMap<PoolKey, Rc<http2::Pool>>>,
     budgets: RefCell<FxHashMap<Arc<str>, Rc<Budget>>>,
     views: RefCell<FxHashMap<u64, Rc<View>>>,
     pub(super) deadlines: Rc<Deadlines>,
@@ -52,7 +53,7 @@ impl Pools {
         let pool = |endpoint: &super::Endpoint| {
             let mut pools = self.pools.borrow_mut();
             let pool = pools
-                .entry(endpoint.health.id)
+                .entry(endpoint.pool_key())
                 .or_insert_with(|| Pool::new(&cluster.settings.pool, cluster.metrics.clone(), self.worker));
             pool.set_bounds(&cluster.settings.pool, cluster.version);
             pool.clone()
@@ -83,7 +84,7 @@ impl Pools {
             let bounds = &cluster.settings.pool;
             let mut pools = self.http2.borrow_mut();
             let pool = pools
-                .entry(endpoint.health.id)
+                .entry(endpoint.pool_key())
                 .or_insert_with(|| http2::Pool::new(connector(), bounds, cluster.metrics.clone(), self.worker));
             pool.configure(connector(), bounds, cluster.version);
             pool.clone()
@@ -97,7 +98,7 @@ impl Pools {
         let endpoints = || clusters.clone().flat_map(|cluster| cluster.endpoints.iter());
         self.views.borrow_mut().retain(|version, _| clusters.clone().any(|cluster| cluster.version == *version));
         self.budgets.borrow_mut().retain(|name, _| clusters.clone().any(|cluster| cluster.name == *name));
-        let kept: rustc_hash::FxHashSet<u64> = endpoints().map(|endpoint| endpoint.health.id).collect();
+        let kept: rustc_hash::FxHashSet<PoolKey> = endpoints().map(super::Endpoint::pool_key).collect();
         let mut retired = Vec::new();
         self.pools.borrow_mut().retain(|id, pool| {
             let keep = kept.contains(id);
@@ -110,8 +111,8 @@ impl Pools {
             pool.retire();
         }
         let spoken = || clusters.clone().filter(|cluster| cluster.settings.protocol != Protocol::Http1);
-        let kept: rustc_hash::FxHashSet<u64> =
-            spoken().flat_map(|cluster| cluster.endpoints.iter()).map(|endpoint| endpoint.health.id).collect();
+        let kept: rustc_hash::FxHashSet<PoolKey> =
+            spoken().flat_map(|cluster| cluster.endpoints.iter()).map(super::Endpoint::pool_key).collect();
         let mut retired = Vec::new();
         self.http2.borrow_mut().retain(|id, pool| {
             let keep = kept.contains(id);

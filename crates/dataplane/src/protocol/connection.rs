@@ -1,6 +1,6 @@
 //! What all exchanges of one downstream connection share, whatever protocol it speaks.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use std::task::{Context, Waker};
 
 use crate::forwarded::Peer;
 use crate::listener::Listener;
+use crate::transport::tls;
 
 pub struct Connection {
     pub peer: SocketAddr,
@@ -16,6 +17,8 @@ pub struct Connection {
     pub listener: Arc<Listener>,
     /// `http`, or `https` over TLS.
     pub scheme: &'static str,
+    /// What the handshake has shown; empty without TLS.
+    tls: OnceCell<tls::Facts>,
     waker: RefCell<Option<Waker>>,
     draining: Cell<bool>,
 }
@@ -27,9 +30,20 @@ impl Connection {
             sender: Peer::new(peer),
             listener,
             scheme,
+            tls: OnceCell::new(),
             waker: RefCell::default(),
             draining: Cell::new(false),
         })
+    }
+
+    /// The handshake is over.
+    pub(crate) fn secured(&self, facts: tls::Facts) {
+        // There is one handshake.
+        let _first = self.tls.set(facts);
+    }
+
+    pub fn tls(&self) -> Option<&tls::Facts> {
+        self.tls.get()
     }
 
     /// Asks the connection to end after the exchanges at hand, at once if there is none.

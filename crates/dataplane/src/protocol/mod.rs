@@ -23,7 +23,11 @@ use connection::Connection;
 
 /// Serves a connection in the protocol that its client has begun or agreed on, until either side ends it.
 pub(crate) async fn serve(worker: Rc<Worker>, connection: Rc<Connection>, mut stream: Stream) {
-    if connection.listener.h2c && begins_http2(&connection, &stream).await {
+    let http2 = match connection.tls() {
+        Some(facts) => facts.http2,
+        None => connection.listener.h2c && begins_http2(&connection, &stream).await,
+    };
+    if http2 {
         return Box::pin(http2::serve(worker, connection, stream)).await;
     }
     match connection.listener.http1 {

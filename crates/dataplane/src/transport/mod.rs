@@ -2,10 +2,11 @@
 //! stream it is.
 
 pub mod proxy_protocol;
+pub mod tls;
 pub mod unix;
 
 use std::io;
-use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{ready, Context, Poll};
 use std::time::Duration;
@@ -13,6 +14,8 @@ use std::time::Duration;
 use rustix::net::RecvFlags;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+
+use tls::TlsStream;
 
 /// Between two looks at the beginning of a connection that has not come whole.
 const PARTIAL: Duration = Duration::from_millis(5);
@@ -25,6 +28,7 @@ pub const LINGER: Duration = Duration::from_secs(1);
 pub enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
+    Tls(TlsStream),
 }
 
 /// What a look at the socket shows, with nothing taken from it.
@@ -43,11 +47,10 @@ pub enum Sight {
 impl Stream {
     /// Looks at what the kernel holds now, whatever the runtime knows of it.
     pub fn look(&self) -> Sight {
-        match self.peek(&mut [0]) {
-            Ok(0) => Sight::End,
-            Ok(_) => Sight::Bytes,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Sight::Quiet,
-            Err(_) => Sight::Broken,
+        match self {
+            Stream::Tcp(stream) => see(stream),
+            Stream::Unix(stream) => see(stream),
+            Stream::Tls(stream) => stream.look(),
         }
     }
 
@@ -57,6 +60,7 @@ impl Stream {
             let ready = match self {
                 Stream::Tcp(stream) => stream.poll_read_ready(context),
                 Stream::Unix(stream) => stream.poll_read_ready(context),
+                Stream::Tls(stream) => return stream.poll_look(context),
             };
             match ready {
                 Poll::Pending => return Poll::Pending,
@@ -95,6 +99,8 @@ impl Stream {
         let (count, _) = match self {
             Stream::Tcp(stream) => rustix::net::recv(stream, bytes, peek),
             Stream::Unix(stream) => rustix::net::recv(stream, bytes, peek),
+            // The protocol has been agreed on by ALPN; nobody asks.
+            Stream::Tls(_) => return Err(io::ErrorKind::Unsupported.into()),
         }?;
         Ok(count)
     }
@@ -109,17 +115,14 @@ impl Stream {
 
     /// Lets the other side see a broken connection, not an orderly end, when this one is dropped.
     pub fn reset(&self) {
-        if let Stream::Tcp(stream) = self {
-            // Without it the end looks orderly; nothing else can be done about that.
+        // Without it the end looks orderly; nothing else can be done about that.
+        let reset = |stream: &TcpStream| {
             let _unset = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
-        }
-    }
-
-    /// Of the other end; none for Unix sockets.
-    pub fn remote(&self) -> Option<SocketAddr> {
+        };
         match self {
-            Stream::Tcp(stream) => stream.peer_addr().ok(),
-            Stream::Unix(_) => None,
+            Stream::Tcp(stream) => reset(stream),
+            Stream::Tls(stream) => stream.with_socket(reset),
+            Stream::Unix(_) => {}
         }
     }
 
@@ -128,7 +131,18 @@ impl Stream {
         let _blocked = match self {
             Stream::Tcp(stream) => stream.try_io(Interest::READABLE, blocked),
             Stream::Unix(stream) => stream.try_io(Interest::READABLE, blocked),
+            Stream::Tls(_) => Ok(()),
         };
+    }
+}
+
+/// Looks at a socket.
+fn see<S: AsFd>(socket: &S) -> Sight {
+    match rustix::net::recv(socket, &mut [0; 1], RecvFlags::PEEK) {
+        Ok((0, _)) => Sight::End,
+        Ok(_) => Sight::Bytes,
+        Err(rustix::io::Errno::WOULDBLOCK) => Sight::Quiet,
+        Err(_) => Sight::Broken,
     }
 }
 
@@ -167,6 +181,7 @@ impl AsyncRead for Stream {
         match self.get_mut() {
             Stream::Tcp(stream) => Pin::new(stream).poll_read(context, into),
             Stream::Unix(stream) => Pin::new(stream).poll_read(context, into),
+            Stream::Tls(stream) => Pin::new(stream).poll_read(context, into),
         }
     }
 }
@@ -176,6 +191,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Stream::Tcp(stream) => Pin::new(stream).poll_write(context, bytes),
             Stream::Unix(stream) => Pin::new(stream).poll_write(context, bytes),
+            Stream::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
         }
     }
 
@@ -187,6 +203,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Stream::Tcp(stream) => Pin::new(stream).poll_write_vectored(context, buffers),
             Stream::Unix(stream) => Pin::new(stream).poll_write_vectored(context, buffers),
+            Stream::Tls(stream) => Pin::new(stream).poll_write_vectored(context, buffers),
         }
     }
 
@@ -194,6 +211,7 @@ impl AsyncWrite for Stream {
         match self {
             Stream::Tcp(stream) => stream.is_write_vectored(),
             Stream::Unix(stream) => stream.is_write_vectored(),
+            Stream::Tls(stream) => stream.is_write_vectored(),
         }
     }
 
@@ -201,6 +219,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Stream::Tcp(stream) => Pin::new(stream).poll_flush(context),
             Stream::Unix(stream) => Pin::new(stream).poll_flush(context),
+            Stream::Tls(stream) => Pin::new(stream).poll_flush(context),
         }
     }
 
@@ -208,6 +227,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Stream::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
             Stream::Unix(stream) => Pin::new(stream).poll_shutdown(context),
+            Stream::Tls(stream) => Pin::new(stream).poll_shutdown(context),
         }
     }
 }

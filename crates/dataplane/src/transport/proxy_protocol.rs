@@ -245,12 +245,15 @@ pub async fn read(stream: &mut Stream) -> io::Result<Option<SocketAddr>> {
         let ready = match &*stream {
             Stream::Tcp(stream) => stream.ready(Interest::READABLE).await?,
             Stream::Unix(stream) => stream.ready(Interest::READABLE).await?,
+            // The header comes before the handshake.
+            Stream::Tls(_) => return Err(io::ErrorKind::Unsupported.into()),
         };
         let mut parsed = Parsed::Partial;
         // Where it is not yet whole, readiness is forgotten, and the kernel tells of whatever comes after.
         let looked = match &*stream {
             Stream::Tcp(stream) => stream.try_io(Interest::READABLE, || look(stream, &mut parsed)),
             Stream::Unix(stream) => stream.try_io(Interest::READABLE, || look(stream, &mut parsed)),
+            Stream::Tls(_) => return Err(io::ErrorKind::Unsupported.into()),
         };
         match (looked, parsed) {
             (Ok(()), Parsed::Whole { source, length }) => break (source, length),

@@ -186,7 +186,7 @@ pub fn settings(endpoints: &[SocketAddr]) -> snapshot::Cluster {
     snapshot::Cluster {
         endpoints: endpoints
             .iter()
-            .map(|address| snapshot::Endpoint { authority: address.to_string(), weight: 1 })
+            .map(|address| snapshot::Endpoint { authority: address.to_string(), tls: false, weight: 1 })
             .collect(),
         proxy_protocol: None,
         protocol: snapshot::Protocol::Http1,
@@ -196,6 +196,7 @@ pub fn settings(endpoints: &[SocketAddr]) -> snapshot::Cluster {
         retry: snapshot::Retry { attempts: 2, connect_failure: true, statuses: vec![], budget_percent: 20 },
         ejection: snapshot::Ejection { failures: 0, base_ms: 1000, max_ms: 60_000 },
         pool: snapshot::Pool { idle: 8, idle_ms: 60_000, connections: 8 },
+        tls: snapshot::ClusterTls::default(),
     }
 }
 

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use super::connection::{Connection, Gauge};
 use super::driver::{self, HandshakeError};
 use super::keep_alive::Patience;
-use crate::cluster::connect::{self, ConnectError};
+use crate::cluster::connect::{self, ConnectError, Opening};
 use crate::cluster::endpoint::Address;
 use crate::cluster::fault::chain;
 use crate::snapshot::Pool as Bounds;
@@ -49,7 +49,8 @@ impl fmt::Display for OpenError {
 
 impl Connector {
     async fn open(&self) -> Result<driver::Opened<Stream>, OpenError> {
-        let stream = connect::connect(&self.address, None, self.limit).await.map_err(OpenError::Connect)?;
+        let stream =
+            connect::connect(&self.address, Opening::default(), self.limit).await.map_err(OpenError::Connect)?;
         match timeout(self.limit, driver::handshake(stream)).await {
             Ok(Ok(opened)) => Ok(opened),
             Ok(Err(HandshakeError::Closed)) => Err(OpenError::Closed),

@@ -146,6 +146,8 @@ pub struct WorkerCells {
     pub accepted: Counter,
     pub closed: Counter,
     pub refused: Counter,
+    pub handshakes: Counter,
+    pub failed_handshakes: Counter,
     /// By `Kind`, in its order.
     pub errors: Errors,
 }

@@ -166,6 +166,11 @@ impl Metrics {
         self.add(worker, |cells| &cells.refused);
     }
 
+    /// TLS with a client stands, or did not come about.
+    pub fn shook_hands(&self, worker: usize, stands: bool) {
+        self.add(worker, |cells| if stands { &cells.handshakes } else { &cells.failed_handshakes });
+    }
+
     fn add(&self, worker: usize, cell: impl FnOnce(&WorkerCells) -> &cells::Counter) {
         if let Some(cells) = self.workers.get(worker) {
             cell(cells).add(1);
@@ -189,6 +194,10 @@ impl Metrics {
             "Connections closed before a request: too many were open, or a PROXY header was missing.",
         );
         text.line("stagedoor_connections_refused_total", &[], total(|cells| &cells.refused));
+        let name = "stagedoor_tls_handshakes_total";
+        text.family(name, "counter", "TLS handshakes with clients, by whether a connection came of them.");
+        text.line(name, &[("result", "done")], total(|cells| &cells.handshakes));
+        text.line(name, &[("result", "failed")], total(|cells| &cells.failed_handshakes));
         text.family("stagedoor_errors_total", "counter", "Errors by the code that docs/errors.md lists.");
         for (index, kind) in Kind::ALL.iter().enumerate() {
             let count = self.workers.iter().filter_map(|cells| cells.errors.get(index)).map(cells::Counter::get).sum();

@@ -1,5 +1,5 @@
-"""Files of certificates and keys that a configuration names. The data plane reads them; here it is only noticed that one
-has changed."""
+"""Files of certificates and keys that a configuration names. The data plane reads them; here it is only noticed that
+one has changed."""
 
 from __future__ import annotations
 

@@ -40,12 +40,12 @@ class Certificate(Strict):
     """Its private key, unencrypted: PKCS #8, PKCS #1 or SEC1."""
 
 
-class Client(Strict):
+class ClientCertificates(Strict):
     """Whether clients show a certificate."""
 
     mode: Literal["none", "optional", "required"] = "none"
-    """``none``: they are not asked; ``optional``: one that is shown must be good; ``required``: who shows none is turned
-    away."""
+    """``none``: they are not asked; ``optional``: one that is shown must be good; ``required``: who shows none is
+    turned away."""
     ca: PemFile | None = None
     """The certificates that vouch for clients'."""
 
@@ -63,7 +63,7 @@ class ListenerTls(Strict):
     """Chosen by the name that a client asks for; the first is for the other clients."""
     min_version: Literal["1.2", "1.3"] = "1.2"
     """The least version of TLS that is spoken."""
-    client: Client = Client()
+    client: ClientCertificates = ClientCertificates()
     """Whether clients show a certificate."""
     handshake: Duration = duration("10s", least="100ms", most="5m")
     """How long a handshake may take; then the connection is closed."""

@@ -4,7 +4,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::rustls::crypto::aws_lc_rs::Ticketer;
@@ -19,10 +18,7 @@ use super::sni::Names;
 use super::stream::TlsStream;
 use super::{provider, versions};
 use crate::snapshot::TlsVersion;
-
-/// Of what a client that failed still sends: closing with unread bytes could take the alert with it.
-const LINGER_BYTES: usize = 64 * 1024;
-const LINGER: Duration = Duration::from_millis(500);
+use crate::transport::Stream;
 
 /// What is asked of a listener's clients.
 pub struct Asked {
@@ -96,26 +92,12 @@ impl Server {
             }
             Ok(Err((error, stream))) => {
                 if error.kind() == io::ErrorKind::InvalidData {
-                    let _late = timeout(LINGER, linger(stream)).await;
+                    // The alert has been written; the client gets the time to see it.
+                    Stream::Tcp(stream).linger().await;
                 }
                 None
             }
             Err(_late) => None,
-        }
-    }
-}
-
-/// The alert has been written; its reader gets the time to see it.
-async fn linger(mut stream: TcpStream) {
-    let mut left = LINGER_BYTES;
-    let mut bytes = [0; 1024];
-    if stream.shutdown().await.is_err() {
-        return;
-    }
-    while left > 0 {
-        match stream.read(&mut bytes).await {
-            Ok(count @ 1..) => left = left.saturating_sub(count),
-            _ => return,
         }
     }
 }

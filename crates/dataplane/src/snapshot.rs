@@ -196,6 +196,10 @@ pub enum Protocol {
     Http1,
     /// HTTP/2 with prior knowledge, not encrypted (RFC 9113 §3.3).
     H2c,
+    /// HTTP/2 over TLS; an endpoint that does not choose it (ALPN) is not reached.
+    H2,
+    /// Over TLS, HTTP/2 or HTTP/1.1, whichever the endpoint chooses.
+    Auto,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

@@ -90,9 +90,9 @@ class Cluster(Strict):
 
     endpoints: Annotated[list[Endpoint], Field(min_length=1, max_length=1000)]
     """``http://HOST:PORT``, ``https://HOST:PORT`` for TLS, ``unix:/PATH``, or ``{url: …, weight: …}``."""
-    protocol: Literal["http1", "h2c"] = "http1"
-    """What is spoken to the endpoints: HTTP/1.1, or HTTP/2 without encryption and without asking first (``h2c``), which
-    gRPC needs."""
+    protocol: Literal["http1", "h2", "h2c", "auto"] = "http1"
+    """What is spoken to the endpoints: HTTP/1.1, HTTP/2 over TLS (``h2``), HTTP/2 without encryption and without asking
+    first (``h2c``), or over TLS whichever of HTTP/2 and HTTP/1.1 the endpoint chooses (``auto``). gRPC needs HTTP/2."""
     proxy_protocol: Literal["v1", "v2"] | None = None
     """The version of the PROXY header in which a connection tells the client's address first. Only with ``http1``."""
     tls: ClusterTls = ClusterTls()
@@ -119,11 +119,14 @@ class Cluster(Strict):
 
     @model_validator(mode="after")
     def _tls_fits(self) -> Self:
-        encrypted = any(is_secure(endpoint(each).url) for each in self.endpoints)
+        secure = [is_secure(endpoint(each).url) for each in self.endpoints]
+        encrypted = any(secure)
         if self.tls != ClusterTls() and not encrypted:
             raise wrong("'tls' is for endpoints that are named https://", "write https://HOST:PORT")
         if self.protocol == "h2c" and encrypted:
-            raise wrong("protocol 'h2c' is not encrypted; endpoints named https:// speak http1")
+            raise wrong("protocol 'h2c' is not encrypted; over TLS it is 'h2'")
+        if self.protocol in ("h2", "auto") and not all(secure):
+            raise wrong(f"protocol '{self.protocol}' is chosen over TLS; every endpoint must be https://HOST:PORT")
         return self
 
 

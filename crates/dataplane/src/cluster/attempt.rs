@@ -187,8 +187,15 @@ impl Attempts {
         progress.report.endpoint = Some(self.view.names[pick.index].clone());
         (progress.complete, progress.streamed) = (false, None);
         progress.visit = Some(Visit::begin(&self.view, pick));
-        if let Some(pool) = self.view.http2.get(pick.index) {
-            return self.attempt_http2(pool, endpoint.authority(), known, upload, progress).await;
+        if let Some(pool) = self.view.http2.get(pick.index).filter(|pool| !pool.is_declined()) {
+            match pool.acquire().await {
+                Ok(lease) => return self.attempt_http2(lease, endpoint.authority(), known, upload, progress).await,
+                Err(error) if matches!(*error, http2::OpenError::Declined) => {}
+                Err(error) => {
+                    blame(progress);
+                    return Err(Failed::boxed(Failure::Connect, fault::unreachable(&error)));
+                }
+            }
         }
         let pool = &self.view.pools[pick.index];
         let version = self.view.cluster.settings.proxy_protocol;
@@ -243,19 +250,12 @@ impl Attempts {
 
     async fn attempt_http2(
         &self,
-        pool: &Rc<http2::Pool>,
+        lease: http2::Lease,
         authority: &str,
         known: retry::Request,
         upload: &mut Option<Box<Upload>>,
         progress: &mut Progress<'_>,
     ) -> Result<Answer, Box<Failed>> {
-        let lease = match pool.acquire().await {
-            Ok(lease) => lease,
-            Err(error) => {
-                blame(progress);
-                return Err(Failed::boxed(Failure::Connect, fault::unreachable(&error)));
-            }
-        };
         let Some(request) = upload.take() else { return Err(spent()) };
         let reused = lease.reused;
         let (head, body) = request.into_parts();

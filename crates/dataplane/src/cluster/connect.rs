@@ -40,6 +40,8 @@ impl fmt::Display for ConnectError {
 pub(super) struct Opening<'a> {
     pub(super) introduction: Option<Introduction>,
     pub(super) tls: Option<&'a Secured>,
+    /// What the endpoint may choose from over TLS; nothing is HTTP/1.1.
+    pub(super) offers: &'static [&'static [u8]],
 }
 
 /// `limit` is for the lookup, all addresses, and the opening together.
@@ -56,7 +58,7 @@ pub(super) async fn connect(address: &Address, opening: Opening<'_>, limit: Dura
         // What needs no network is not encrypted.
         (_, stream) => return Ok(stream),
     };
-    match timeout_at(deadline.into(), Box::pin(tls.client.connect(tls.name.clone(), stream))).await {
+    match timeout_at(deadline.into(), Box::pin(tls.client.connect(tls.name.clone(), stream, opening.offers))).await {
         Ok(Ok(stream)) => Ok(Stream::Tls(stream)),
         Ok(Err(error)) => Err(ConnectError::Handshake(error)),
         Err(_) => Err(ConnectError::TimedOut(limit)),

@@ -145,6 +145,16 @@ impl Cluster {
                 Err(message) => wrong.push(message),
             }
         }
+        let encrypted = settings.endpoints.iter().filter(|endpoint| endpoint.tls).count();
+        match settings.protocol {
+            snapshot::Protocol::H2c if encrypted > 0 => {
+                wrong.push("protocol: h2c is not encrypted; over TLS it is h2".to_owned());
+            }
+            snapshot::Protocol::H2 | snapshot::Protocol::Auto if encrypted < settings.endpoints.len() => {
+                wrong.push("protocol: h2 and auto are chosen over TLS; every endpoint must be https://".to_owned());
+            }
+            _ => {}
+        }
         if settings.endpoints.is_empty() {
             wrong.push("it has no endpoint".to_owned());
         }

@@ -152,7 +152,7 @@ impl Pool {
                 Grant::Slot(slot) => slot,
             },
         };
-        let opening = Opening { introduction, tls: endpoint.tls.as_ref() };
+        let opening = Opening { introduction, tls: endpoint.tls.as_ref(), ..Opening::default() };
         let stream = connect::connect(&endpoint.address, opening, limit).await?;
         let gauge = self.gauge.clone();
         gauge.metrics.connected(gauge.worker);

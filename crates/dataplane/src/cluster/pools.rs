@@ -80,7 +80,12 @@ impl Pools {
             return Box::default();
         }
         let pool = |endpoint: &super::Endpoint| {
-            let connector = || http2::Connector { address: endpoint.address.clone(), limit: cluster.connect_timeout };
+            let connector = || http2::Connector {
+                address: endpoint.address.clone(),
+                tls: endpoint.tls.clone(),
+                optional: cluster.settings.protocol == Protocol::Auto,
+                limit: cluster.connect_timeout,
+            };
             let bounds = &cluster.settings.pool;
             let mut pools = self.http2.borrow_mut();
             let pool = pools

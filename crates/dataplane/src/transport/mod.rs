@@ -45,6 +45,14 @@ pub enum Sight {
 }
 
 impl Stream {
+    /// A handshake of TLS has chosen HTTP/2 (RFC 7301).
+    pub fn is_http2(&self) -> bool {
+        match self {
+            Stream::Tls(stream) => stream.is_http2(),
+            Stream::Tcp(_) | Stream::Unix(_) => false,
+        }
+    }
+
     /// Looks at what the kernel holds now, whatever the runtime knows of it.
     pub fn look(&self) -> Sight {
         match self {

@@ -23,6 +23,8 @@ pub(super) struct Gauge {
 pub(super) struct Connection {
     pub(super) sender: SendRequest<Bytes>,
     pub(super) pool: Weak<Pool>,
+    /// Over TLS.
+    pub(super) secure: bool,
     /// Streams that are lent.
     streams: Cell<usize>,
     /// What the endpoint allows at present (SETTINGS_MAX_CONCURRENT_STREAMS).
@@ -35,12 +37,13 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(sender: SendRequest<Bytes>, pool: &Rc<Pool>, gauge: Gauge) -> Rc<Self> {
+    pub(super) fn new(sender: SendRequest<Bytes>, pool: &Rc<Pool>, secure: bool, gauge: Gauge) -> Rc<Self> {
         gauge.metrics.connected(gauge.worker);
         Rc::new(Self {
             allowed: Cell::new(sender.current_max_send_streams()),
             sender,
             pool: Rc::downgrade(pool),
+            secure,
             streams: Cell::new(0),
             turned: Cell::new(Instant::now()),
             served: Cell::new(false),

@@ -46,9 +46,10 @@ impl Lease {
     ) -> Result<(response::Parts, Incoming), Unanswered> {
         // Streams of one client are read each for itself; over HTTP/1.1 one task reads and writes all.
         let apart = parts.version == Version::HTTP_2;
+        let scheme = if self.connection.secure { Scheme::HTTPS } else { Scheme::HTTP };
         let is_head = parts.method == Method::HEAD;
         let expects_continue = parts.headers.contains_key(EXPECT);
-        let request = head::request(parts, &body, Scheme::HTTP, authority);
+        let request = head::request(parts, &body, scheme, authority);
         let mut sender = self.connection.sender.clone();
         let (answer, stream) = match sender.send_request(request, body.is_end_stream()) {
             Ok(sent) => sent,

@@ -17,7 +17,7 @@ mod upload;
 
 pub(super) use exchange::Unanswered;
 pub(super) use fault::classify;
-pub(super) use pool::{Connector, Pool};
+pub(super) use pool::{Connector, Lease, OpenError, Pool};
 pub(super) use reply::{Incoming, Reply};
 
 /// Bytes of one answer that wait for its client at most.

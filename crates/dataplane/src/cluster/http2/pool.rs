@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -15,15 +15,21 @@ use super::connection::{Connection, Gauge};
 use super::driver::{self, HandshakeError};
 use super::keep_alive::Patience;
 use crate::cluster::connect::{self, ConnectError, Opening};
-use crate::cluster::endpoint::Address;
+use crate::cluster::endpoint::{Address, Secured};
 use crate::cluster::fault::chain;
 use crate::snapshot::Pool as Bounds;
 use crate::telemetry::metrics::ClusterMetrics;
-use crate::transport::Stream;
+use crate::transport::{tls, Stream};
+
+/// How long an endpoint that chose HTTP/1.1 is not asked again.
+const SETTLED: Duration = Duration::from_secs(600);
 
 /// How a new connection is made.
 pub(in crate::cluster) struct Connector {
     pub(in crate::cluster) address: Address,
+    pub(in crate::cluster) tls: Option<Secured>,
+    /// The endpoint may choose HTTP/1.1 instead.
+    pub(in crate::cluster) optional: bool,
     /// For the look-up, the connection and the first SETTINGS, each.
     pub(in crate::cluster) limit: Duration,
 }
@@ -31,6 +37,10 @@ pub(in crate::cluster) struct Connector {
 #[derive(Debug)]
 pub(in crate::cluster) enum OpenError {
     Connect(ConnectError),
+    /// The endpoint chose HTTP/1.1, as it may.
+    Declined,
+    /// The endpoint does not choose HTTP/2 and nothing else is to be spoken.
+    NotChosen,
     Closed,
     Protocol(h2::Error),
     Silent(Duration),
@@ -40,6 +50,7 @@ impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Connect(error) => error.fmt(f),
+            Self::Declined | Self::NotChosen => write!(f, "TLS: the endpoint does not choose HTTP/2 (ALPN)"),
             Self::Closed => write!(f, "HTTP/2: the endpoint closed the connection"),
             Self::Protocol(error) => write!(f, "HTTP/2: {}", chain(error)),
             Self::Silent(limit) => write!(f, "HTTP/2: no SETTINGS within {} ms", limit.as_millis()),
@@ -49,8 +60,12 @@ impl fmt::Display for OpenError {
 
 impl Connector {
     async fn open(&self) -> Result<driver::Opened<Stream>, OpenError> {
-        let stream =
-            connect::connect(&self.address, Opening::default(), self.limit).await.map_err(OpenError::Connect)?;
+        let offers: &[&[u8]] = if self.optional { &[tls::HTTP2, tls::HTTP1] } else { &[tls::HTTP2] };
+        let opening = Opening { tls: self.tls.as_ref(), offers, ..Opening::default() };
+        let stream = connect::connect(&self.address, opening, self.limit).await.map_err(OpenError::Connect)?;
+        if self.tls.is_some() && !stream.is_http2() {
+            return Err(if self.optional { OpenError::Declined } else { OpenError::NotChosen });
+        }
         match timeout(self.limit, driver::handshake(stream)).await {
             Ok(Ok(opened)) => Ok(opened),
             Ok(Err(HandshakeError::Closed)) => Err(OpenError::Closed),
@@ -75,6 +90,8 @@ pub(in crate::cluster) struct Pool {
     opening: Cell<bool>,
     waiting: RefCell<VecDeque<oneshot::Sender<Granted>>>,
     serving: Cell<bool>,
+    /// Until then the endpoint is taken to speak HTTP/1.1.
+    declined: Cell<Option<Instant>>,
     retired: Cell<bool>,
 }
 
@@ -96,6 +113,7 @@ impl Pool {
             opening: Cell::new(false),
             waiting: RefCell::default(),
             serving: Cell::new(false),
+            declined: Cell::new(None),
             retired: Cell::new(false),
         })
     }
@@ -115,6 +133,11 @@ impl Pool {
         self.retired.set(true);
         let idle = self.take_idle(0);
         drop(idle);
+    }
+
+    /// The endpoint has chosen HTTP/1.1 not long ago.
+    pub(in crate::cluster) fn is_declined(&self) -> bool {
+        self.declined.get().is_some_and(|until| Instant::now() < until)
     }
 
     /// The right to one stream. The caller bounds the time by dropping the future.
@@ -193,7 +216,8 @@ impl Pool {
     fn opened(self: &Rc<Self>, opened: Result<driver::Opened<Stream>, OpenError>) {
         match opened {
             Ok(opened) => {
-                let connection = Connection::new(opened.sender.clone(), self, self.gauge.clone());
+                let secure = self.connector.borrow().tls.is_some();
+                let connection = Connection::new(opened.sender.clone(), self, secure, self.gauge.clone());
                 self.open.set(self.open.get() + 1);
                 tokio::task::spawn_local(opened.into_driver(&connection, self.patience));
                 self.connections.borrow_mut().push(connection);
@@ -205,6 +229,9 @@ impl Pool {
             // With other connections there, whoever waits has still something to wait for.
             Err(_) if !self.connections.borrow().is_empty() => {}
             Err(error) => {
+                if matches!(error, OpenError::Declined) {
+                    self.declined.set(Some(Instant::now() + SETTLED));
+                }
                 let error = Rc::new(error);
                 for waiting in self.waiting.take() {
                     let _gone = waiting.send(Err(error.clone()));
@@ -303,7 +330,12 @@ mod tests {
     fn ask(address: SocketAddr) -> Result<u16, Unanswered> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(tokio::task::LocalSet::new().run_until(async {
-            let connector = Connector { address: Address::Socket(address), limit: Duration::from_secs(10) };
+            let connector = Connector {
+                address: Address::Socket(address),
+                tls: None,
+                optional: false,
+                limit: Duration::from_secs(10),
+            };
             let bounds = Bounds { idle: 1, idle_ms: 60_000, connections: 1 };
             let mut pool = Pool::new(connector, &bounds, Metrics::new(1).cluster(&"test".into()), 0);
             let silence = Duration::from_millis(20);

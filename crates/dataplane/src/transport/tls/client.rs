@@ -65,8 +65,20 @@ impl Client {
         Ok(Arc::new(Self { config: Arc::new(config), identity }))
     }
 
-    pub(crate) async fn connect(&self, name: ServerName<'static>, stream: TcpStream) -> io::Result<TlsStream> {
-        let stream = TlsConnector::from(self.config.clone()).connect(name, stream).await?;
+    /// `offers`: the protocols to choose from, the best first; none is HTTP/1.1.
+    pub(crate) async fn connect(
+        &self,
+        name: ServerName<'static>,
+        stream: TcpStream,
+        offers: &[&[u8]],
+    ) -> io::Result<TlsStream> {
+        let connector = TlsConnector::from(self.config.clone());
+        let stream = match offers {
+            [] => connector.connect(name, stream).await?,
+            offers => {
+                connector.with_alpn(offers.iter().map(|offer| offer.to_vec()).collect()).connect(name, stream).await?
+            }
+        };
         Ok(TlsStream::client(stream))
     }
 }

@@ -87,6 +87,15 @@ impl TlsStream {
         Self(RefCell::new(Side::Client(Box::new(stream))))
     }
 
+    /// The handshake has chosen HTTP/2.
+    pub(crate) fn is_http2(&self) -> bool {
+        let chosen = |side: &Side| match side {
+            Side::Server(stream) => stream.get_ref().1.alpn_protocol() == Some(super::HTTP2),
+            Side::Client(stream) => stream.get_ref().1.alpn_protocol() == Some(super::HTTP2),
+        };
+        chosen(&self.0.borrow())
+    }
+
     pub(crate) fn look(&self) -> Sight {
         self.0.borrow_mut().look()
     }

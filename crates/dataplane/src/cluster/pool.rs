@@ -24,6 +24,8 @@ pub(super) struct Pool {
     version: Cell<u64>,
     gauge: Gauge,
     /// The connection used last is used next, so that surplus ones time out.
+    // Lent and given back in its box, whose move costs less than that of the whole.
+    #[allow(clippy::vec_box)]
     idle: RefCell<Vec<Box<Connection>>>,
     open: Cell<usize>,
     waiting: RefCell<VecDeque<oneshot::Sender<Grant>>>,
@@ -275,6 +277,7 @@ impl Pool {
 
 impl Connection {
     /// Closes the connection and keeps its place.
+    #[allow(clippy::boxed_local)]
     fn into_slot(mut self: Box<Self>) -> Slot {
         std::mem::replace(&mut self.slot, Slot(Weak::new()))
     }

@@ -15,6 +15,8 @@ use crate::policy::compress::Accepted;
 use crate::policy::rate_limit::RateReport;
 use crate::protocol::grpc::Call;
 use crate::protocol::grpc_web::Translation;
+use crate::protocol::tunnel;
+use crate::protocol::upgrade::{Grant, Wish};
 use crate::route::{Params, Route};
 use crate::telemetry::trace::Trace;
 use crate::transport::unix::NOWHERE;
@@ -48,6 +50,12 @@ pub struct Exchange {
     pub call: Option<Rc<Call>>,
     /// Where it is gRPC-Web and the target is to see gRPC.
     pub translation: Option<Translation>,
+    /// Another protocol that the client wants to go over to.
+    pub wish: Option<Box<Wish>>,
+    /// The terms on which it may.
+    pub grant: Option<Rc<Grant>>,
+    /// How a tunnel ended.
+    pub tunnel: Option<tunnel::End>,
     /// Which codings the client takes, where its response may be compressed.
     pub accepted: Option<Accepted>,
     /// Kept of the request's head for its access-log line.
@@ -84,6 +92,9 @@ impl Exchange {
             rate: None,
             call: None,
             translation: None,
+            wish: None,
+            grant: None,
+            tunnel: None,
             accepted: None,
             captured: Captured::default(),
             endpoint: None,

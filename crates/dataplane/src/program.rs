@@ -194,14 +194,20 @@ fn compile_route(
     let matcher = Matcher::compile(&id, &settings.matches, report)?;
     let target_context = target::Context { route: &id, path: &matcher.path, clusters, snapshot };
     let target = Target::compile(&settings.target, &target_context, report);
+    let (mut policies, target) = (policies?, target?);
+    if policies.upgrade.is_some() && !target.can_switch() {
+        policies.upgrade = None;
+        report
+            .warning(format!("{place}: upgrade: it has no effect where the target is not a cluster that speaks http1"));
+    }
     Some(Arc::new(Route {
         priority: settings.priority,
         hosts: matcher.hosts,
         path: matcher.path,
         methods: matcher.methods,
         conditions: matcher.conditions,
-        policies: policies?,
-        target: target?,
+        policies,
+        target,
         metrics: context.shared.metrics.route(&id),
         id,
     }))

@@ -18,6 +18,7 @@ use crate::protocol::body::Body;
 use crate::protocol::grpc::{self, Call};
 use crate::protocol::grpc_web;
 use crate::protocol::link::Link;
+use crate::protocol::upgrade::Wish;
 use crate::route::{path, Found, Route};
 use crate::target::{forward, Target};
 use crate::telemetry::recording::{Recorded, Recording};
@@ -40,7 +41,9 @@ pub async fn handle(
 ) -> Response<Recorded> {
     let program = worker.program();
     let (mut head, body) = request.into_parts();
-    let exchange = Box::new(open(&link, &mut head, refusal.is_some()));
+    let wish = if refusal.is_none() { Wish::take(&mut head, &body) } else { None };
+    let mut exchange = Box::new(open(&link, &mut head, refusal.is_some()));
+    exchange.wish = wish;
     let mut recording = Recording::new(exchange, program.clone(), worker.clone(), link.clone());
     let exchange = &mut recording.exchange;
     let outcome = match refusal {
@@ -95,6 +98,9 @@ fn open(link: &Link, head: &mut request::Parts, refused: bool) -> Exchange {
         rate: None,
         call: Call::of(&head.headers),
         translation: None,
+        wish: None,
+        grant: None,
+        tunnel: None,
         accepted: None,
         captured: Default::default(),
         endpoint: None,
@@ -134,6 +140,9 @@ async fn phases(
     if let Flow::Respond(response) = route.policies.on_request(exchange, head, shared)? {
         return Ok(response);
     }
+    if exchange.wish.take().is_some_and(|wish| wish.extended) && exchange.grant.is_none() {
+        return Err(Error::new(Kind::MethodNotImplemented, "The gateway does not open WebSockets here"));
+    }
     let interim = (head.version >= Version::HTTP_11).then(|| link.interim_sink());
     let request = Request::from_parts(std::mem::replace(head, Request::new(()).into_parts().0), body);
     if let Some(call) = exchange.call.clone() {
@@ -155,6 +164,9 @@ async fn ask(
         Target::Cluster(target) => {
             let answer = Box::pin(forward::forward(&worker.pools, exchange, target, request, interim)).await;
             link.deadline.set(Some(exchange.deadline));
+            if !matches!(&answer, Ok(answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS) {
+                exchange.grant = None;
+            }
             answer
         }
         Target::Workflow(target) => Box::pin(target.run(worker, exchange, request)).await,

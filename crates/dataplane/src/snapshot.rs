@@ -292,6 +292,7 @@ pub struct Policies {
     pub rate_limit: Vec<RateLimit>,
     pub headers: Option<Headers>,
     pub grpc_web: Option<GrpcWeb>,
+    pub upgrade: Option<Upgrade>,
     pub compress: Option<Compress>,
     pub hsts: Option<Hsts>,
 }
@@ -300,6 +301,20 @@ pub struct Policies {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GrpcWeb {}
+
+/// Clients may go over to another protocol.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Upgrade {
+    /// Names from the registry of upgrade tokens, lower-case: `websocket`.
+    pub protocols: Vec<String>,
+    /// Between two bytes in either direction; then the connection is closed.
+    pub idle_ms: u64,
+    /// How long upgraded connections live on once the gateway drains.
+    pub drain_ms: u64,
+    /// Upgraded connections of the route at once over all workers; one more is 503.
+    pub connections: usize,
+}
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]

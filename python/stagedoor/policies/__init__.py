@@ -17,6 +17,7 @@ from stagedoor.policies.limits import Limits
 from stagedoor.policies.model import Strict
 from stagedoor.policies.rate_limit import RateLimits
 from stagedoor.policies.request_id import RequestId
+from stagedoor.policies.upgrade import Upgrade
 
 T = TypeVar("T")
 Off = Literal["off"]
@@ -46,6 +47,8 @@ class Policies(Strict):
     """How often a caller may call."""
     grpc_web: Switch[GrpcWeb] | None = None
     """Browsers may call a service that speaks gRPC."""
+    upgrade: Switch[Upgrade] | None = None
+    """Clients may go over to another protocol: WebSocket."""
     compress: Switch[Compress] | None = None
     """Responses are compressed for clients that accept it."""
     hsts: Switch[Hsts] | None = None

@@ -16,6 +16,7 @@ from stagedoor.policies.hsts import Hsts
 from stagedoor.policies.limits import Limits
 from stagedoor.policies.rate_limit import ByHeader, RateLimit
 from stagedoor.policies.request_id import RequestId
+from stagedoor.policies.upgrade import Upgrade
 
 Json = dict[str, Any]
 
@@ -42,6 +43,13 @@ def compile_policies(policies: Policies, route: str, folder: Path) -> Json:
         parts["rate_limit"] = [_rate_limit(rule, f"{route}/{index}") for index, rule in enumerate(policies.rate_limit)]
     if isinstance(policies.grpc_web, GrpcWeb):
         parts["grpc_web"] = {}
+    if isinstance(policies.upgrade, Upgrade):
+        parts["upgrade"] = {
+            "protocols": list(policies.upgrade.protocols),
+            "idle_ms": int(policies.upgrade.idle),
+            "drain_ms": int(policies.upgrade.drain),
+            "connections": policies.upgrade.connections,
+        }
     if isinstance(policies.compress, Compress):
         parts["compress"] = _compress(policies.compress)
     if isinstance(policies.hsts, Hsts):

@@ -15,11 +15,13 @@ use super::pool::{Connection, Wanted};
 use super::pools::View;
 use super::reply::{self, Reply};
 use super::retry::{self, Decision, Failure};
+use super::tunnel::Tunnel;
 use super::visit::Visit;
 use super::{fault, framing, hop_by_hop, http2, InterimSink, SendReport};
 use crate::error::{Error, Kind};
 use crate::protocol::body::Body;
 use crate::protocol::media;
+use crate::protocol::upgrade::Grant;
 use crate::transport::proxy_protocol::Introduction;
 
 /// What must be known of an attempt that the deadline cuts short.
@@ -65,6 +67,7 @@ enum Content {
         upload: Option<Box<Upload>>,
     },
     Http2(http2::Incoming),
+    Tunnel(Tunnel),
 }
 
 impl Answer {
@@ -89,6 +92,7 @@ impl Answer {
                     http1::Content::None | http1::Content::Follows(_) => Body::empty(),
                 }
             }
+            Content::Tunnel(tunnel) => Body::tunnel(tunnel),
             Content::Http2(incoming) if incoming.is_end_stream() => Body::empty(),
             Content::Http2(incoming) => {
                 let reply = http2::Reply::new(incoming, deadline, self.visit);
@@ -115,6 +119,7 @@ pub(super) struct Attempts {
     pub(super) idempotent: bool,
     pub(super) deadline: Instant,
     pub(super) sink: Option<InterimSink>,
+    pub(super) grant: Option<Rc<Grant>>,
     pub(super) source: Option<SocketAddr>,
 }
 
@@ -236,6 +241,9 @@ impl Attempts {
                 return Err(Failed::boxed(failure, error));
             }
         };
+        if received.head.status == StatusCode::SWITCHING_PROTOCOLS {
+            return self.switch(received.head, connection, sending.is_done(), progress);
+        }
         let (head, content, single) = self.judge(received, progress)?;
         connection.single |= single;
         if self.is_to_be_repeated(head.status, known) {
@@ -303,11 +311,6 @@ impl Attempts {
         progress: &mut Progress<'_>,
     ) -> Result<(response::Parts, http1::Content, bool), Box<Failed>> {
         let Received { mut head, persistent, plain, content } = received;
-        if head.status.is_informational() {
-            blame(progress);
-            let error = Error::new(Kind::BadReply, "the service switched protocols without being asked");
-            return Err(Failed::boxed(Failure::BadReply, error));
-        }
         head.version = Version::HTTP_11;
         if !plain {
             if let Err(error) = framing::settle(&mut head, content.length()) {
@@ -318,6 +321,28 @@ impl Attempts {
         hop_by_hop::strip_response(&mut head.headers);
         self.note(head.status, progress);
         Ok((head, content, !persistent))
+    }
+
+    /// The connection goes over to another protocol, if that was asked for. `asked`: the endpoint has the whole request.
+    fn switch(
+        &self,
+        mut head: response::Parts,
+        connection: Box<Connection>,
+        asked: bool,
+        progress: &mut Progress<'_>,
+    ) -> Result<Answer, Box<Failed>> {
+        let granted = match self.grant.as_ref().filter(|_| asked) {
+            Some(grant) => grant.check(&head).map(|()| grant.clone()),
+            None => Err("the service switched protocols without being asked"),
+        };
+        let grant = granted.map_err(|wrong| {
+            blame(progress);
+            Failed::boxed(Failure::BadReply, Error::new(Kind::BadReply, wrong))
+        })?;
+        head.version = Version::HTTP_11;
+        hop_by_hop::strip_response(&mut head.headers);
+        let tunnel = Tunnel::new(grant, connection, progress.visit.take());
+        Ok(Answer { head, content: Content::Tunnel(tunnel), visit: None })
     }
 
     /// What a status says of the endpoint.

@@ -64,7 +64,7 @@ async fn answer(
 ) -> Result<(StatusCode, HeaderMap, Bytes), Error> {
     let idempotent = retry::is_idempotent(&call.method) || call.headers.contains_key("idempotency-key");
     let request = request(call, cluster)?;
-    let options = SendOptions { deadline, stream: None, idempotent, interim: None, source: None, report };
+    let options = SendOptions { deadline, stream: None, idempotent, interim: None, grant: None, source: None, report };
     let (head, body) = cluster.send(pools, request, options).await?.into_parts();
     Ok((head.status, head.headers, collect(body).await?))
 }

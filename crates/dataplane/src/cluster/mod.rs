@@ -19,6 +19,7 @@ mod pool;
 mod pools;
 mod reply;
 pub mod retry;
+mod tunnel;
 mod visit;
 
 use std::future::Future;
@@ -38,10 +39,12 @@ pub use deadline::Patience;
 pub use endpoint::Endpoint;
 pub use pools::Pools;
 pub use reply::Reply;
+pub use tunnel::Tunnel;
 
 use crate::error::{Error, Kind};
 use crate::program;
 use crate::protocol::body::Body;
+use crate::protocol::upgrade::Grant;
 use crate::shared::Shared;
 use crate::snapshot;
 use crate::telemetry::metrics::ClusterMetrics;
@@ -69,6 +72,8 @@ pub struct SendOptions<'a> {
     /// RFC 9110 §9.2.2, or the caller's own word (a call with an `Idempotency-Key`).
     pub idempotent: bool,
     pub interim: Option<InterimSink>,
+    /// What the request asks the endpoint to go over to; its head says the same.
+    pub grant: Option<Rc<Grant>>,
     /// The client, where the request is for one that has an address.
     pub source: Option<SocketAddr>,
     /// For the log and for callers that must know what may have happened.
@@ -200,6 +205,10 @@ impl Cluster {
         }
     }
 
+    pub fn speaks_http1(&self) -> bool {
+        self.settings.protocol == snapshot::Protocol::Http1
+    }
+
     pub fn request_timeout(&self) -> Duration {
         Duration::from_millis(self.settings.request_ms)
     }
@@ -225,6 +234,7 @@ impl Cluster {
             idempotent: options.idempotent,
             deadline: options.deadline,
             sink: options.interim,
+            grant: options.grant,
             source: options.source,
         };
         let outcome = {

@@ -35,6 +35,11 @@ impl Visit {
     }
 
     pub(super) fn succeeded(mut self) {
+        self.succeed();
+    }
+
+    /// The same, and the visit goes on.
+    pub(super) fn succeed(&mut self) {
         let probe = std::mem::take(&mut self.probe);
         self.view.cluster.endpoints[self.index].health.succeeded(probe);
     }

@@ -90,6 +90,9 @@ impl AccessLog {
             if let Some(status) = exchange.call.as_ref().and_then(|call| call.status()) {
                 line.number("grpc_status", status.into());
             }
+            if let Some(end) = exchange.tunnel {
+                line.text("tunnel", end.as_str().as_bytes());
+            }
             if let Some(cause) = &exchange.cause {
                 line.text("cause", cause.as_bytes());
             }

@@ -11,6 +11,7 @@ pub mod hsts;
 pub mod limits;
 pub mod rate_limit;
 pub mod request_id;
+pub mod upgrade;
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -48,6 +49,7 @@ pub enum Name {
     Authenticate,
     RateLimit,
     GrpcWeb,
+    Upgrade,
     Compress,
     Hsts,
     Headers,
@@ -55,7 +57,7 @@ pub enum Name {
 
 /// The order in which all policies see a request, the same for every route; and then the response, so that `headers` has
 /// the last word on both.
-pub const ORDER: [Name; 10] = [
+pub const ORDER: [Name; 11] = [
     Name::RequestId,
     Name::AccessLog,
     Name::Limits,
@@ -63,6 +65,7 @@ pub const ORDER: [Name; 10] = [
     Name::Authenticate,
     Name::RateLimit,
     Name::GrpcWeb,
+    Name::Upgrade,
     Name::Compress,
     Name::Hsts,
     Name::Headers,
@@ -79,6 +82,7 @@ impl Name {
             Name::Authenticate => "authenticate",
             Name::RateLimit => "rate_limit",
             Name::GrpcWeb => "grpc_web",
+            Name::Upgrade => "upgrade",
             Name::Compress => "compress",
             Name::Hsts => "hsts",
             Name::Headers => "headers",
@@ -96,6 +100,7 @@ pub struct Policies {
     pub authenticate: Option<authenticate::Authenticate>,
     pub rate_limit: Option<rate_limit::RateLimit>,
     pub grpc_web: Option<grpc_web::GrpcWeb>,
+    pub upgrade: Option<upgrade::Upgrade>,
     pub compress: Option<compress::Compress>,
     pub hsts: Option<hsts::Hsts>,
     pub headers: Option<headers::Headers>,
@@ -152,6 +157,7 @@ impl Policies {
                     .map(|rules| rate_limit::RateLimit::new(rules, settings.authenticate.is_some(), context)),
             ),
             grpc_web: on.build(Name::GrpcWeb, settings.grpc_web.as_ref().map(grpc_web::GrpcWeb::new)),
+            upgrade: on.build(Name::Upgrade, settings.upgrade.as_ref().map(upgrade::Upgrade::new)),
             compress: on.build(Name::Compress, settings.compress.as_ref().map(compress::Compress::new)),
             hsts: on.build(Name::Hsts, settings.hsts.as_ref().map(hsts::Hsts::new)),
             headers: on.build(Name::Headers, settings.headers.as_ref().map(headers::Headers::new)),
@@ -179,6 +185,7 @@ impl Policies {
                     self.rate_limit.iter().try_for_each(|policy| policy.on_request(exchange, head, &shared.limiter))?
                 }
                 Name::GrpcWeb => self.grpc_web.iter().for_each(|policy| policy.on_request(exchange, head)),
+                Name::Upgrade => self.upgrade.iter().try_for_each(|policy| policy.on_request(exchange))?,
                 Name::Compress => self.compress.iter().for_each(|policy| policy.on_request(exchange, head)),
                 Name::Hsts => {}
                 Name::Headers => self.headers.iter().for_each(|policy| policy.on_request(head)),
@@ -201,7 +208,7 @@ impl Policies {
                 }
                 Name::Hsts => self.hsts.iter().for_each(|policy| policy.on_response(exchange, head)),
                 Name::Headers => self.headers.iter().for_each(|policy| policy.on_response(head)),
-                Name::AccessLog | Name::Limits | Name::Authenticate | Name::GrpcWeb => {}
+                Name::AccessLog | Name::Limits | Name::Authenticate | Name::GrpcWeb | Name::Upgrade => {}
             }
         }
         body
@@ -217,6 +224,7 @@ impl Policies {
             Name::Authenticate => self.authenticate.as_ref().map(authenticate::Authenticate::describe),
             Name::RateLimit => self.rate_limit.as_ref().map(rate_limit::RateLimit::describe),
             Name::GrpcWeb => self.grpc_web.as_ref().map(grpc_web::GrpcWeb::describe),
+            Name::Upgrade => self.upgrade.as_ref().map(upgrade::Upgrade::describe),
             Name::Compress => self.compress.as_ref().map(compress::Compress::describe),
             Name::Hsts => self.hsts.as_ref().map(hsts::Hsts::describe),
             Name::Headers => self.headers.as_ref().map(headers::Headers::describe),

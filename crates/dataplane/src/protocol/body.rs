@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
 use super::http1::request_body::RequestBody;
-use crate::cluster::Reply;
+use crate::cluster::{Reply, Tunnel};
 use crate::error::Error;
 
 /// A request's or response's content. Streams are never collected on the way through.
@@ -22,6 +22,8 @@ enum Kind {
     /// An endpoint's answer that has not come whole. In a box, because bodies go from hand to hand.
     Reply(Box<Reply>),
     Request(RequestBody),
+    /// Not content: what follows a 101. The codec takes it out.
+    Tunnel(Box<Tunnel>),
     Stream(Pin<Box<dyn http_body::Body<Data = Bytes, Error = Error>>>),
 }
 
@@ -42,6 +44,21 @@ impl Body {
         Self(Kind::Request(body))
     }
 
+    pub fn tunnel(tunnel: Tunnel) -> Self {
+        Self(Kind::Tunnel(Box::new(tunnel)))
+    }
+
+    /// Where it is one; nothing is left.
+    pub fn take_tunnel(&mut self) -> Option<Box<Tunnel>> {
+        match std::mem::take(&mut self.0) {
+            Kind::Tunnel(tunnel) => Some(tunnel),
+            other => {
+                self.0 = other;
+                None
+            }
+        }
+    }
+
     /// The whole content is in memory: it is sent at once and can be sent again.
     pub fn is_at_hand(&self) -> bool {
         matches!(self.0, Kind::Empty | Kind::Full(_))
@@ -52,7 +69,7 @@ impl Body {
         match &self.0 {
             Kind::Empty => Some(Bytes::new()),
             Kind::Full(bytes) => Some(bytes.clone()),
-            Kind::Reply(_) | Kind::Request(_) | Kind::Stream(_) => None,
+            Kind::Reply(_) | Kind::Request(_) | Kind::Tunnel(_) | Kind::Stream(_) => None,
         }
     }
 
@@ -67,7 +84,7 @@ impl http_body::Body for Body {
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         match &mut self.0 {
-            Kind::Empty => Poll::Ready(None),
+            Kind::Empty | Kind::Tunnel(_) => Poll::Ready(None),
             Kind::Full(bytes) => {
                 let whole = std::mem::take(bytes);
                 self.0 = Kind::Empty;
@@ -84,7 +101,7 @@ impl http_body::Body for Body {
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
-            Kind::Empty => true,
+            Kind::Empty | Kind::Tunnel(_) => true,
             Kind::Full(bytes) => bytes.is_empty(),
             Kind::Reply(reply) => reply.is_end_stream(),
             Kind::Request(body) => body.is_end_stream(),
@@ -94,7 +111,7 @@ impl http_body::Body for Body {
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
-            Kind::Empty => SizeHint::with_exact(0),
+            Kind::Empty | Kind::Tunnel(_) => SizeHint::with_exact(0),
             Kind::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Kind::Reply(reply) => reply.size_hint(),
             Kind::Request(body) => body.size_hint(),

@@ -6,6 +6,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 
+use tokio::sync::Notify;
+
 use crate::forwarded::Peer;
 use crate::listener::Listener;
 use crate::transport::tls;
@@ -21,6 +23,7 @@ pub struct Connection {
     tls: OnceCell<tls::Facts>,
     waker: RefCell<Option<Waker>>,
     draining: Cell<bool>,
+    drained: Notify,
 }
 
 impl Connection {
@@ -33,6 +36,7 @@ impl Connection {
             tls: OnceCell::new(),
             waker: RefCell::default(),
             draining: Cell::new(false),
+            drained: Notify::new(),
         })
     }
 
@@ -49,6 +53,7 @@ impl Connection {
     /// Asks the connection to end after the exchanges at hand, at once if there is none.
     pub fn drain(&self) {
         self.draining.set(true);
+        self.drained.notify_waiters();
         self.wake();
     }
 
@@ -61,6 +66,13 @@ impl Connection {
 
     pub fn is_draining(&self) -> bool {
         self.draining.get()
+    }
+
+    /// Ready when `drain` has been called.
+    pub(super) async fn drained(&self) {
+        while !self.draining.get() {
+            self.drained.notified().await;
+        }
     }
 
     /// To be called whenever the connection's driver is polled: `drain` and `wake` wake it.

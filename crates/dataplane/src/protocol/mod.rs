@@ -12,7 +12,9 @@ pub mod http1;
 pub mod http2;
 pub mod link;
 pub mod media;
+pub mod tunnel;
 mod unwinding;
+pub mod upgrade;
 
 use std::rc::Rc;
 use std::time::Duration;

@@ -97,12 +97,16 @@ pub async fn forward(
     if exchange.call.is_some() {
         grpc::pass_timeout(headers, exchange.deadline);
     }
+    if let Some(grant) = &exchange.grant {
+        grant.ask(headers);
+    }
     let mut report = SendReport::default();
     let options = SendOptions {
         deadline: exchange.deadline,
         stream: Some(stream),
         idempotent,
         interim,
+        grant: exchange.grant.clone(),
         source: exchange.source(),
         report: &mut report,
     };

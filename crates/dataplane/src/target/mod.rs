@@ -36,6 +36,11 @@ impl Context<'_> {
 }
 
 impl Target {
+    /// Its connections can go over to another protocol (RFC 9110 §7.8).
+    pub fn can_switch(&self) -> bool {
+        matches!(self, Target::Cluster(target) if target.cluster.speaks_http1())
+    }
+
     /// Every mistake goes to `report`; None then.
     pub fn compile(target: &snapshot::Target, context: &Context<'_>, report: &mut Report) -> Option<Self> {
         Some(match target {

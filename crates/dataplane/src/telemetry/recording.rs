@@ -10,11 +10,13 @@ use bytes::Bytes;
 use http::{Method, Response};
 use http_body::{Body as _, Frame, SizeHint};
 
+use crate::cluster::Tunnel;
 use crate::error::{Error, Kind};
 use crate::exchange::Exchange;
 use crate::program::Program;
 use crate::protocol::body::Body;
 use crate::protocol::link::Link;
+use crate::protocol::tunnel;
 use crate::worker::Worker;
 
 /// What the log says of a client that did not wait.
@@ -76,6 +78,32 @@ pub struct Recorded {
 }
 
 impl Recorded {
+    /// Where the exchange goes on as a tunnel. Whoever takes it says what it `carried` and how it `ended`.
+    pub fn take_tunnel(&mut self) -> Option<Box<Tunnel>> {
+        let tunnel = self.body.take_tunnel()?;
+        self.finished = false;
+        Some(tunnel)
+    }
+
+    /// Bytes for the client so far.
+    pub fn carried(&mut self, bytes: u64) {
+        if let Some(recording) = &mut self.recording {
+            recording.exchange.bytes_out = bytes;
+        }
+    }
+
+    pub fn ended(&mut self, end: tunnel::End) {
+        self.finished = true;
+        if let Some(recording) = &mut self.recording {
+            recording.exchange.tunnel = Some(end);
+            match end {
+                tunnel::End::ClientGone => recording.broke(Kind::ClientGone),
+                tunnel::End::EndpointGone => recording.broke(Kind::BadReply),
+                tunnel::End::Finished | tunnel::End::Idle | tunnel::End::Drained => {}
+            }
+        }
+    }
+
     /// A body outside of any exchange.
     pub fn unrecorded(body: Body) -> Self {
         Self { body, recording: None, finished: true }

@@ -5,12 +5,14 @@ pub mod proxy_protocol;
 pub mod tls;
 pub mod unix;
 
+use std::cell::RefCell;
 use std::io;
 use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{ready, Context, Poll};
 use std::time::Duration;
 
+use bytes::{Buf, Bytes};
 use rustix::net::RecvFlags;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
@@ -23,6 +25,13 @@ const PARTIAL: Duration = Duration::from_millis(5);
 /// How much of what the other side still sends is read after our last words, and for how long.
 const LINGER_BYTES: usize = 256 * 1024;
 pub const LINGER: Duration = Duration::from_secs(1);
+
+/// Bytes that are read at once of what is only passed on.
+const PIECE: usize = 64 * 1024;
+
+thread_local! {
+    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; PIECE].into_boxed_slice());
+}
 
 /// An open connection, downstream or upstream.
 pub enum Stream {
@@ -132,6 +141,26 @@ impl Stream {
             Stream::Tls(stream) => stream.with_socket(reset),
             Stream::Unix(_) => {}
         }
+    }
+
+    /// Reads once, as much as there is up to `PIECE`; empty at the other side's end. Nothing is held while nothing comes.
+    pub fn poll_take(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let mut buffer = ReadBuf::new(scratch);
+            ready!(Pin::new(self).poll_read(context, &mut buffer))?;
+            Poll::Ready(Ok(Bytes::copy_from_slice(buffer.filled())))
+        })
+    }
+
+    /// Writes all of `data`, which is advanced.
+    pub fn poll_give(&mut self, data: &mut Bytes, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !data.is_empty() {
+            match ready!(Pin::new(&mut *self).poll_write(context, data))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                count => data.advance(count),
+            }
+        }
+        Pin::new(self).poll_flush(context)
     }
 
     fn forget_readiness(&self) {

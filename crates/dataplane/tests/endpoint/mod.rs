@@ -238,6 +238,7 @@ impl Worker {
             stream: None,
             idempotent,
             interim,
+            grant: None,
             source: None,
             report: &mut report,
         };

@@ -112,7 +112,9 @@ fn lists(value: &HeaderValue, option: &[u8]) -> bool {
 /// How the content follows; None when there is none.
 pub(super) fn body(answer: &Head, method: &Method) -> Result<Option<Decoder>, Malformed> {
     let head = &answer.parts;
-    if *method == Method::HEAD || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+    let bodiless = matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    // What follows a 101 is another protocol's.
+    if *method == Method::HEAD || bodiless || head.status.is_informational() {
         return Ok(None);
     }
     if let Some(length) = answer.plain {

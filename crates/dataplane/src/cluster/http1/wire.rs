@@ -133,6 +133,33 @@ impl Wire {
         Poll::Ready(Ok(count))
     }
 
+    /// What has come, whatever it is; None at the endpoint's end.
+    pub(in crate::cluster) fn poll_take(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
+        if !self.incoming.is_empty() {
+            return Poll::Ready(Ok(Some(std::mem::take(&mut self.incoming).freeze())));
+        }
+        let data = ready!(self.stream.poll_take(context))?;
+        Poll::Ready(Ok((!data.is_empty()).then_some(data)))
+    }
+
+    /// Writes all of `data`, which is advanced.
+    pub(in crate::cluster) fn poll_give(
+        &mut self,
+        data: &mut Bytes,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.stream.poll_give(data, context)
+    }
+
+    /// Tells the endpoint that nothing follows.
+    pub(in crate::cluster) fn poll_finish(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+
+    pub(in crate::cluster) fn reset(&self) {
+        self.stream.reset();
+    }
+
     /// The first read of an answer's content may be as large as any.
     pub(super) fn expect_content(&mut self, length: Option<u64>) {
         if let Some(length) = length {

@@ -5,6 +5,7 @@ mod presence;
 pub mod request_body;
 mod response;
 mod timeouts;
+mod tunnel;
 mod wire;
 mod writer;
 
@@ -130,11 +131,14 @@ fn pass_interim(wire: &Wire, asked: &Asked) {
 
 async fn answer(
     wire: &Rc<Wire>,
-    response: Response<Recorded>,
+    mut response: Response<Recorded>,
     asked: &Asked,
     incoming: Option<Rc<Incoming>>,
     mut presence: Presence,
 ) -> After {
+    if let Some(tunnel) = response.body_mut().take_tunnel() {
+        return Box::pin(tunnel::run(wire, response, tunnel)).await;
+    }
     let rest = || incoming.as_ref().map_or(Rest::Nothing, |incoming| incoming.rest());
     let connection = &wire.link.connection;
     let persistent = asked.persistent && rest() != Rest::Unreadable && !connection.is_draining();

@@ -1,7 +1,7 @@
 //! A response as it is written: its head, and how the end of its body is told (RFC 9112 §6.3).
 
-use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRANSFER_ENCODING};
-use http::{response, HeaderMap, Method, StatusCode, Version};
+use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRANSFER_ENCODING, UPGRADE};
+use http::{response, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 
 use crate::protocol::date;
 use crate::protocol::encoder::{field, Encoder};
@@ -52,6 +52,18 @@ pub(super) fn encode(out: &mut Vec<u8>, head: &response::Parts, encoder: Encoder
         (true, false) => out.extend_from_slice(b"connection: keep-alive\r\n"),
         (true, true) => {}
     }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// A 101 (RFC 9110 §15.2.2): final as far as HTTP is concerned, and without content.
+pub(super) fn encode_switch(out: &mut Vec<u8>, head: &response::Parts, protocol: &HeaderValue) {
+    status_line(out, head.status);
+    const HOP: [HeaderName; 4] = [CONNECTION, UPGRADE, CONTENT_LENGTH, TRANSFER_ENCODING];
+    for (name, value) in head.headers.iter().filter(|(name, _)| !HOP.contains(name)) {
+        field(out, name.as_str().as_bytes(), value.as_bytes());
+    }
+    out.extend_from_slice(b"connection: upgrade\r\n");
+    field(out, b"upgrade", protocol.as_bytes());
     out.extend_from_slice(b"\r\n");
 }
 

@@ -214,6 +214,23 @@ impl Wire {
         }
     }
 
+    /// What has come, whatever it is; None at the client's end.
+    pub(super) fn poll_take(&self, context: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
+        let held = std::mem::take(&mut *self.incoming.borrow_mut());
+        if !held.is_empty() {
+            return Poll::Ready(Ok(Some(held.freeze())));
+        }
+        let data = ready!(self.stream.borrow_mut().poll_take(context))?;
+        self.ended.set(data.is_empty());
+        Poll::Ready(Ok((!data.is_empty()).then_some(data)))
+    }
+
+    /// Writes what waits and tells the client that nothing follows.
+    pub(super) fn poll_finish(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_write(&mut Bytes::new(), context))?;
+        Pin::new(&mut *self.stream.borrow_mut()).poll_shutdown(context)
+    }
+
     /// Adds to what is to be written.
     pub(super) fn write<T>(&self, add: impl FnOnce(&mut Vec<u8>) -> T) -> T {
         let mut outgoing = self.outgoing.borrow_mut();

@@ -9,6 +9,7 @@ mod cells;
 mod text;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
@@ -29,6 +30,8 @@ pub struct Metrics {
 /// The counters of a route; one for all programs that have a route of that id.
 pub struct RouteMetrics {
     id: Arc<str>,
+    /// Those that are open, from the first one on.
+    tunnels: OnceLock<Arc<AtomicUsize>>,
     workers: PerWorker<RouteCells>,
 }
 
@@ -76,6 +79,23 @@ impl RouteMetrics {
         cells.bytes_out.add(outcome.bytes_out);
         cells.rate_limited.add(outcome.rate_limited.into());
     }
+
+    /// None when `most` are open, under this program or one before.
+    pub fn enter_tunnel(&self, most: usize) -> Option<TunnelPlace> {
+        let open = self.tunnels.get_or_init(Arc::default);
+        let place = TunnelPlace(open.clone());
+        (open.fetch_add(1, Ordering::Relaxed) < most).then_some(place)
+    }
+}
+
+/// One of the tunnels that a route has open.
+#[derive(Debug)]
+pub struct TunnelPlace(Arc<AtomicUsize>);
+
+impl Drop for TunnelPlace {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl ClusterMetrics {
@@ -121,12 +141,13 @@ impl Metrics {
             workers: (0..workers).map(|_| WorkerCells::default()).collect(),
             routes: Mutex::default(),
             clusters: Mutex::default(),
-            unrouted: RouteMetrics { id: "".into(), workers: PerWorker::new(workers) },
+            unrouted: RouteMetrics { id: "".into(), tunnels: OnceLock::new(), workers: PerWorker::new(workers) },
         }
     }
 
     pub fn route(&self, id: &Arc<str>) -> Arc<RouteMetrics> {
-        let new = || RouteMetrics { id: id.clone(), workers: PerWorker::new(self.workers.len()) };
+        let new =
+            || RouteMetrics { id: id.clone(), tunnels: OnceLock::new(), workers: PerWorker::new(self.workers.len()) };
         known_or(&mut self.routes.lock(), id, new)
     }
 
@@ -206,6 +227,9 @@ impl Metrics {
             }
         }
         let routes: Vec<_> = self.routes.lock().values().filter_map(Weak::upgrade).collect();
+        let tunnels =
+            routes.iter().filter_map(|route| Some((&*route.id, route.tunnels.get()?.load(Ordering::Relaxed))));
+        text.tunnels(tunnels);
         let routes = routes.iter().map(|route| &**route).chain([&self.unrouted]);
         text.routes(
             &routes.filter_map(|route| Some((&*route.id, RouteCells::sum(route.workers.used())?))).collect::<Vec<_>>(),

@@ -85,6 +85,14 @@ impl Text {
         }
     }
 
+    pub fn tunnels<'a>(&mut self, routes: impl Iterator<Item = (&'a str, usize)>) {
+        let name = "stagedoor_tunnels";
+        self.family(name, "gauge", "Upgraded connections that are open or being asked for.");
+        for (route, open) in routes {
+            self.line(name, &[("route", route)], open as u64);
+        }
+    }
+
     pub fn clusters(&mut self, clusters: &[(&str, ClusterCells)]) {
         let name = "stagedoor_cluster_requests_total";
         self.family(name, "counter", "Calls by cluster and class of status, 'none' where no answer came.");

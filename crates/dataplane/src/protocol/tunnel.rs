@@ -1,0 +1,181 @@
+//! Two connections that have become one: bytes go through as they come, no faster than the other side takes them. At
+//! most one piece each way is held, and none while nothing is under way.
+
+use std::future::{poll_fn, Future};
+use std::io;
+use std::pin::{pin, Pin};
+use std::task::{ready, Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::{sleep_until, Instant, Sleep};
+
+use super::connection::Connection;
+use crate::cluster::Tunnel;
+
+/// One end of a tunnel.
+pub(crate) trait Side {
+    /// What has come; None when nothing follows.
+    fn poll_take(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>>;
+
+    /// Passes `data` on, which is advanced. Ready when all of it has left.
+    fn poll_give(&mut self, data: &mut Bytes, context: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Says that nothing follows; the other way stays open.
+    fn poll_finish(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>>;
+}
+
+/// Why a tunnel ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// Both sides said that nothing follows.
+    Finished,
+    /// No byte for too long.
+    Idle,
+    /// The gateway is shutting down.
+    Drained,
+    ClientGone,
+    EndpointGone,
+}
+
+impl End {
+    /// As it stands in the access log.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            End::Finished => "finished",
+            End::Idle => "idle",
+            End::Drained => "drained",
+            End::ClientGone => "client_gone",
+            End::EndpointGone => "endpoint_gone",
+        }
+    }
+
+    /// Whoever is left must not take what it has for everything.
+    pub(super) fn is_broken(self) -> bool {
+        matches!(self, End::ClientGone | End::EndpointGone)
+    }
+}
+
+/// Passes bytes on until the tunnel ends, in whichever way. `note` is told how many have come from the client and how many
+/// have come from the endpoint.
+pub(super) async fn relay(
+    client: &mut impl Side,
+    tunnel: &mut Tunnel,
+    connection: &Connection,
+    mut note: impl FnMut(u64, u64),
+) -> End {
+    // The answer to the handshake may still have to leave.
+    let (mut up, mut down) = (Lane::default(), Lane { giving: true, ..Lane::default() });
+    let mut idle = Idle::new(tunnel.grant.idle);
+    let drain = tunnel.grant.drain;
+    let mut drained = pin!(async {
+        connection.drained().await;
+        tokio::time::sleep(drain).await;
+    });
+    poll_fn(|context| {
+        let before = (up.progress(), down.progress());
+        let sent = up.poll(client, tunnel, context);
+        let answered = down.poll(tunnel, client, context);
+        if before != (up.progress(), down.progress()) {
+            note(up.taken, down.taken);
+            idle.touch();
+        }
+        match (sent, answered) {
+            (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => return Poll::Ready(End::Finished),
+            (Poll::Ready(Err(_)), _) => return Poll::Ready(End::ClientGone),
+            (_, Poll::Ready(Err(_))) => return Poll::Ready(End::EndpointGone),
+            _ => {}
+        }
+        if drained.as_mut().poll(context).is_ready() {
+            return Poll::Ready(End::Drained);
+        }
+        idle.poll(context).map(|()| End::Idle)
+    })
+    .await
+}
+
+/// One way through the tunnel.
+#[derive(Default)]
+struct Lane {
+    /// Taken from the one side and not yet by the other.
+    data: Bytes,
+    /// `data` may not have left altogether.
+    giving: bool,
+    state: State,
+    taken: u64,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    Open,
+    /// Nothing follows, which the other side has not been told.
+    Ending,
+    Over,
+}
+
+impl Lane {
+    /// Grows with every byte that moves.
+    fn progress(&self) -> (u64, usize) {
+        (self.taken, self.data.len())
+    }
+
+    /// Ready when the way is over, with an error if `from` is gone.
+    fn poll(&mut self, from: &mut impl Side, to: &mut impl Side, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            if self.giving {
+                let given = ready!(to.poll_give(&mut self.data, context));
+                self.giving = false;
+                if given.is_err() {
+                    // What it said before may still have to be read; its own way ends with the error.
+                    self.data = Bytes::new();
+                    self.state = State::Over;
+                }
+            }
+            match self.state {
+                State::Open => match ready!(from.poll_take(context))? {
+                    Some(data) => {
+                        self.taken += data.len() as u64;
+                        self.data = data;
+                        self.giving = true;
+                    }
+                    None => self.state = State::Ending,
+                },
+                State::Ending => {
+                    let _gone = ready!(to.poll_finish(context));
+                    self.state = State::Over;
+                }
+                State::Over => return Poll::Ready(Ok(())),
+            }
+        }
+    }
+}
+
+/// The time without a byte. The timer is set anew only when it rings too early.
+struct Idle {
+    limit: Duration,
+    since: Instant,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Idle {
+    fn new(limit: Duration) -> Self {
+        let since = Instant::now();
+        Self { limit, since, timer: Box::pin(sleep_until(since + limit)) }
+    }
+
+    fn touch(&mut self) {
+        self.since = Instant::now();
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        loop {
+            ready!(self.timer.as_mut().poll(context));
+            let deadline = self.since + self.limit;
+            if self.timer.deadline() >= deadline {
+                return Poll::Ready(());
+            }
+            self.timer.as_mut().reset(deadline);
+        }
+    }
+}

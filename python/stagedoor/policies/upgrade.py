@@ -26,7 +26,7 @@ Protocol = Annotated[str, Field(max_length=100), AfterValidator(_protocol)]
 
 
 class Upgrade(Strict):
-    """Clients may go over to one of ``protocols`` (the header ``Upgrade``, for WebSocket also HTTP/2's extended CONNECT).
+    """Clients may go over to one of ``protocols``: by ``Upgrade``, for WebSocket also by HTTP/2's extended CONNECT.
     The policies before this one are applied to the request that asks for it."""
 
     protocols: Annotated[list[Protocol], Field(min_length=1, max_length=16)] = ["websocket"]

@@ -8,6 +8,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{response, HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
 
 use crate::protocol::decoder::{Decoder, Trailers};
+use crate::protocol::spare;
 
 /// Bytes of a head at most.
 const HEAD_BYTES: usize = 64 * 1024;
@@ -84,7 +85,7 @@ fn parse(bytes: Bytes) -> Result<Head, Malformed> {
     let status = status.ok_or(Malformed::NotHttp("its status is not a number from 100 to 599"))?;
     let version = if parsed.version == Some(1) { Version::HTTP_11 } else { Version::HTTP_10 };
     let mut parts = Response::new(()).into_parts().0;
-    parts.headers.reserve(parsed.headers.len());
+    parts.headers = spare::take();
     // What an answer in HTTP/1.0 would say about the next request is not to be relied on.
     let mut persistent = version == Version::HTTP_11;
     let mut plain = Some(None);

@@ -112,7 +112,7 @@ impl Receiver {
             if again {
                 continue;
             }
-            match ready!(wire.poll_fill(usize::MAX, context)) {
+            match ready!(wire.poll_begin(context)) {
                 Ok(0) => return Poll::Ready(Err(self.closed(wire, None))),
                 Ok(_) => {}
                 Err(cause) => return Poll::Ready(Err(self.closed(wire, Some(cause)))),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::EXPECT;
-use http::request;
+use http::{request, Request};
 use http_body::Body as _;
 use tokio::time::Sleep;
 
@@ -19,6 +19,7 @@ use crate::cluster::hop_by_hop;
 use crate::error::Error;
 use crate::protocol::body::Body;
 use crate::protocol::encoder::Encoder;
+use crate::protocol::spare;
 
 /// How long an endpoint may stay silent after `Expect: 100-continue` before the body is sent regardless.
 const CONTINUE_WAIT: Duration = Duration::from_secs(1);
@@ -72,8 +73,10 @@ impl Upload {
     }
 
     /// Nothing of it has been sent.
-    pub(in crate::cluster) fn into_parts(self) -> (request::Parts, Body) {
-        (self.head, self.whole.map_or(self.body, Body::full))
+    pub(in crate::cluster) fn into_parts(mut self) -> (request::Parts, Body) {
+        let empty = Request::new(()).into_parts().0;
+        let body = self.whole.take().map_or_else(|| std::mem::take(&mut self.body), Body::full);
+        (std::mem::replace(&mut self.head, empty), body)
     }
 
     pub(in crate::cluster) fn is_replayable(&self) -> bool {
@@ -176,6 +179,12 @@ impl Upload {
             }
         }
         Ok(Poll::Ready(()))
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        spare::give(std::mem::take(&mut self.head.headers));
     }
 }
 

@@ -1,12 +1,13 @@
 //! The bytes of one connection to an endpoint, in and out. While it is kept for the next exchange it holds next to no memory.
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::io;
 use std::pin::{pin, Pin};
 use std::task::{ready, Context, Poll};
 
 use bytes::{Buf, Bytes, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 use crate::transport::{Sight, Stream};
 
@@ -14,6 +15,10 @@ use crate::transport::{Sight, Stream};
 const FIRST_READ: usize = 16 * 1024;
 /// A body is read in pieces that grow up to this.
 const LARGEST_READ: usize = 256 * 1024;
+
+thread_local! {
+    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; FIRST_READ].into_boxed_slice());
+}
 
 /// A head's buffer of this size stays with a kept connection, of which there are few.
 const KEPT: usize = 2 * 1024;
@@ -158,6 +163,17 @@ impl Wire {
 
     pub(in crate::cluster) fn reset(&self) {
         self.stream.reset();
+    }
+
+    /// Reads the beginning of an answer, of which nobody knows how much there is: by way of a buffer that all connections
+    /// share, so that a small one takes no more memory than it has.
+    pub(super) fn poll_begin(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let mut scratch = ReadBuf::new(scratch);
+            ready!(Pin::new(&mut self.stream).poll_read(context, &mut scratch))?;
+            self.incoming.extend_from_slice(scratch.filled());
+            Poll::Ready(Ok(scratch.filled().len()))
+        })
     }
 
     /// The first read of an answer's content may be as large as any.

@@ -17,6 +17,7 @@ use crate::error::{Error, Kind};
 use crate::head::reader::{Found, Reader};
 use crate::head::{self, Facts};
 use crate::protocol::link::Link;
+use crate::protocol::spare;
 use crate::transport::Stream;
 
 /// Bytes taken from a socket at once while a head is waited for; one buffer for all connections of a worker.
@@ -25,9 +26,6 @@ const SCRATCH: usize = 64 * 1024;
 /// A body is read in pieces that grow up to this.
 const LARGEST_READ: usize = 256 * 1024;
 const FIRST_READ: usize = 16 * 1024;
-
-/// Fields that a head may have before its map grows: those of a browser, and what the gateway adds for the endpoint.
-const FIELDS: usize = 24;
 
 /// A head and a small body without growing.
 const HEAD: usize = 1024;
@@ -164,7 +162,7 @@ impl Wire {
 
     fn parse(&self, head: Bytes) -> Next {
         let mut parts = empty_head();
-        parts.headers.reserve(FIELDS);
+        parts.headers = spare::take();
         self.timeouts.borrow_mut().note(Phase::Body);
         match head::parse(&head, &self.link.connection.listener.bounds, &mut parts) {
             Ok(facts) => Next::Request(parts, facts),
@@ -196,7 +194,7 @@ impl Wire {
         match read {
             Poll::Ready(Ok(count)) => {
                 if count >= size {
-                    self.next_read.set((2 * size).min(LARGEST_READ));
+                    self.next_read.set((4 * size).min(LARGEST_READ));
                 }
                 if count == 0 {
                     self.ended.set(true);

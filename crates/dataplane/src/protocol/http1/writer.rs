@@ -14,6 +14,7 @@ use super::response::{self, Asked};
 use super::wire::Wire;
 use super::After;
 use crate::protocol::encoder::Encoder;
+use crate::protocol::spare;
 use crate::telemetry::recording::Recorded;
 
 pub(super) struct Writer {
@@ -48,6 +49,7 @@ impl Writer {
         wire.write(|out| {
             response::encode(out, &head, encoder, asked, persistent);
         });
+        spare::give(head.headers);
         let state = if encoder == Encoder::None { State::Ending } else { State::Body };
         let accepts_trailers = asked.accepts_trailers;
         Self { body, encoder, persistent, accepts_trailers, data: Bytes::new(), state, stuck: false }

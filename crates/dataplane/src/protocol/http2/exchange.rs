@@ -13,7 +13,7 @@ use http::{request, response, HeaderMap, HeaderValue, Method, Request, Response,
 use http_body::Body as _;
 
 use super::request_body::RequestBody;
-use super::{head, Running};
+use super::{head, tunnel, Running};
 use crate::error::Error;
 use crate::protocol::body::Body;
 use crate::protocol::connection::Connection;
@@ -36,11 +36,18 @@ pub(super) async fn run(
     let (mut head, stream) = request.into_parts();
     let refusal = head::settle(&mut head, &link.connection.listener.bounds).err();
     let method = head.method.clone();
-    let body = body(&head, stream, &link);
+    // What an extended CONNECT sends is for after its answer.
+    let (body, inbound) = match head.extensions.get::<h2::ext::Protocol>() {
+        Some(_) => (Body::empty(), Some(stream)),
+        None => (body(&head, stream, &link), None),
+    };
     let request = Request::from_parts(head, body);
-    let Some(response) = Box::pin(answer(worker, &link, request, refusal, &mut respond)).await else {
+    let Some(mut response) = Box::pin(answer(worker, &link, request, refusal, &mut respond)).await else {
         return;
     };
+    if let Some((inbound, tunnel)) = inbound.and_then(|inbound| Some((inbound, response.body_mut().take_tunnel()?))) {
+        return Box::pin(tunnel::run(&link, response, tunnel, inbound, respond)).await;
+    }
     send(&link, &method, response, respond).await;
 }
 
@@ -117,7 +124,7 @@ async fn send(link: &Link, method: &Method, response: Response<Recorded>, mut re
 }
 
 /// Fields of a connection have no place in HTTP/2 (RFC 9113 §8.2.2).
-fn settle(head: &mut response::Parts, length: Option<u64>) {
+pub(super) fn settle(head: &mut response::Parts, length: Option<u64>) {
     head.headers.remove(CONNECTION);
     head.headers.remove(TRANSFER_ENCODING);
     head.version = Version::HTTP_2;

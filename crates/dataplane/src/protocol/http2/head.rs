@@ -13,7 +13,8 @@ pub(super) fn settle(head: &mut request::Parts, bounds: &Bounds) -> Result<(), E
     let uri = std::mem::take(&mut head.uri);
     let authority = uri.authority().cloned();
     let path = uri.into_parts().path_and_query;
-    if head.method != Method::CONNECT {
+    // An extended CONNECT has a path like any other request (RFC 8441 §4).
+    if head.method != Method::CONNECT || head.extensions.get::<h2::ext::Protocol>().is_some() {
         let path = path.unwrap_or_else(|| PathAndQuery::from_static("/"));
         let length = path.as_str().len();
         head.uri = Uri::from(path);

@@ -6,6 +6,7 @@ mod exchange;
 mod flood;
 mod head;
 mod request_body;
+mod tunnel;
 
 use std::cell::Cell;
 use std::future::{poll_fn, Future};
@@ -54,7 +55,9 @@ pub async fn serve(worker: Rc<Worker>, connection: Rc<Connection>, stream: Strea
         .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
         .max_send_buffer_size(SEND_BUFFER)
         .max_pending_accept_reset_streams(PENDING_RESETS)
-        .max_local_error_reset_streams(Some(ERROR_RESETS));
+        .max_local_error_reset_streams(Some(ERROR_RESETS))
+        // Whether a WebSocket is opened is its route's matter (RFC 8441 §3).
+        .enable_connect_protocol();
     let first = Duration::from_millis(limits.head_read_ms);
     let Ok(Ok(frames)) = Box::pin(timeout(first, builder.handshake(stream))).await else {
         return;

@@ -23,7 +23,7 @@ test-python: .venv/.built .venv/.tools
 	$(BIN)/python -m pytest --quiet
 
 # Command:package.
-TEST_TOOLS := curl:curl nghttp:nghttp2-client h2load:nghttp2-client go:golang-go
+TEST_TOOLS := curl:curl nghttp:nghttp2-client h2load:nghttp2-client go:golang-go openssl:openssl
 test-tools:    ## installs with apt what tests of real clients need; without it they are skipped
 	@missing=$$(for tool in $(TEST_TOOLS); do command -v $${tool%%:*} >/dev/null || echo $${tool##*:}; done | sort -u); \
 	if [ -n "$$missing" ]; then \

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import ssl
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ class Way:
 WAYS = {
     "http/1.1": Way("plain", "1.1"),
     "h2c": Way("plain", "2", curl=("--http2-prior-knowledge",)),
+    "https/1.1": Way("tls", "1.1", curl=("--http1.1",), scheme="https"),
+    "https/2": Way("tls", "2", scheme="https"),
 }
 
 
@@ -42,13 +45,33 @@ def echo() -> Iterator[Echo]:
 
 
 @pytest.fixture(scope="session")
-def doors(echo: Echo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of the gateway, for 127.0.0.1, signed by itself. Its key is `key.pem` beside it."""
+    folder = tmp_path_factory.mktemp("certificate")
+    command = [program("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    command += ["-subj", "/CN=gateway", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"]
+    command += ["-keyout", str(folder / "key.pem"), "-out", str(folder / "chain.pem")]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    return folder / "chain.pem"
+
+
+@pytest.fixture
+def trust(certificate: Path) -> ssl.SSLContext:
+    """Of a client that trusts the gateway. Clients change it: they say in it what they speak."""
+    return ssl.create_default_context(cafile=certificate)
+
+
+@pytest.fixture(scope="session")
+def doors(echo: Echo, certificate: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """One gateway for all tests, which change nothing in it: the address of each of its listeners."""
     folder = tmp_path_factory.mktemp("clients")
     (folder / "stagedoor.yaml").write_text(f"""
 listeners:
   plain: {{bind: "127.0.0.1:0", http2: {{h2c: true}}}}
   h2c: {{bind: "127.0.0.1:0", http1: false, http2: {{h2c: true}}}}
+  tls:
+    bind: "127.0.0.1:0"
+    tls: {{certificates: [{{chain: "{certificate}", key: "{certificate.parent / "key.pem"}"}}]}}
 admin: {{bind: "127.0.0.1:0"}}
 clusters: {{service: {{endpoints: ["{echo.url}"]}}}}
 policies: {{limits: {{body: 64MiB}}}}
@@ -86,13 +109,13 @@ def program(name: str) -> str:
 
 
 @pytest.fixture
-def curl(way: Way) -> Curl:
+def curl(way: Way, certificate: Path) -> Curl:
     """Runs curl, which comes in the test's way; what it prints. Anything but exit code 0 is a failure."""
-    path = program("curl")
+    command = [program("curl"), "--silent", "--show-error", "--max-time", "60", "--noproxy", "*"]
+    command += ["--cacert", str(certificate), *way.curl]
 
     def run(*arguments: str, given: bytes = b"") -> str:
-        command = [path, "--silent", "--show-error", "--max-time", "60", "--noproxy", "*", *way.curl, *arguments]
-        done = subprocess.run(command, input=given, capture_output=True, check=False, timeout=90)
+        done = subprocess.run([*command, *arguments], input=given, capture_output=True, check=False, timeout=90)
         assert done.returncode == 0, done.stderr.decode()
         return done.stdout.decode()
 

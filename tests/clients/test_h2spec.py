@@ -23,8 +23,8 @@ def h2spec(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("listener", "arguments"),
     # On a port that speaks HTTP/1.1 too, what begins with an invalid preface is an HTTP/1.1 request, and answered.
-    [("h2c", [])],
-    ids=["h2c"],
+    [("h2c", []), ("tls", ["-tls"])],
+    ids=["h2c", "tls"],
 )
 def test_no_case_of_h2spec_fails(h2spec: Path, doors: dict[str, str], listener: str, arguments: list[str]) -> None:
     port = doors[listener].rpartition(":")[2]

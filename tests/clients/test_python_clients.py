@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -17,14 +18,14 @@ MIB = 1 << 20
 WHOLE = content(3 * MIB)
 DIGEST = hashlib.sha256(WHOLE).hexdigest()
 # aiohttp's client knows nothing newer.
-ONLY_HTTP_1 = pytest.mark.parametrize("way", ["http/1.1"], indirect=True)
+ONLY_HTTP_1 = pytest.mark.parametrize("way", ["http/1.1", "https/1.1"], indirect=True)
 
 
 @pytest.fixture
-def options(door: str, way: Way) -> dict[str, Any]:
+def options(door: str, way: Way, trust: ssl.SSLContext) -> dict[str, Any]:
     """What makes httpx come in the test's way."""
     http2 = way.version == "2"
-    return {"base_url": door, "http1": not http2, "http2": http2, "timeout": 60}
+    return {"base_url": door, "http1": not http2, "http2": http2, "verify": trust, "timeout": 60}
 
 
 def pieces() -> Iterator[bytes]:
@@ -83,9 +84,9 @@ def test_two_hundred_httpx_calls_at_once(options: dict[str, Any]) -> None:
 
 
 @ONLY_HTTP_1
-def test_aiohttp_streams_up_and_down_and_waits_for_100_continue(door: str) -> None:
+def test_aiohttp_streams_up_and_down_and_waits_for_100_continue(door: str, trust: ssl.SSLContext) -> None:
     async def talk() -> None:
-        async with aiohttp.ClientSession(door) as client:
+        async with aiohttp.ClientSession(door, connector=aiohttp.TCPConnector(ssl=trust)) as client:
             for expect100 in (False, True):
                 async with client.post("/echo", data=later_pieces(), expect100=expect100) as answer:
                     assert (await answer.json())["sha256"] == DIGEST
@@ -98,7 +99,7 @@ def test_aiohttp_streams_up_and_down_and_waits_for_100_continue(door: str) -> No
 
 
 @ONLY_HTTP_1
-def test_aiohttp_reads_the_answer_while_it_still_sends(door: str) -> None:
+def test_aiohttp_reads_the_answer_while_it_still_sends(door: str, trust: ssl.SSLContext) -> None:
     async def talk() -> list[bytes]:
         turn: asyncio.Queue[bytes | None] = asyncio.Queue()
 
@@ -107,7 +108,7 @@ def test_aiohttp_reads_the_answer_while_it_still_sends(door: str) -> None:
                 yield word
 
         got = []
-        async with aiohttp.ClientSession(door) as client:
+        async with aiohttp.ClientSession(door, connector=aiohttp.TCPConnector(ssl=trust)) as client:
             await turn.put(b"first")
             async with client.post("/both", data=spoken()) as answer:
                 got.append(await answer.content.readexactly(5))
@@ -121,9 +122,9 @@ def test_aiohttp_reads_the_answer_while_it_still_sends(door: str) -> None:
 
 
 @ONLY_HTTP_1
-def test_two_hundred_aiohttp_calls_at_once(door: str) -> None:
+def test_two_hundred_aiohttp_calls_at_once(door: str, trust: ssl.SSLContext) -> None:
     async def calls() -> list[bytes]:
-        async with aiohttp.ClientSession(door) as client:
+        async with aiohttp.ClientSession(door, connector=aiohttp.TCPConnector(ssl=trust)) as client:
 
             async def call(number: int) -> bytes:
                 async with client.get(f"/bytes/{number}") as answer:

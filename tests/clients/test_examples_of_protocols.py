@@ -1,0 +1,86 @@
+"""The examples do what their pages say."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from running import Gateway
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+sys.path.insert(0, str(EXAMPLES / "events"))
+
+import clock  # noqa: E402
+
+Curl = Callable[..., str]
+
+
+@pytest.fixture
+def curl() -> Curl:
+    program = shutil.which("curl")
+    if program is None:
+        assert not os.environ.get("CI"), "curl is missing"
+        pytest.skip("curl is not installed: make test-tools")
+
+    def run(*arguments: str) -> str:
+        command = [str(program), "--max-time", "60", "--noproxy", "*", *arguments]
+        return subprocess.run(command, capture_output=True, check=True, timeout=90).stdout.decode()
+
+    return run
+
+
+def opened(gateway: Callable[..., Gateway], name: str, **places: str) -> Gateway:
+    """The example's gateway, with ports that are free instead of those that it names."""
+    config = (EXAMPLES / name / "stagedoor.yaml").read_text()
+    for written, real in places.items():
+        config = config.replace(f"127.0.0.1:{written[1:]}", f"127.0.0.1:{real}")
+    return gateway(config + '\nadmin: {bind: "127.0.0.1:0"}\n')
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def test_http_2_is_spoken_on_both_sides(gateway: Callable[..., Gateway], curl: Curl) -> None:
+    calls = str(free_port())
+    door = opened(gateway, "http2", _8080="0", _8081=calls)
+    both = door.addresses["listeners"]["both"]
+    version = ("--write-out", "%{http_version}", "--silent")
+    assert curl(f"http://{both}/hello", *version) == "hello\n1.1"
+    assert curl("--http2-prior-knowledge", f"http://{both}/hello", *version) == "hello\n2"
+    assert curl("--http2-prior-knowledge", f"http://127.0.0.1:{calls}/hello", *version) == "hello\n2"
+    assert curl(f"http://{both}/through", *version) == "hello\n1.1"
+
+
+def test_events_pass_as_they_come_and_pages_shrink(gateway: Callable[..., Gateway], curl: Curl) -> None:
+    with clock.start(0) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        door = opened(gateway, "events", _8080="0", _8765=str(server.server_port))
+        address = door.addresses["listeners"]["public"]
+        host, _, port = address.rpartition(":")
+        with socket.create_connection((host, int(port)), timeout=20) as client:
+            client.sendall(b"GET /ticks HTTP/1.1\r\nHost: a\r\n\r\n")
+            seen = b""
+            while b"tick 2\n" not in seen:
+                seen += client.recv(4096)
+        assert b"text/event-stream" in seen
+        head = curl("--silent", "--compressed", "--include", f"http://{address}/page")
+        assert re.search("(?mi)^content-encoding: (zstd|br|gzip)", head)
+        assert head.endswith(clock.PAGE)
+        server.shutdown()
+
+
+def test_a_unix_socket_carries_the_clients_address(gateway: Callable[..., Gateway], curl: Curl) -> None:
+    door = opened(gateway, "unix", _8080="0")
+    assert curl("--silent", f"http://{door.addresses['listeners']['front']}/hello") == "hello\n"

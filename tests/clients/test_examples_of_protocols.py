@@ -37,12 +37,14 @@ def curl() -> Curl:
     return run
 
 
-def opened(gateway: Callable[..., Gateway], name: str, **places: str) -> Gateway:
+def opened(
+    gateway: Callable[..., Gateway], name: str, environment: dict[str, str] | None = None, **places: str
+) -> Gateway:
     """The example's gateway, with ports that are free instead of those that it names."""
     config = (EXAMPLES / name / "stagedoor.yaml").read_text()
     for written, real in places.items():
         config = config.replace(f"127.0.0.1:{written[1:]}", f"127.0.0.1:{real}")
-    return gateway(config + '\nadmin: {bind: "127.0.0.1:0"}\n')
+    return gateway(config + '\nadmin: {bind: "127.0.0.1:0"}\n', environment=environment)
 
 
 def free_port() -> int:
@@ -81,6 +83,6 @@ def test_events_pass_as_they_come_and_pages_shrink(gateway: Callable[..., Gatewa
         server.shutdown()
 
 
-def test_a_unix_socket_carries_the_clients_address(gateway: Callable[..., Gateway], curl: Curl) -> None:
-    door = opened(gateway, "unix", _8080="0")
+def test_a_unix_socket_carries_the_clients_address(gateway: Callable[..., Gateway], curl: Curl, tmp_path: Path) -> None:
+    door = opened(gateway, "unix", {"SOCKET": str(tmp_path / "back.sock")}, _8080="0")
     assert curl("--silent", f"http://{door.addresses['listeners']['front']}/hello") == "hello\n"

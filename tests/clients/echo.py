@@ -56,7 +56,7 @@ class Echo:
         app.router.add_get("/page/{count}", page)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
-        # Many streams become many connections at once; what the kernel cannot hold would be refused in the service's name.
+        # Many streams become many connections at once, and the kernel must hold them until they are accepted.
         site = web.TCPSite(self._runner, "127.0.0.1", 0, backlog=1024)
         await site.start()
         return site._server.sockets[0].getsockname()[1]

@@ -21,6 +21,7 @@ from stagedoor.engine.embedded import Engine
 from stagedoor.engine.event_log import EventLog
 from stagedoor.engine.operate import Operator
 from stagedoor.errors import StagedoorError
+from stagedoor.notices import Notices
 from stagedoor.watch import Watch
 
 DRAIN_S = 30.0
@@ -72,6 +73,7 @@ class Gateway:
         self._configuration, self._options = configuration, options
         self._snapshot = ""
         self._plane = _core.DataPlane()
+        self._notices = Notices(self._plane)
         self._orchestrator: Orchestrator | None = None
         self._draining = False
         self._reloading = asyncio.Lock()
@@ -145,7 +147,7 @@ class Gateway:
         except StagedoorError:
             await event_log.close()
             raise
-        engine = Engine(self._plane, event_log, definitions)
+        engine = Engine(self._plane, self._notices, event_log, definitions)
         orchestrator = Orchestrator(
             configuration.store, event_log, definitions, engine, Operator(engine, event_log, definitions)
         )

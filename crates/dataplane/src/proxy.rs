@@ -118,18 +118,17 @@ async fn phases(
     program: &Arc<Program>,
     exchange: &mut Exchange,
     head: &mut request::Parts,
-    body: Body,
+    mut body: Body,
 ) -> Result<Response<Body>, Error> {
-    let shared = &worker.shared;
     let route = match locate(link, program, exchange, head) {
         Ok(Located::Route(route)) => route,
         // The id and the log line are owed also where no route answers.
         Ok(Located::Answer(response)) => {
-            program.unrouted.on_request(exchange, head, shared)?;
+            program.unrouted.on_request(exchange, head, &mut body, worker).await?;
             return Ok(response);
         }
         Err(error) => {
-            program.unrouted.on_request(exchange, head, shared)?;
+            program.unrouted.on_request(exchange, head, &mut body, worker).await?;
             return Err(error);
         }
     };
@@ -137,7 +136,7 @@ async fn phases(
     if let Some(limits) = &route.policies.limits {
         link.allowed.set(limits.body_bytes);
     }
-    if let Flow::Respond(response) = route.policies.on_request(exchange, head, shared)? {
+    if let Flow::Respond(response) = route.policies.on_request(exchange, head, &mut body, worker).await? {
         return Ok(response);
     }
     if exchange.wish.take().is_some_and(|wish| wish.extended) && exchange.grant.is_none() {

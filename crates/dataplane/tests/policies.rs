@@ -3,8 +3,10 @@
 #![allow(clippy::expect_used, clippy::panic)]
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use serde_json::{json, Value};
 use stagedoor_dataplane::error::{Error, Kind};
@@ -14,10 +16,11 @@ use stagedoor_dataplane::program::Program;
 use stagedoor_dataplane::protocol::body::Body;
 use stagedoor_dataplane::route::Found;
 use stagedoor_dataplane::shared::Shared;
+use stagedoor_dataplane::worker::Worker;
 
 struct Gateway {
-    program: Program,
-    shared: Shared,
+    program: Arc<ArcSwap<Program>>,
+    shared: Arc<Shared>,
     now: Instant,
 }
 
@@ -59,14 +62,15 @@ fn errors(policies: Value) -> Vec<String> {
 impl Gateway {
     fn new(policies: Value) -> Self {
         let snapshot = serde_json::from_value(snapshot(policies)).expect("a snapshot");
-        let shared = Shared::new(1);
+        let shared = Arc::new(Shared::new(1));
         let program = Program::compile(&snapshot, &shared).expect("a program");
+        let program = Arc::new(ArcSwap::from_pointee(program));
         Self { program, shared, now: Instant::now() }
     }
 
     fn apply(&mut self, policies: Value) {
         let snapshot = serde_json::from_value(snapshot(policies)).expect("a snapshot");
-        self.program = Program::compile(&snapshot, &self.shared).expect("a program");
+        self.program.store(Arc::new(Program::compile(&snapshot, &self.shared).expect("a program")));
     }
 
     fn get(&self, target: &str, headers: &[(&str, &str)]) -> Seen {
@@ -83,11 +87,16 @@ impl Gateway {
         let peer = SocketAddr::new(client.parse().expect("an address"), 1);
         let host = HeaderValue::from_static("h");
         let mut exchange = Exchange::new(self.now, peer, head.method.clone(), host, target);
-        let route = match self.program.routes.find("h", exchange.path(), &head) {
+        let route = match self.program.load().routes.find("h", exchange.path(), &head) {
             Found::Route { route, .. } => route.clone(),
             _ => panic!("there is one route"),
         };
-        let flow = route.policies.on_request(&mut exchange, &mut head, &self.shared);
+        let worker = Worker::new(0, self.shared.clone(), self.program.clone());
+        let mut body = Body::empty();
+        let flow = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .expect("a runtime")
+            .block_on(route.policies.on_request(&mut exchange, &mut head, &mut body, &worker));
         let (mut response, forwarded) = match flow {
             Ok(Flow::Continue) => {
                 let response = Response::builder().header("vary", "accept").header("server", "s");
@@ -443,9 +452,8 @@ fn a_line_tells_the_exchange_and_no_secret() {
     ];
     for (target, headers) in [("/a%20b?token=top-secret", &headers[..]), ("/x?key=wrong-key", &[])] {
         let mut seen = gateway.get(target, headers);
-        let Found::Route { route, .. } = gateway.program.routes.find("h", "/", &request_head()) else {
-            panic!("one route")
-        };
+        let program = gateway.program.load();
+        let Found::Route { route, .. } = program.routes.find("h", "/", &request_head()) else { panic!("one route") };
         seen.exchange.route = Some(route.clone());
         seen.exchange.error = (seen.status == 401).then_some(Kind::Unauthorized);
         seen.exchange.bytes_out = 7;

@@ -27,6 +27,7 @@ from stagedoor.engine.record import canonical_json, encode
 from stagedoor.engine.statement import Start
 from stagedoor.engine.store import StoreError
 from stagedoor.engine.timers import Key
+from stagedoor.notices import Notices
 from stagedoor.workflow.commands import Command
 from stagedoor.workflow.definition import Definition
 from stagedoor.workflow.events import Event, ExecutionStarted, IncidentOpened, IncidentResolved, TimerFired
@@ -56,6 +57,7 @@ class Engine:
     def __init__(
         self,
         plane: _core.DataPlane,
+        notices: Notices,
         event_log: EventLog,
         definitions: Definitions,
         *,
@@ -75,13 +77,17 @@ class Engine:
         self._callers = Callers(self._loop, self.flush_soon)
         self._appends: list[Append] = []
         self._flushing = False
-        self._handlers: dict[type, Callable[[Any], None]] = {
-            _core.Answered: self._performer.answered,
-            _core.Unanswered: self._performer.unanswered,
-            _core.Execute: self._execute,
-            _core.ShowExecution: self._show,
-            _core.Abandoned: self._callers.leave,
-        }
+        self._notices = notices
+        notices.handle(
+            {
+                _core.Answered: self._performer.answered,
+                _core.Unanswered: self._performer.unanswered,
+                _core.Execute: self._execute,
+                _core.ShowExecution: self._show,
+                _core.Abandoned: self._callers.leave,
+            },
+            after=self._flush,
+        )
 
     @property
     def refused(self) -> int:
@@ -131,11 +137,10 @@ class Engine:
 
     def begin(self) -> None:
         """Carry out what has no outcome yet, and take callouts."""
-        self._loop.add_reader(self._plane.fileno(), self._notices)
         for execution in list(self.open.values()):
             if execution.machine is not None:
                 self._run(execution, execution.machine.pending())
-        self._notices()
+        self._notices.begin()
 
     async def stop(self, timeout_s: float) -> None:
         """Begin nothing new, record what comes of calls on their way within the time, and let go. What has not ended
@@ -147,15 +152,10 @@ class Engine:
             await asyncio.sleep(0.01)
         if self._performer.calls:
             log.warning("calls were still on their way", extra={"calls": self._performer.calls})
-        self._loop.remove_reader(self._plane.fileno())
+        self._notices.stop()
         self._flush()
 
-    # What the data plane says.
-
-    def _notices(self) -> None:
-        for notice in self._plane.take():
-            self._handlers[type(notice)](notice)
-        self._flush()
+    # What goes to the event log and to the data plane.
 
     def _flush(self) -> None:
         self._flushing = False

@@ -7,7 +7,7 @@ from typing import Any
 
 from stagedoor.policies import Policies
 from stagedoor.policies.access_log import AccessLog
-from stagedoor.policies.authenticate import Authenticate, api_key
+from stagedoor.policies.authenticate import Authenticate, compile_authenticate
 from stagedoor.policies.compress import Compress
 from stagedoor.policies.cors import Cors
 from stagedoor.policies.grpc_web import GrpcWeb
@@ -38,7 +38,7 @@ def compile_policies(policies: Policies, route: str, folder: Path) -> Json:
     if isinstance(policies.cors, Cors):
         parts["cors"] = _cors(policies.cors)
     if isinstance(policies.authenticate, Authenticate):
-        parts["authenticate"] = _authenticate(policies.authenticate)
+        parts["authenticate"] = compile_authenticate(policies.authenticate)
     if isinstance(policies.rate_limit, list):
         parts["rate_limit"] = [_rate_limit(rule, f"{route}/{index}") for index, rule in enumerate(policies.rate_limit)]
     if isinstance(policies.grpc_web, GrpcWeb):
@@ -80,11 +80,6 @@ def _cors(policy: Cors) -> Json:
         "credentials": policy.credentials,
         "max_age_s": int(policy.max_age) // 1000,
     }
-
-
-def _authenticate(policy: Authenticate) -> Json:
-    settings = [api_key(authenticator) for authenticator in policy.any]
-    return {"any": [{"api_key": {"header": each.header, "query": each.query}} for each in settings]}
 
 
 def _rate_limit(rule: RateLimit, identity: str) -> Json:

@@ -14,6 +14,7 @@ pub mod request_id;
 pub mod upgrade;
 
 use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use http::{request, response, HeaderName, Response};
@@ -26,6 +27,7 @@ use crate::program::Report;
 use crate::protocol::body::Body;
 use crate::shared::Shared;
 use crate::snapshot::{self, Snapshot};
+use crate::worker::Worker;
 
 /// What happens to a request after a policy has seen it. A failure is an `Error`, not a `Flow`.
 // Returned once for each policy and looked at once: a box would cost more than the move.
@@ -165,8 +167,15 @@ impl Policies {
         (report.errors.len() == before).then_some(policies)
     }
 
-    /// In the order of `ORDER`, until one answers or fails.
-    pub fn on_request(&self, exchange: &mut Exchange, head: &mut RequestHead, shared: &Shared) -> Result<Flow, Error> {
+    /// In the order of `ORDER`, until one answers or fails. Those that only look things up are called as they are; what
+    /// waits does so in a box of its own.
+    pub async fn on_request(
+        &self,
+        exchange: &mut Exchange,
+        head: &mut RequestHead,
+        body: &mut Body,
+        worker: &Rc<Worker>,
+    ) -> Result<Flow, Error> {
         for name in ORDER {
             match name {
                 Name::RequestId => request_id::on_request(self.request_id.as_ref(), exchange, head),
@@ -179,11 +188,16 @@ impl Policies {
                     }
                 }
                 Name::Authenticate => {
-                    self.authenticate.iter().try_for_each(|policy| policy.on_request(exchange, head))?;
+                    if let Some(policy) = &self.authenticate {
+                        if let Flow::Respond(response) = policy.on_request(exchange, head, body, worker).await? {
+                            return Ok(Flow::Respond(response));
+                        }
+                    }
                 }
-                Name::RateLimit => {
-                    self.rate_limit.iter().try_for_each(|policy| policy.on_request(exchange, head, &shared.limiter))?
-                }
+                Name::RateLimit => self
+                    .rate_limit
+                    .iter()
+                    .try_for_each(|policy| policy.on_request(exchange, head, &worker.shared.limiter))?,
                 Name::GrpcWeb => self.grpc_web.iter().for_each(|policy| policy.on_request(exchange, head)),
                 Name::Upgrade => self.upgrade.iter().try_for_each(|policy| policy.on_request(exchange))?,
                 Name::Compress => self.compress.iter().for_each(|policy| policy.on_request(exchange, head)),

@@ -1,14 +1,16 @@
 //! The one body type: empty, whole, or streamed with back-pressure.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
 use http_body::{Frame, SizeHint};
 
 use super::http1::request_body::RequestBody;
 use crate::cluster::{Reply, Tunnel};
-use crate::error::Error;
+use crate::error::{self, Error};
 
 /// A request's or response's content. Streams are never collected on the way through.
 #[derive(Default)]
@@ -73,8 +75,55 @@ impl Body {
         }
     }
 
+    /// The whole content, read to its end where it was not at hand; afterwards it is, trailers included. More than `most`
+    /// bytes are `BodyTooLarge`, found early where the length was announced. For content that comes from a client.
+    pub async fn buffer(&mut self, most: usize) -> Result<Bytes, Error> {
+        let too_large =
+            || Error::new(error::Kind::BodyTooLarge, format!("Here the request's content is at most {most} bytes"));
+        if http_body::Body::size_hint(self).lower() > most as u64 {
+            return Err(too_large());
+        }
+        if let Some(whole) = self.whole() {
+            return Ok(whole);
+        }
+        let (mut whole, mut trailers) = (BytesMut::new(), None);
+        while let Some(frame) = poll_fn(|context| http_body::Body::poll_frame(Pin::new(&mut *self), context)).await {
+            match frame?.into_data() {
+                Ok(data) if whole.len() + data.len() > most => return Err(too_large()),
+                Ok(data) => whole.extend_from_slice(&data),
+                Err(frame) => trailers = frame.into_trailers().ok(),
+            }
+        }
+        let whole = whole.freeze();
+        *self = match trailers {
+            None => Self::full(whole.clone()),
+            Some(trailers) => Self::stream(Buffered { content: Some(whole.clone()), trailers: Some(trailers) }),
+        };
+        Ok(whole)
+    }
+
     pub fn stream(body: impl http_body::Body<Data = Bytes, Error = Error> + 'static) -> Self {
         Self(Kind::Stream(Box::pin(body)))
+    }
+}
+
+/// Content with trailers that was read whole.
+struct Buffered {
+    content: Option<Bytes>,
+    trailers: Option<HeaderMap>,
+}
+
+impl http_body::Body for Buffered {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let content = self.content.take().filter(|content| !content.is_empty()).map(Frame::data);
+        Poll::Ready(content.or_else(|| self.trailers.take().map(Frame::trailers)).map(Ok))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.trailers.is_none()
     }
 }
 

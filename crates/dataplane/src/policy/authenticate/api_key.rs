@@ -1,11 +1,14 @@
 //! A key in a header or in the query. Only its SHA-256 is known here, which is enough for keys of enough entropy.
 
+use std::sync::Arc;
+
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue};
 use serde_json::{json, Value};
 use sha2::{Digest as _, Sha256};
 
-use super::Presented;
+use super::consumer::{Credentials, Digest};
+use super::{Refusal, Verdict};
 use crate::error::{Error, Kind};
 use crate::exchange::Exchange;
 use crate::policy::{headers, RequestHead};
@@ -14,10 +17,19 @@ use crate::route::condition::{decodes_to, form_decoded, pairs};
 pub struct ApiKey {
     pub header: Option<HeaderName>,
     pub query: Option<Box<str>>,
+    credentials: Arc<Credentials>,
+}
+
+/// What a request carries.
+enum Presented {
+    Nothing,
+    One(Digest),
+    /// More than one key: it is not ours to choose.
+    Several,
 }
 
 impl ApiKey {
-    pub fn new(header: Option<&str>, query: Option<&str>) -> Result<Self, Vec<String>> {
+    pub fn new(header: Option<&str>, query: Option<&str>, credentials: Arc<Credentials>) -> Result<Self, Vec<String>> {
         let mut errors = Vec::new();
         let header = header.and_then(|text| match HeaderName::from_bytes(text.as_bytes()) {
             Ok(name) if headers::is_reserved(&name) => {
@@ -38,7 +50,7 @@ impl ApiKey {
             errors.push("api_key: neither a header nor a query parameter is named".to_owned());
         }
         match errors.is_empty() {
-            true => Ok(Self { header, query }),
+            true => Ok(Self { header, query, credentials }),
             false => Err(errors),
         }
     }
@@ -63,7 +75,18 @@ impl ApiKey {
         HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("ApiKey"))
     }
 
-    pub fn present(&self, exchange: &Exchange, head: &RequestHead) -> Presented {
+    pub fn recognise(&self, exchange: &Exchange, head: &RequestHead) -> Verdict {
+        match self.presented(exchange, head) {
+            Presented::Nothing => Verdict::Absent,
+            Presented::Several => Verdict::Refused(Refusal::new("The request carries more than one credential")),
+            Presented::One(digest) => match self.credentials.find(&digest) {
+                Some(consumer) => Verdict::Known(consumer.clone()),
+                None => Verdict::Refused(Refusal::new("The credential is not valid")),
+            },
+        }
+    }
+
+    fn presented(&self, exchange: &Exchange, head: &RequestHead) -> Presented {
         let mut presented = Presented::Nothing;
         let mut see = |key: &mut dyn Iterator<Item = u8>| {
             presented = match presented {
@@ -107,7 +130,7 @@ impl ApiKey {
     }
 }
 
-fn digest(key: &mut dyn Iterator<Item = u8>) -> super::Digest {
+fn digest(key: &mut dyn Iterator<Item = u8>) -> Digest {
     let mut hash = Sha256::new();
     let mut chunk = [0; 64];
     loop {

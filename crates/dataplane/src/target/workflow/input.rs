@@ -1,14 +1,10 @@
 //! A request as the value that the input's expression sees: `{method, path, params, query, headers, consumer, body}`.
 
 use std::collections::BTreeMap;
-use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, PROXY_AUTHORIZATION};
 use http::{HeaderMap, HeaderName};
-use http_body::Body as _;
 use percent_encoding::percent_decode_str;
 use stagedoor_expression::value::TooLarge;
 use stagedoor_expression::{json, Value};
@@ -26,26 +22,7 @@ const SECRET: [HeaderName; 3] = [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE];
 
 /// The body as JSON, null when it is empty. 415 when it is declared to be anything else, 400 when it is malformed.
 pub(super) async fn collect(headers: &HeaderMap, mut body: Body) -> Result<Value, Error> {
-    let too_large = || Error::new(Kind::BodyTooLarge, format!("The body is larger than {BODY_BYTES} bytes"));
-    if body.size_hint().lower() > BODY_BYTES as u64 {
-        return Err(too_large());
-    }
-    let mut whole = BytesMut::new();
-    let mut only: Option<Bytes> = None;
-    while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
-        let Ok(data) = frame?.into_data() else { continue };
-        if whole.len() + data.len() > BODY_BYTES {
-            return Err(too_large());
-        }
-        match only.take() {
-            None if whole.is_empty() => only = Some(data),
-            first => {
-                whole.extend_from_slice(&first.unwrap_or_default());
-                whole.extend_from_slice(&data);
-            }
-        }
-    }
-    let whole = only.unwrap_or_else(|| whole.freeze());
+    let whole = body.buffer(BODY_BYTES).await?;
     if whole.is_empty() {
         return Ok(Value::Null);
     }

@@ -3,9 +3,15 @@
 //!
 //! Units are in the names: `_ms` are milliseconds, `_bytes` are bytes. Times are never bare numbers.
 
+mod authenticate;
+mod secret;
+
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+
+pub use authenticate::{Authenticate, Scheme};
+pub use secret::Secret;
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -397,24 +403,6 @@ pub struct Cors {
     pub expose: Vec<String>,
     pub credentials: bool,
     pub max_age_s: u64,
-}
-
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Authenticate {
-    /// The first that finds its credential decides; a wrong credential never falls through.
-    pub any: Vec<Authenticator>,
-}
-
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Authenticator {
-    ApiKey {
-        /// Lower-case name of the header that carries the key.
-        header: Option<String>,
-        /// Query parameter that carries the key; removed before forwarding.
-        query: Option<String>,
-    },
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]

@@ -1,0 +1,94 @@
+//! The ways to prove who calls, a closed set, and what each can say of a request.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use http::{HeaderValue, Response};
+use serde_json::Value;
+
+use super::api_key::ApiKey;
+use super::consumer::Consumer;
+use crate::error::{Error, Kind};
+use crate::exchange::Exchange;
+use crate::policy::{Context, RequestHead};
+use crate::protocol::body::Body;
+use crate::snapshot;
+use crate::worker::Worker;
+
+/// What a scheme says of a request. That it cannot decide is an `Error`.
+// Returned once for each scheme and looked at once: a box would cost more than the move.
+#[allow(clippy::large_enum_variant)]
+pub enum Verdict {
+    /// The request carries no credential of this kind.
+    Absent,
+    /// It carries one that another scheme may know. Nobody who shows it is anonymous.
+    NotMine,
+    Known(Arc<Consumer>),
+    /// It carries one of this kind, and a wrong one.
+    Refused(Refusal),
+    /// The scheme itself answers: a step of a login.
+    Respond(Response<Body>),
+}
+
+/// Why a credential is not taken, in words for its sender.
+pub struct Refusal {
+    pub kind: Kind,
+    pub detail: &'static str,
+    /// In place of the scheme's usual challenge.
+    pub challenge: Option<HeaderValue>,
+    /// For the log alone.
+    pub cause: Option<String>,
+}
+
+impl Refusal {
+    pub fn new(detail: &'static str) -> Self {
+        Self { kind: Kind::Unauthorized, detail, challenge: None, cause: None }
+    }
+}
+
+pub enum Scheme {
+    ApiKey(ApiKey),
+}
+
+impl Scheme {
+    pub fn new(settings: &snapshot::Scheme, context: &Context<'_>) -> Result<Self, Vec<String>> {
+        Ok(match settings {
+            snapshot::Scheme::ApiKey { header, query } => {
+                Self::ApiKey(ApiKey::new(header.as_deref(), query.as_deref(), context.credentials.clone())?)
+            }
+        })
+    }
+
+    pub fn describe(&self) -> Value {
+        match self {
+            Self::ApiKey(scheme) => scheme.describe(),
+        }
+    }
+
+    /// Of a 401 (RFC 9110 §11.6.1). None: there is nothing that a client could do at once.
+    pub fn challenge(&self) -> Option<HeaderValue> {
+        match self {
+            Self::ApiKey(scheme) => Some(scheme.challenge()),
+        }
+    }
+
+    /// What can be decided without waiting is; the rest waits in a box of its own, so that others do not pay for it.
+    pub async fn recognise(
+        &self,
+        exchange: &mut Exchange,
+        head: &mut RequestHead,
+        _body: &mut Body,
+        _worker: &Rc<Worker>,
+    ) -> Result<Verdict, Error> {
+        match self {
+            Self::ApiKey(scheme) => Ok(scheme.recognise(exchange, head)),
+        }
+    }
+
+    /// Takes the credential out of what is forwarded.
+    pub fn remove(&self, exchange: &mut Exchange, head: &mut RequestHead) -> Result<(), Error> {
+        match self {
+            Self::ApiKey(scheme) => scheme.remove(exchange, head),
+        }
+    }
+}

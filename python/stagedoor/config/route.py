@@ -8,7 +8,17 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from stagedoor.policies import Policies
-from stagedoor.policies.model import HeaderName, HeaderValue, Method, Name, StatusCode, Strict, duration, wrong
+from stagedoor.policies.model import (
+    HeaderName,
+    HeaderValue,
+    Method,
+    Name,
+    OneSpelling,
+    StatusCode,
+    Strict,
+    duration,
+    wrong,
+)
 from stagedoor.policies.unit import Duration
 
 _WORKFLOW = re.compile(r"[a-z0-9]([a-z0-9-]{0,62})/[a-z0-9]([a-z0-9-]{0,62})")
@@ -72,7 +82,7 @@ class Match(Strict):
     """Exact, with ``{param}`` for a whole segment, or with a last ``{rest...}`` for all that follows."""
     methods: Annotated[list[Method], Field(max_length=32)] = []
     """Methods in upper case; GET also stands for HEAD. Left out: any method."""
-    headers: Annotated[dict[HeaderName, ValueMatch], Field(max_length=32)] = {}
+    headers: Annotated[dict[HeaderName, ValueMatch], Field(max_length=32), OneSpelling] = {}
     """Header name → the exact value, or ``{present: true}``."""
     query: Annotated[dict[str, ValueMatch], Field(max_length=32)] = {}
     """Query parameter → the exact value, or ``{present: true}``."""
@@ -92,7 +102,7 @@ class WorkflowResponse(Strict):
 
     status: StatusCode = 200
     """The status code."""
-    headers: Annotated[dict[HeaderName, HeaderValue], Field(max_length=100)] = {}
+    headers: Annotated[dict[HeaderName, HeaderValue], Field(max_length=100), OneSpelling] = {}
     """Values are text, or ``${ jq }`` over the workflow's output."""
     body: Expression | None = None
     """``${ jq }`` over the workflow's output. Left out: the output itself, as JSON."""
@@ -120,7 +130,7 @@ class FixedResponse(Strict):
 
     status: StatusCode = 200
     """The status code."""
-    headers: Annotated[dict[HeaderName, HeaderValue], Field(max_length=100)] = {}
+    headers: Annotated[dict[HeaderName, HeaderValue], Field(max_length=100), OneSpelling] = {}
     """Its headers; none is added for the body's type."""
     body: Annotated[str, Field(max_length=1_048_576)] = ""
     """Its body as text."""

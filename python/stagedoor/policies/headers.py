@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from stagedoor.policies.model import HeaderName, HeaderValue, Strict
+from stagedoor.policies.model import HeaderName, HeaderValue, OneSpelling, Strict
 
 
 class HeaderChanges(Strict):
@@ -14,9 +14,9 @@ class HeaderChanges(Strict):
 
     remove: Annotated[list[HeaderName], Field(max_length=100)] = []
     """Headers to take away."""
-    set: Annotated[dict[HeaderName, HeaderValue], Field(max_length=100)] = {}
+    set: Annotated[dict[HeaderName, HeaderValue], Field(max_length=100), OneSpelling] = {}
     """Headers to set, whatever was there."""
-    add: Annotated[dict[HeaderName, HeaderValue], Field(max_length=100)] = {}
+    add: Annotated[dict[HeaderName, HeaderValue], Field(max_length=100), OneSpelling] = {}
     """Headers to put beside those that are there."""
 
 

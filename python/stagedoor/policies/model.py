@@ -6,7 +6,7 @@ import re
 from typing import Annotated, Any
 
 from annotated_types import Ge, Le
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from stagedoor.policies.unit import Duration, Size
@@ -39,6 +39,15 @@ def _header_name(value: str) -> str:
     return value.lower()
 
 
+def _one_spelling(value: Any) -> Any:
+    """Of two spellings of one name, one would be lost without a word."""
+    spellings: dict[str, str] = {}
+    for name in value if isinstance(value, dict) else ():
+        if isinstance(name, str) and spellings.setdefault(name.lower(), name) != name:
+            raise wrong(f"the header '{name.lower()}' is here twice, in two spellings")
+    return value
+
+
 def _header_value(value: str) -> str:
     if any(char != "\t" and (ord(char) < 0x20 or ord(char) == 0x7F) for char in value):
         raise wrong("a header's value holds no line break or other control character")
@@ -68,6 +77,8 @@ Name = Annotated[str, AfterValidator(_name)]
 HeaderName = Annotated[str, AfterValidator(_header_name)]
 """Any case; kept in lower case."""
 HeaderValue = Annotated[str, AfterValidator(_header_value)]
+OneSpelling = BeforeValidator(_one_spelling)
+"""For maps by the names of headers."""
 Method = Annotated[str, AfterValidator(_method)]
 StatusCode = Annotated[int, Ge(200), Le(599)]
 

@@ -131,6 +131,16 @@ class DataPlane:
         """Send requests through clusters; each yields one Answered or Unanswered. Bodies of answers: at most 1 MiB."""
     def cancel(self, calls: list[int]) -> None:
         """Drop calls that are still on their way; they yield nothing."""
+    def update_registry(self, registry: str) -> None:
+        """All consumers, credentials and plans of the store, in place of those before; effective at the next request.
+        On ValueError, which lists every mistake and no secret, nothing has changed. JSON:
+        {"hmac_key": hex, "consumers": {NAME: {"groups": [..], "plan": str | null, "disabled": bool,
+        "api_keys": [{"id", "prefix", "hmac_sha256": hex, "scopes": [..], "expires": unix_s | null,
+        "routes": [..] | null, "networks": [..] | null}], "basic": [{"id", "username", "phc"}]}},
+        "plans": {NAME: {"rate_limit": [{"limit", "per_ms", "burst"}]}}}. A key is ``sd_PREFIX_SECRET``, its HMAC that of
+        the whole key; prefixes are letters and digits, each once. A plan may also be one of the configuration."""
+    def last_used(self) -> dict[str, int]:
+        """When each credential was last used, by its id, in seconds since 1970; without those that have not been used."""
     def metrics(self) -> str:
         """Prometheus text format."""
 

@@ -8,6 +8,7 @@ use http::{request, HeaderMap, HeaderName, HeaderValue};
 
 use crate::cluster::hop_by_hop;
 use crate::identity;
+use crate::network::Networks;
 use crate::transport::unix::NOWHERE;
 
 const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -17,32 +18,26 @@ const HOST_ASKED: HeaderName = HeaderName::from_static("x-forwarded-host");
 /// Whose word is believed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TrustedProxies {
-    networks: Vec<Network>,
+    networks: Networks,
     /// Whoever may connect to a Unix socket.
     unix: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Network {
-    address: u128,
-    mask: u128,
 }
 
 impl TrustedProxies {
     /// Addresses and networks (`10.0.0.0/8`, `::1`), and `unix`. Every mistake, each as a sentence without its place.
     pub fn parse(networks: &[String]) -> Result<Self, Vec<String>> {
         let (unix, networks): (Vec<_>, Vec<_>) = networks.iter().partition(|text| *text == "unix");
-        let (good, wrong): (Vec<_>, Vec<_>) =
-            networks.into_iter().map(|text| parse_network(text)).partition(Result::is_ok);
-        match wrong.is_empty() {
-            true => Ok(Self { networks: good.into_iter().flatten().collect(), unix: !unix.is_empty() }),
-            false => Err(wrong.into_iter().filter_map(Result::err).collect()),
+        match Networks::parse(networks) {
+            Ok(networks) => Ok(Self { networks, unix: !unix.is_empty() }),
+            Err(wrong) => {
+                let sentence = |text| format!("'{text}' is not an address or network such as 10.0.0.0/8, nor unix");
+                Err(wrong.into_iter().map(sentence).collect())
+            }
         }
     }
 
     pub fn contains(&self, address: IpAddr) -> bool {
-        let bits = bits(address);
-        self.networks.iter().any(|network| bits & network.mask == network.address)
+        self.networks.contains(address)
     }
 
     /// The other end of a connection.
@@ -52,30 +47,6 @@ impl TrustedProxies {
             false => self.contains(peer.ip()),
         }
     }
-}
-
-/// IPv4 addresses as their IPv6 mapped form, so that a dual-stack socket's peers match IPv4 networks.
-fn bits(address: IpAddr) -> u128 {
-    match address {
-        IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
-        IpAddr::V6(address) => address.to_bits(),
-    }
-}
-
-fn parse_network(text: &str) -> Result<Network, String> {
-    let wrong = || format!("'{text}' is not an address or network such as 10.0.0.0/8, nor unix");
-    let (address, length) = match text.split_once('/') {
-        Some((address, length)) => (address, Some(length.parse::<u32>().map_err(|_| wrong())?)),
-        None => (text, None),
-    };
-    let address: IpAddr = address.parse().map_err(|_| wrong())?;
-    let (most, shift) = if address.is_ipv4() { (32, 96) } else { (128, 0) };
-    let length = length.unwrap_or(most);
-    if length > most {
-        return Err(wrong());
-    }
-    let mask = u128::MAX.checked_shl(128 - length - shift).unwrap_or(0);
-    Ok(Network { address: bits(address) & mask, mask })
 }
 
 /// The other end of a connection, with its address as it is written into headers.

@@ -15,6 +15,7 @@ pub mod forwarded;
 pub mod head;
 pub mod identity;
 pub mod listener;
+pub mod network;
 pub mod policy;
 pub mod program;
 pub mod protocol;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::cluster::Cluster;
 use crate::forwarded::TrustedProxies;
+use crate::policy::plan::Plans;
 use crate::policy::{self, Policies};
 use crate::route::{overlap, Matcher, Route, RouteTable};
 use crate::shared::Shared;
@@ -46,6 +47,8 @@ pub struct Program {
     /// Of requests that match no route: request id and access log.
     pub unrouted: Policies,
     pub clusters: HashMap<Arc<str>, Arc<Cluster>>,
+    /// Of the configuration.
+    pub plans: Arc<Plans>,
     pub listeners: BTreeMap<String, Listener>,
     pub warnings: Vec<String>,
     pub faults: Vec<String>,
@@ -172,7 +175,8 @@ impl Program {
             Some(unrouted) if report.errors.is_empty() => {
                 let Report { warnings, faults, refusals, .. } = report;
                 let loaded = Arc::new(loader.now);
-                Ok(Program { routes, unrouted, clusters, listeners, warnings, faults, refusals, loaded })
+                let plans = context.plans;
+                Ok(Program { routes, unrouted, clusters, plans, listeners, warnings, faults, refusals, loaded })
             }
             _ => Err([report.errors, report.faults, report.refusals].concat()),
         }

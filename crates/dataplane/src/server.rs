@@ -15,9 +15,10 @@ use tokio::sync::{mpsc as control, watch};
 use tokio::task::LocalSet;
 
 use crate::listener::{self, Listener, Socket};
+use crate::policy::authenticate::Registry;
 use crate::program::{Bind, Program};
 use crate::shared::Shared;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{self, Snapshot};
 use crate::transport::unix::SocketFile;
 use crate::worker::Worker;
 
@@ -141,6 +142,14 @@ impl Server {
                 .map_err(StartError::Thread)?;
             threads.push(Thread { control, handle });
         }
+        Ok(())
+    }
+
+    /// What the store knows of consumers, in place of what it knew: effective at the next request. On errors nothing has
+    /// changed.
+    pub fn update_registry(&self, registry: &snapshot::Registry) -> Result<(), Vec<String>> {
+        let registry = Registry::new(registry, &self.program.load().plans, &self.shared)?;
+        self.shared.registry.store(Arc::new(registry));
         Ok(())
     }
 

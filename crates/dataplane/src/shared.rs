@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 use crate::callout::CalloutPort;
 use crate::cluster::health::Health;
+use crate::policy::authenticate::{LastUsed, Registry};
 use crate::policy::rate_limit::Limiter;
 use crate::telemetry::access_log::Sinks;
 use crate::telemetry::metrics::Metrics;
@@ -17,6 +19,9 @@ pub struct Shared {
     pub sinks: Sinks,
     pub metrics: Metrics,
     pub callouts: CalloutPort,
+    /// Consumers, credentials and plans of the store, swapped whole.
+    pub registry: ArcSwap<Registry>,
+    pub last_used: LastUsed,
     /// Certificates and what belongs to them, of the Program that serves.
     pub loaded: Mutex<Arc<Loaded>>,
     /// Worker threads.
@@ -32,6 +37,8 @@ impl Shared {
             sinks: Sinks::new(workers),
             metrics: Metrics::new(workers),
             callouts: CalloutPort::default(),
+            registry: ArcSwap::default(),
+            last_used: LastUsed::default(),
             loaded: Mutex::default(),
             workers,
         }

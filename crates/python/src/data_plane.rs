@@ -130,6 +130,18 @@ impl DataPlane {
         Ok(())
     }
 
+    fn update_registry(&self, py: Python<'_>, registry: &str) -> PyResult<()> {
+        let server = self.server()?;
+        let registry =
+            serde_json::from_str(registry).map_err(|error| PyValueError::new_err(format!("registry: {error}")))?;
+        py.detach(|| server.update_registry(&registry)).map_err(|errors| PyValueError::new_err(errors.join("\n")))
+    }
+
+    fn last_used(&self, py: Python<'_>) -> PyResult<BTreeMap<String, u64>> {
+        let server = self.server()?;
+        Ok(py.detach(|| server.shared.last_used.times()))
+    }
+
     fn metrics(&self, py: Python<'_>) -> PyResult<String> {
         let server = self.server()?;
         Ok(py.detach(|| server.metrics()))

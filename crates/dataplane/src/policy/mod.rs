@@ -9,6 +9,7 @@ pub mod grpc_web;
 pub mod headers;
 pub mod hsts;
 pub mod limits;
+pub mod plan;
 pub mod rate_limit;
 pub mod request_id;
 pub mod upgrade;
@@ -113,6 +114,7 @@ pub struct Context<'a> {
     pub shared: &'a Shared,
     /// All consumers by their credentials.
     pub credentials: Arc<authenticate::Credentials>,
+    pub plans: Arc<plan::Plans>,
     /// Every header that carries a credential on some route.
     pub secret_headers: Vec<HeaderName>,
     /// The rate limits of the routes so far, by id.
@@ -121,9 +123,11 @@ pub struct Context<'a> {
 
 impl<'a> Context<'a> {
     pub fn new(snapshot: &Snapshot, shared: &'a Shared, report: &mut Report) -> Self {
+        let plans = plan::Plans::new(&snapshot.plans, &shared.limiter, &mut report.errors);
         Self {
             shared,
-            credentials: Arc::new(authenticate::Credentials::new(&snapshot.consumers, report)),
+            credentials: Arc::new(authenticate::Credentials::new(&snapshot.consumers, &plans, shared, report)),
+            plans: Arc::new(plans),
             secret_headers: access_log::secret_headers(snapshot),
             rules: RefCell::default(),
         }
@@ -154,8 +158,9 @@ impl Policies {
             ),
             rate_limit: on.build(
                 Name::RateLimit,
+                // Also without rules of the route's own: a consumer may have a plan.
                 Some(&settings.rate_limit)
-                    .filter(|rules| !rules.is_empty())
+                    .filter(|rules| !rules.is_empty() || settings.authenticate.is_some())
                     .map(|rules| rate_limit::RateLimit::new(rules, settings.authenticate.is_some(), context)),
             ),
             grpc_web: on.build(Name::GrpcWeb, settings.grpc_web.as_ref().map(grpc_web::GrpcWeb::new)),
@@ -194,10 +199,9 @@ impl Policies {
                         }
                     }
                 }
-                Name::RateLimit => self
-                    .rate_limit
-                    .iter()
-                    .try_for_each(|policy| policy.on_request(exchange, head, &worker.shared.limiter))?,
+                Name::RateLimit => {
+                    self.rate_limit.iter().try_for_each(|policy| policy.on_request(exchange, head, &worker.shared))?
+                }
                 Name::GrpcWeb => self.grpc_web.iter().for_each(|policy| policy.on_request(exchange, head)),
                 Name::Upgrade => self.upgrade.iter().try_for_each(|policy| policy.on_request(exchange))?,
                 Name::Compress => self.compress.iter().for_each(|policy| policy.on_request(exchange, head)),
@@ -236,7 +240,7 @@ impl Policies {
             Name::Limits => self.limits.as_ref().map(limits::Limits::describe),
             Name::Cors => self.cors.as_ref().map(cors::Cors::describe),
             Name::Authenticate => self.authenticate.as_ref().map(authenticate::Authenticate::describe),
-            Name::RateLimit => self.rate_limit.as_ref().map(rate_limit::RateLimit::describe),
+            Name::RateLimit => self.rate_limit.as_ref().and_then(rate_limit::RateLimit::describe),
             Name::GrpcWeb => self.grpc_web.as_ref().map(grpc_web::GrpcWeb::describe),
             Name::Upgrade => self.upgrade.as_ref().map(upgrade::Upgrade::describe),
             Name::Compress => self.compress.as_ref().map(compress::Compress::describe),

@@ -4,6 +4,7 @@
 //! Units are in the names: `_ms` are milliseconds, `_bytes` are bytes. Times are never bare numbers.
 
 mod authenticate;
+mod consumer;
 mod secret;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 pub use authenticate::{Authenticate, Scheme};
+pub use consumer::{
+    ApiKey, Basic, Consumer, Plan, PlanRate, RegisteredConsumer, RegisteredKey, Registry, RestrictedKey,
+};
 pub use secret::Secret;
 
 #[derive(Debug, Clone, Deserialize)]
@@ -20,6 +24,9 @@ pub struct Snapshot {
     pub workers: usize,
     pub listeners: BTreeMap<String, Listener>,
     pub consumers: BTreeMap<String, Consumer>,
+    /// What consumers may use.
+    #[serde(default)]
+    pub plans: BTreeMap<String, Plan>,
     pub clusters: BTreeMap<String, Cluster>,
     pub routes: BTreeMap<String, Route>,
     /// The default policies, for what a request that matches no route still gets: request id, access log, headers.
@@ -135,14 +142,6 @@ pub struct ListenerLimits {
     pub body_idle_ms: u64,
     /// How long an exchange may go on after its client has shut its sending side.
     pub half_close_ms: u64,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Consumer {
-    /// SHA-256 of each key, lower-case hex.
-    pub api_key_sha256: Vec<String>,
-    pub groups: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]

@@ -1,5 +1,7 @@
-//! A key in a header or in the query. Only its SHA-256 is known here, which is enough for keys of enough entropy.
+//! A key in a header or in the query: one of the configuration, of which only the SHA-256 is known here, or of the
+//! registry, of which only the HMAC is. Fast hashes are enough for what nobody can guess.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::uri::PathAndQuery;
@@ -7,12 +9,13 @@ use http::{HeaderName, HeaderValue};
 use serde_json::{json, Value};
 use sha2::{Digest as _, Sha256};
 
-use super::consumer::{Credentials, Digest};
+use super::consumer::Credentials;
 use super::{Refusal, Verdict};
 use crate::error::{Error, Kind};
 use crate::exchange::Exchange;
 use crate::policy::{headers, RequestHead};
 use crate::route::condition::{decodes_to, form_decoded, pairs};
+use crate::shared::Shared;
 
 pub struct ApiKey {
     pub header: Option<HeaderName>,
@@ -21,9 +24,9 @@ pub struct ApiKey {
 }
 
 /// What a request carries.
-enum Presented {
+enum Presented<'a> {
     Nothing,
-    One(Digest),
+    One(Cow<'a, [u8]>),
     /// More than one key: it is not ours to choose.
     Several,
 }
@@ -75,34 +78,41 @@ impl ApiKey {
         HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("ApiKey"))
     }
 
-    pub fn recognise(&self, exchange: &Exchange, head: &RequestHead) -> Verdict {
-        match self.presented(exchange, head) {
-            Presented::Nothing => Verdict::Absent,
-            Presented::Several => Verdict::Refused(Refusal::new("The request carries more than one credential")),
-            Presented::One(digest) => match self.credentials.find(&digest) {
-                Some(consumer) => Verdict::Known(consumer.clone()),
-                None => Verdict::Refused(Refusal::new("The credential is not valid")),
-            },
+    pub fn recognise(&self, exchange: &Exchange, head: &RequestHead, shared: &Shared) -> Verdict {
+        let key = match self.presented(exchange, head) {
+            Presented::Nothing => return Verdict::Absent,
+            Presented::Several => {
+                return Verdict::Refused(Refusal::new("The request carries more than one credential"))
+            }
+            Presented::One(key) => key,
+        };
+        let consumer = match self.credentials.find(&Sha256::digest(&key).into()) {
+            Some(consumer) => Some(consumer.clone()),
+            None => shared.registry.load().keys.find(&key).cloned(),
+        };
+        let Some(consumer) = consumer else {
+            return Verdict::Refused(Refusal::new("The credential is not valid"));
+        };
+        match consumer.credential.as_ref().map_or(Ok(()), |credential| credential.admit(exchange)) {
+            Ok(()) => Verdict::Known(consumer),
+            Err(refusal) => Verdict::Refused(refusal),
         }
     }
 
-    fn presented(&self, exchange: &Exchange, head: &RequestHead) -> Presented {
+    fn presented<'a>(&self, exchange: &Exchange, head: &'a RequestHead) -> Presented<'a> {
         let mut presented = Presented::Nothing;
-        let mut see = |key: &mut dyn Iterator<Item = u8>| {
+        let mut see = |key: Cow<'a, [u8]>| {
             presented = match presented {
-                Presented::Nothing => Presented::One(digest(key)),
+                Presented::Nothing => Presented::One(key),
                 _ => Presented::Several,
             };
         };
         if let Some(name) = &self.header {
-            for value in head.headers.get_all(name) {
-                see(&mut value.as_bytes().iter().copied());
-            }
+            head.headers.get_all(name).iter().for_each(|value| see(Cow::Borrowed(value.as_bytes())));
         }
         if let Some(name) = &self.query {
-            for (_, value) in pairs(exchange.query().unwrap_or_default()).filter(|(key, _)| decodes_to(key, name)) {
-                see(&mut form_decoded(value));
-            }
+            let values = pairs(exchange.query().unwrap_or_default()).filter(|(key, _)| decodes_to(key, name));
+            values.for_each(|(_, value)| see(Cow::Owned(form_decoded(value).collect())));
         }
         presented
     }
@@ -127,21 +137,5 @@ impl ApiKey {
         exchange.target = PathAndQuery::try_from(target)
             .map_err(|error| Error::new(Kind::Internal, "The key could not be removed").cause(error))?;
         Ok(())
-    }
-}
-
-fn digest(key: &mut dyn Iterator<Item = u8>) -> Digest {
-    let mut hash = Sha256::new();
-    let mut chunk = [0; 64];
-    loop {
-        let mut length = 0;
-        for (slot, byte) in chunk.iter_mut().zip(&mut *key) {
-            *slot = byte;
-            length += 1;
-        }
-        hash.update(&chunk[..length]);
-        if length < chunk.len() {
-            return hash.finalize().into();
-        }
     }
 }

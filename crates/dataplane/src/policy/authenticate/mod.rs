@@ -2,6 +2,8 @@
 
 pub mod api_key;
 pub mod consumer;
+pub mod credential;
+pub mod registry;
 pub mod scheme;
 
 use std::rc::Rc;
@@ -10,6 +12,8 @@ use http::{header, HeaderValue};
 use serde_json::{json, Value};
 
 pub use consumer::{Consumer, Credentials, Digest};
+pub use credential::{Credential, LastUsed};
+pub use registry::Registry;
 pub use scheme::{Refusal, Scheme, Verdict};
 
 use super::{Context, Flow, RequestHead};

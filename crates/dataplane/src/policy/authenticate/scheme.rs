@@ -78,10 +78,10 @@ impl Scheme {
         exchange: &mut Exchange,
         head: &mut RequestHead,
         _body: &mut Body,
-        _worker: &Rc<Worker>,
+        worker: &Rc<Worker>,
     ) -> Result<Verdict, Error> {
         match self {
-            Self::ApiKey(scheme) => Ok(scheme.recognise(exchange, head)),
+            Self::ApiKey(scheme) => Ok(scheme.recognise(exchange, head, &worker.shared)),
         }
     }
 

@@ -13,6 +13,8 @@ pub const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-poli
 pub struct RateReport {
     /// The `RateLimit` field.
     pub(super) field: HeaderValue,
+    /// What the consumer's plan adds to `RateLimit-Policy`.
+    pub(super) plan: Option<HeaderValue>,
     pub refused: bool,
 }
 

@@ -1,10 +1,12 @@
 //! How often a caller may come: GCRA, the same as a token bucket that refills steadily.
 //!
-//! Several rules hold at once: a request counts against all of them or, when one refuses it, against none.
+//! Several rules hold at once, those of the route and then those of the consumer's plan: a request counts against all of
+//! them or, when one refuses it, against none.
 
 mod fields;
 mod limiter;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{header, HeaderName, HeaderValue};
@@ -14,15 +16,25 @@ pub use fields::RateReport;
 use limiter::{Counters, Key, Verdict};
 pub use limiter::{Limiter, Rate, MAX_COUNTERS};
 
+use super::plan::Plans;
 use super::{Context, RequestHead, ResponseHead};
 use crate::error::{Error, Kind};
 use crate::exchange::Exchange;
+use crate::shared::Shared;
 use crate::snapshot::{self, RateKey};
 
 pub struct RateLimit {
-    pub rules: Vec<Rule>,
-    /// The `RateLimit-Policy` field, which no request changes.
-    policy: HeaderValue,
+    /// Of the route.
+    rules: Rules,
+    /// Of the configuration.
+    plans: Arc<Plans>,
+}
+
+#[derive(Default)]
+pub struct Rules {
+    rules: Vec<Rule>,
+    /// The `RateLimit-Policy` field, which no request changes; None without rules.
+    policy: Option<HeaderValue>,
 }
 
 pub struct Rule {
@@ -83,6 +95,8 @@ impl Rule {
             By::Route => return Place::Shared,
             // Without a consumer authenticate has let nothing through; one counter for all is the safe answer.
             By::Consumer => match &exchange.consumer {
+                // Whoever is nobody is only told apart by where it is.
+                Some(consumer) if consumer.is_anonymous() => Key::address(exchange.client),
                 Some(consumer) => Key::Consumer(&consumer.name),
                 None => return Place::Shared,
             },
@@ -106,6 +120,45 @@ impl Rule {
     }
 }
 
+impl Rules {
+    fn new(rules: Vec<Rule>) -> Self {
+        Self { policy: (!rules.is_empty()).then(|| fields::policy(&rules)), rules }
+    }
+
+    /// Counted for each consumer of the plan, under a name that no rule of a route can have.
+    pub fn of_plan(plan: &str, rates: &[snapshot::PlanRate], limiter: &Limiter) -> Result<Self, Vec<String>> {
+        let (mut rules, mut errors) = (Vec::new(), Vec::new());
+        for (index, rate) in rates.iter().enumerate() {
+            let snapshot::PlanRate { limit, per_ms, burst } = *rate;
+            let id = format!("plan/{plan}/{index}");
+            let settings = snapshot::RateLimit { id, limit, per_ms, burst, by: RateKey::Consumer };
+            match Rule::new(&settings, true, limiter) {
+                Ok(rule) => rules.push(rule),
+                Err(message) => errors.push(format!("rate_limit[{index}]: {message}")),
+            }
+        }
+        if errors.is_empty() {
+            Ok(Self::new(rules))
+        } else {
+            Err(errors)
+        }
+    }
+
+    pub fn describe(&self) -> Value {
+        let rules = self.rules.iter().map(|rule| {
+            let by = match &rule.by {
+                By::Consumer => "consumer".to_owned(),
+                By::Address => "address".to_owned(),
+                By::Route => "route".to_owned(),
+                By::Header(name) => format!("header {name}"),
+            };
+            let per_ms = rule.rate.per.as_millis() as u64;
+            json!({"id": rule.id, "limit": rule.rate.limit, "per_ms": per_ms, "burst": rule.rate.burst, "by": by})
+        });
+        rules.collect()
+    }
+}
+
 impl RateLimit {
     pub fn new(rules: &[snapshot::RateLimit], authenticated: bool, context: &Context<'_>) -> Result<Self, Vec<String>> {
         let mut errors = Vec::new();
@@ -124,29 +177,38 @@ impl RateLimit {
             }
         }
         match errors.is_empty() {
-            true => Ok(Self { policy: fields::policy(&compiled), rules: compiled }),
+            true => Ok(Self { rules: Rules::new(compiled), plans: context.plans.clone() }),
             false => Err(errors),
         }
     }
 
-    pub fn describe(&self) -> Value {
-        let rules = self.rules.iter().map(|rule| {
-            let by = match &rule.by {
-                By::Consumer => "consumer".to_owned(),
-                By::Address => "address".to_owned(),
-                By::Route => "route".to_owned(),
-                By::Header(name) => format!("header {name}"),
-            };
-            let per_ms = rule.rate.per.as_millis() as u64;
-            json!({"id": rule.id, "limit": rule.rate.limit, "per_ms": per_ms, "burst": rule.rate.burst, "by": by})
-        });
-        rules.collect()
+    /// None where only plans count.
+    pub fn describe(&self) -> Option<Value> {
+        (!self.rules.rules.is_empty()).then(|| self.rules.describe())
     }
 
-    /// Takes from every rule; or from none, and refuses with 429.
-    pub fn on_request(&self, exchange: &mut Exchange, head: &RequestHead, limiter: &Limiter) -> Result<(), Error> {
+    /// Takes from every rule, or from none and refuses with 429. A consumer whose plan is gone is not served: nobody has
+    /// said how much it may use.
+    pub fn on_request(&self, exchange: &mut Exchange, head: &RequestHead, shared: &Shared) -> Result<(), Error> {
+        let Some(name) = exchange.consumer.as_ref().and_then(|consumer| consumer.plan.clone()) else {
+            return self.count(exchange, head, &shared.limiter, None);
+        };
+        let plan = self.plans.get(&name).cloned().or_else(|| shared.registry.load().plans.get(&name).cloned());
+        let plan = plan.ok_or_else(|| {
+            Error::new(Kind::Internal, "The consumer's plan is not known").cause(format!("there is no plan '{name}'"))
+        })?;
+        self.count(exchange, head, &shared.limiter, Some(&plan.rates))
+    }
+
+    fn count(
+        &self,
+        exchange: &mut Exchange,
+        head: &RequestHead,
+        limiter: &Limiter,
+        plan: Option<&Rules>,
+    ) -> Result<(), Error> {
         let now = limiter.now(exchange.received);
-        let mut field = Vec::with_capacity(64);
+        let mut field = Vec::new();
         let mut refused: Option<Duration> = None;
         let mut see = |rule: &Rule, verdict: Verdict| {
             fields::push(&mut field, rule, verdict);
@@ -154,21 +216,24 @@ impl RateLimit {
                 refused = Some(refused.map_or(retry_after, |longest| longest.max(retry_after)));
             }
         };
-        match &*self.rules {
+        match (&*self.rules.rules, plan.map_or(&[][..], |plan| &plan.rules)) {
+            ([], []) => return Ok(()),
             // Most often: one look-up, nothing to hold together.
-            [rule] => {
+            ([rule], []) | ([], [rule]) => {
                 let place = rule.place(exchange, head);
                 see(rule, rule.with(&place, limiter, now, |counter| rule.rate.take(counter, now)));
             }
-            rules => {
+            (route, plan) => {
+                let rules: Vec<&Rule> = route.iter().chain(plan).collect();
                 let places: Vec<Place> = rules.iter().map(|rule| rule.place(exchange, head)).collect();
-                let verdicts = take_all(rules, &places, limiter, now);
+                let verdicts = take_all(&rules, &places, limiter, now);
                 rules.iter().zip(verdicts).for_each(|(rule, verdict)| see(rule, verdict));
             }
         }
         // Digits, quoted ASCII: always a valid value.
         let field = HeaderValue::from_maybe_shared(bytes::Bytes::from(field)).unwrap_or(HeaderValue::from_static(""));
-        exchange.rate = Some(RateReport { field, refused: refused.is_some() });
+        let plan = plan.and_then(|plan| plan.policy.clone());
+        exchange.rate = Some(RateReport { field, plan, refused: refused.is_some() });
         match refused {
             None => Ok(()),
             Some(retry_after) => Err(Error::new(Kind::RateLimited, "The allowance is used up; try again later")
@@ -178,7 +243,10 @@ impl RateLimit {
 
     pub fn on_response(&self, exchange: &Exchange, head: &mut ResponseHead) {
         if let Some(report) = &exchange.rate {
-            head.headers.insert(fields::RATELIMIT_POLICY, self.policy.clone());
+            head.headers.remove(fields::RATELIMIT_POLICY);
+            for policy in self.rules.policy.iter().chain(&report.plan) {
+                head.headers.append(fields::RATELIMIT_POLICY, policy.clone());
+            }
             head.headers.insert(fields::RATELIMIT, report.field.clone());
         }
     }
@@ -186,7 +254,7 @@ impl RateLimit {
 
 /// Looks at all and only then takes from all. A request that loses a race in between gives back what it took, so no
 /// rule ever lets more through than it allows.
-fn take_all(rules: &[Rule], places: &[Place], limiter: &Limiter, now: u64) -> Vec<Verdict> {
+fn take_all(rules: &[&Rule], places: &[Place], limiter: &Limiter, now: u64) -> Vec<Verdict> {
     let all = || rules.iter().zip(places);
     let is_refused = |verdict: &Verdict| matches!(verdict, Verdict::Refused { .. });
     let look = || -> Vec<Verdict> {

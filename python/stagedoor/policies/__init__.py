@@ -10,6 +10,7 @@ from stagedoor.policies.access_log import AccessLog
 from stagedoor.policies.authenticate import Authenticate
 from stagedoor.policies.compress import Compress
 from stagedoor.policies.cors import Cors
+from stagedoor.policies.csrf import Csrf
 from stagedoor.policies.grpc_web import GrpcWeb
 from stagedoor.policies.headers import Headers
 from stagedoor.policies.hsts import Hsts
@@ -17,6 +18,7 @@ from stagedoor.policies.limits import Limits
 from stagedoor.policies.model import Strict
 from stagedoor.policies.rate_limit import RateLimits
 from stagedoor.policies.request_id import RequestId
+from stagedoor.policies.security_headers import SecurityHeaders
 from stagedoor.policies.upgrade import Upgrade
 
 T = TypeVar("T")
@@ -43,6 +45,8 @@ class Policies(Strict):
     """Which web pages may call."""
     authenticate: Switch[Authenticate] | None = None
     """Who may call."""
+    csrf: Switch[Csrf] | None = None
+    """No other site's page asks in a user's name."""
     rate_limit: Switch[RateLimits] | None = None
     """How often a caller may call."""
     grpc_web: Switch[GrpcWeb] | None = None
@@ -53,6 +57,8 @@ class Policies(Strict):
     """Responses are compressed for clients that accept it."""
     hsts: Switch[Hsts] | None = None
     """Browsers are told to come over HTTPS only."""
+    security_headers: Switch[SecurityHeaders] | None = None
+    """Browsers are told to be careful."""
     headers: Switch[Headers] | None = None
     """Headers to remove, set and add."""
 

@@ -10,12 +10,14 @@ from stagedoor.policies.access_log import AccessLog
 from stagedoor.policies.authenticate import Authenticate, compile_authenticate
 from stagedoor.policies.compress import Compress
 from stagedoor.policies.cors import Cors
+from stagedoor.policies.csrf import Csrf, compile_csrf
 from stagedoor.policies.grpc_web import GrpcWeb
 from stagedoor.policies.headers import HeaderChanges, Headers
 from stagedoor.policies.hsts import Hsts
 from stagedoor.policies.limits import Limits
 from stagedoor.policies.rate_limit import ByHeader, RateLimit
 from stagedoor.policies.request_id import RequestId
+from stagedoor.policies.security_headers import SecurityHeaders, compile_security_headers
 from stagedoor.policies.upgrade import Upgrade
 
 Json = dict[str, Any]
@@ -39,6 +41,8 @@ def compile_policies(policies: Policies, route: str, folder: Path) -> Json:
         parts["cors"] = _cors(policies.cors)
     if isinstance(policies.authenticate, Authenticate):
         parts["authenticate"] = compile_authenticate(policies.authenticate)
+    if isinstance(policies.csrf, Csrf):
+        parts["csrf"] = compile_csrf(policies.csrf)
     if isinstance(policies.rate_limit, list):
         parts["rate_limit"] = [_rate_limit(rule, f"{route}/{index}") for index, rule in enumerate(policies.rate_limit)]
     if isinstance(policies.grpc_web, GrpcWeb):
@@ -58,6 +62,8 @@ def compile_policies(policies: Policies, route: str, folder: Path) -> Json:
             "include_subdomains": policies.hsts.include_subdomains,
             "preload": policies.hsts.preload,
         }
+    if isinstance(policies.security_headers, SecurityHeaders):
+        parts["security_headers"] = compile_security_headers(policies.security_headers)
     if isinstance(policies.headers, Headers):
         parts["headers"] = {
             "request": _changes(policies.headers.request),

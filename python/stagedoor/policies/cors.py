@@ -23,10 +23,14 @@ def _origin(value: str) -> str:
     raise wrong("expected '*' or an origin such as https://shop.example.com", hint)
 
 
+Origin = Annotated[str, AfterValidator(_origin)]
+"""As browsers send it, ``null``, or ``*``."""
+
+
 class Cors(Strict):
     """Answer preflights and name the origins that may read responses."""
 
-    origins: Annotated[list[Annotated[str, AfterValidator(_origin)]], Field(min_length=1, max_length=1000)]
+    origins: Annotated[list[Origin], Field(min_length=1, max_length=1000)]
     """Origins exactly as browsers send them, or ``*`` for any."""
     methods: Annotated[list[Method], Field(min_length=1, max_length=32)] = ["GET", "HEAD", "POST"]
     """Methods that pages may use."""

@@ -161,7 +161,7 @@ impl Cors {
 }
 
 /// `null`, or scheme, host and port with no path, lower-case (Fetch §3.2.1).
-fn is_origin(text: &str) -> bool {
+pub(super) fn is_origin(text: &str) -> bool {
     let Some((scheme, authority)) = text.split_once("://") else {
         return text == "null";
     };

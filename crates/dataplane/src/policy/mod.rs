@@ -5,6 +5,7 @@ pub mod access_log;
 pub mod authenticate;
 pub mod compress;
 pub mod cors;
+pub mod csrf;
 pub mod grpc_web;
 pub mod headers;
 pub mod hsts;
@@ -12,6 +13,7 @@ pub mod limits;
 pub mod plan;
 pub mod rate_limit;
 pub mod request_id;
+pub mod security_headers;
 pub mod upgrade;
 
 use std::cell::RefCell;
@@ -50,27 +52,31 @@ pub enum Name {
     Limits,
     Cors,
     Authenticate,
+    Csrf,
     RateLimit,
     GrpcWeb,
     Upgrade,
     Compress,
     Hsts,
+    SecurityHeaders,
     Headers,
 }
 
 /// The order in which all policies see a request, the same for every route; and then the response, so that `headers` has
 /// the last word on both.
-pub const ORDER: [Name; 11] = [
+pub const ORDER: [Name; 13] = [
     Name::RequestId,
     Name::AccessLog,
     Name::Limits,
     Name::Cors,
     Name::Authenticate,
+    Name::Csrf,
     Name::RateLimit,
     Name::GrpcWeb,
     Name::Upgrade,
     Name::Compress,
     Name::Hsts,
+    Name::SecurityHeaders,
     Name::Headers,
 ];
 
@@ -83,11 +89,13 @@ impl Name {
             Name::Limits => "limits",
             Name::Cors => "cors",
             Name::Authenticate => "authenticate",
+            Name::Csrf => "csrf",
             Name::RateLimit => "rate_limit",
             Name::GrpcWeb => "grpc_web",
             Name::Upgrade => "upgrade",
             Name::Compress => "compress",
             Name::Hsts => "hsts",
+            Name::SecurityHeaders => "security_headers",
             Name::Headers => "headers",
         }
     }
@@ -101,11 +109,13 @@ pub struct Policies {
     pub limits: Option<limits::Limits>,
     pub cors: Option<cors::Cors>,
     pub authenticate: Option<authenticate::Authenticate>,
+    pub csrf: Option<csrf::Csrf>,
     pub rate_limit: Option<rate_limit::RateLimit>,
     pub grpc_web: Option<grpc_web::GrpcWeb>,
     pub upgrade: Option<upgrade::Upgrade>,
     pub compress: Option<compress::Compress>,
     pub hsts: Option<hsts::Hsts>,
+    pub security_headers: Option<security_headers::SecurityHeaders>,
     pub headers: Option<headers::Headers>,
 }
 
@@ -156,6 +166,7 @@ impl Policies {
                 Name::Authenticate,
                 settings.authenticate.as_ref().map(|settings| authenticate::Authenticate::new(settings, context)),
             ),
+            csrf: on.build(Name::Csrf, settings.csrf.as_ref().map(csrf::Csrf::new)),
             rate_limit: on.build(
                 Name::RateLimit,
                 // Also without rules of the route's own: a consumer may have a plan.
@@ -167,6 +178,10 @@ impl Policies {
             upgrade: on.build(Name::Upgrade, settings.upgrade.as_ref().map(upgrade::Upgrade::new)),
             compress: on.build(Name::Compress, settings.compress.as_ref().map(compress::Compress::new)),
             hsts: on.build(Name::Hsts, settings.hsts.as_ref().map(hsts::Hsts::new)),
+            security_headers: on.build(
+                Name::SecurityHeaders,
+                settings.security_headers.as_ref().map(security_headers::SecurityHeaders::new),
+            ),
             headers: on.build(Name::Headers, settings.headers.as_ref().map(headers::Headers::new)),
         };
         (report.errors.len() == before).then_some(policies)
@@ -199,13 +214,14 @@ impl Policies {
                         }
                     }
                 }
+                Name::Csrf => self.csrf.iter().try_for_each(|policy| policy.on_request(exchange, head))?,
                 Name::RateLimit => {
                     self.rate_limit.iter().try_for_each(|policy| policy.on_request(exchange, head, &worker.shared))?
                 }
                 Name::GrpcWeb => self.grpc_web.iter().for_each(|policy| policy.on_request(exchange, head)),
                 Name::Upgrade => self.upgrade.iter().try_for_each(|policy| policy.on_request(exchange))?,
                 Name::Compress => self.compress.iter().for_each(|policy| policy.on_request(exchange, head)),
-                Name::Hsts => {}
+                Name::Hsts | Name::SecurityHeaders => {}
                 Name::Headers => self.headers.iter().for_each(|policy| policy.on_request(head)),
             }
         }
@@ -225,8 +241,9 @@ impl Policies {
                     }
                 }
                 Name::Hsts => self.hsts.iter().for_each(|policy| policy.on_response(exchange, head)),
+                Name::SecurityHeaders => self.security_headers.iter().for_each(|policy| policy.on_response(head)),
                 Name::Headers => self.headers.iter().for_each(|policy| policy.on_response(head)),
-                Name::AccessLog | Name::Limits | Name::Authenticate | Name::GrpcWeb | Name::Upgrade => {}
+                Name::AccessLog | Name::Limits | Name::Authenticate | Name::Csrf | Name::GrpcWeb | Name::Upgrade => {}
             }
         }
         body
@@ -240,11 +257,13 @@ impl Policies {
             Name::Limits => self.limits.as_ref().map(limits::Limits::describe),
             Name::Cors => self.cors.as_ref().map(cors::Cors::describe),
             Name::Authenticate => self.authenticate.as_ref().map(authenticate::Authenticate::describe),
+            Name::Csrf => self.csrf.as_ref().map(csrf::Csrf::describe),
             Name::RateLimit => self.rate_limit.as_ref().and_then(rate_limit::RateLimit::describe),
             Name::GrpcWeb => self.grpc_web.as_ref().map(grpc_web::GrpcWeb::describe),
             Name::Upgrade => self.upgrade.as_ref().map(upgrade::Upgrade::describe),
             Name::Compress => self.compress.as_ref().map(compress::Compress::describe),
             Name::Hsts => self.hsts.as_ref().map(hsts::Hsts::describe),
+            Name::SecurityHeaders => self.security_headers.as_ref().map(security_headers::SecurityHeaders::describe),
             Name::Headers => self.headers.as_ref().map(headers::Headers::describe),
         };
         ORDER.into_iter().filter_map(|name| Some((name, describe(name)?))).collect()

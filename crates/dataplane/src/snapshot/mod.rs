@@ -4,6 +4,7 @@
 //! Units are in the names: `_ms` are milliseconds, `_bytes` are bytes. Times are never bare numbers.
 
 mod authenticate;
+mod browser;
 mod consumer;
 mod secret;
 
@@ -12,6 +13,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 pub use authenticate::{Authenticate, Scheme};
+pub use browser::{Csrf, SecurityHeaders};
 pub use consumer::{
     ApiKey, Basic, Consumer, Plan, PlanRate, RegisteredConsumer, RegisteredKey, Registry, RestrictedKey,
 };
@@ -300,6 +302,8 @@ pub struct Policies {
     pub upgrade: Option<Upgrade>,
     pub compress: Option<Compress>,
     pub hsts: Option<Hsts>,
+    pub csrf: Option<Csrf>,
+    pub security_headers: Option<SecurityHeaders>,
 }
 
 /// Calls of gRPC-Web are translated to gRPC.

@@ -1,39 +1,50 @@
-//! Who calls, as the gateway tells endpoints: `X-Consumer-ID` and `X-Consumer-Groups`. Endpoints believe these fields, so
-//! a client's own are removed under every spelling that some server reads as the same name.
+//! Who calls, as the gateway tells endpoints: `X-Consumer-ID`, `-Groups`, `-Scopes`, `-Plan` and `-Credential`.
+//! Endpoints believe these fields, so a client's own are removed under every spelling that some server reads as the same
+//! name.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::{utf8_percent_encode, AsciiSet, CONTROLS};
 
 const ID: HeaderName = HeaderName::from_static("x-consumer-id");
 const GROUPS: HeaderName = HeaderName::from_static("x-consumer-groups");
+const SCOPES: HeaderName = HeaderName::from_static("x-consumer-scopes");
+const PLAN: HeaderName = HeaderName::from_static("x-consumer-plan");
+const CREDENTIAL: HeaderName = HeaderName::from_static("x-consumer-credential");
 
-/// A comma separates groups; the rest is what a header value cannot carry safely.
+/// A comma separates groups and scopes; the rest is what a header value cannot carry safely.
 const ESCAPED: &AsciiSet = &CONTROLS.add(b',').add(b'%');
 
-/// A consumer's name and groups, ready to be sent. What is not visible ASCII is percent-encoded UTF-8.
+/// What is known of a consumer, ready to be sent. What is not visible ASCII is percent-encoded UTF-8.
 #[derive(Debug, Clone)]
-pub struct Identity {
-    id: Option<HeaderValue>,
-    groups: Option<HeaderValue>,
-}
+pub struct Identity(Vec<(HeaderName, HeaderValue)>);
 
 impl Identity {
-    pub fn new(name: &str, groups: &[Box<str>]) -> Self {
+    /// What there is nothing of is not sent; without an id, that is nobody's.
+    pub fn new(
+        id: Option<&str>,
+        groups: &[Box<str>],
+        scopes: &[Box<str>],
+        plan: Option<&str>,
+        credential: Option<&str>,
+    ) -> Self {
         let escape = |text: &str| utf8_percent_encode(text, ESCAPED).to_string();
-        let groups: Vec<String> = groups.iter().map(|group| escape(group)).collect();
-        let groups = (!groups.is_empty()).then(|| groups.join(","));
-        Self {
-            id: HeaderValue::try_from(escape(name)).ok(),
-            groups: groups.and_then(|groups| HeaderValue::try_from(groups).ok()),
-        }
+        let list = |texts: &[Box<str>]| {
+            let texts: Vec<String> = texts.iter().map(|text| escape(text)).collect();
+            (!texts.is_empty()).then(|| texts.join(","))
+        };
+        let fields = [
+            (ID, id.map(escape)),
+            (GROUPS, list(groups)),
+            (SCOPES, list(scopes)),
+            (PLAN, plan.map(escape)),
+            (CREDENTIAL, credential.map(escape)),
+        ];
+        Self(fields.into_iter().filter_map(|(name, value)| Some((name, HeaderValue::try_from(value?).ok()?))).collect())
     }
 
     pub fn set(&self, headers: &mut HeaderMap) {
-        if let Some(id) = &self.id {
-            headers.insert(ID, id.clone());
-        }
-        if let Some(groups) = &self.groups {
-            headers.insert(GROUPS, groups.clone());
+        for (name, value) in &self.0 {
+            headers.insert(name, value.clone());
         }
     }
 }
@@ -56,9 +67,16 @@ mod tests {
     #[test]
     fn names_and_groups_are_sent_in_a_form_that_cannot_be_read_as_something_else() {
         let mut headers = HeaderMap::new();
-        Identity::new("zoë\r\n", &["a,b".into(), "store front".into()]).set(&mut headers);
+        let groups = ["a,b".into(), "store front".into()];
+        Identity::new(Some("zoë\r\n"), &groups, &["read".into()], Some("gold"), Some("k1")).set(&mut headers);
         assert_eq!(headers["x-consumer-id"], "zo%C3%AB%0D%0A");
         assert_eq!(headers["x-consumer-groups"], "a%2Cb,store front");
+        assert_eq!(headers["x-consumer-scopes"], "read");
+        assert_eq!(headers["x-consumer-plan"], "gold");
+        assert_eq!(headers["x-consumer-credential"], "k1");
+        let mut headers = HeaderMap::new();
+        Identity::new(None, &[], &[], None, None).set(&mut headers);
+        assert!(headers.is_empty());
     }
 
     #[test]

@@ -111,7 +111,7 @@ pub fn secret_headers(snapshot: &Snapshot) -> Vec<HeaderName> {
     let mut names = vec![header::AUTHORIZATION, header::PROXY_AUTHORIZATION, header::COOKIE, header::SET_COOKIE];
     let routes = snapshot.routes.values().map(|route| &route.policies).chain([&snapshot.unrouted]);
     for policies in routes {
-        for scheme in policies.authenticate.iter().flat_map(|policy| &policy.any) {
+        for scheme in policies.authenticate.iter().flat_map(snapshot::Authenticate::schemes) {
             let name = scheme.header().and_then(|name| HeaderName::from_bytes(name.as_bytes()).ok());
             names.extend(name.filter(|name| !names.contains(name)));
         }

@@ -124,6 +124,8 @@ pub struct Context<'a> {
     pub shared: &'a Shared,
     /// All consumers by their credentials.
     pub credentials: Arc<authenticate::Credentials>,
+    /// All of them that have a name and a password.
+    pub users: Arc<authenticate::Users>,
     pub plans: Arc<plan::Plans>,
     /// Every header that carries a credential on some route.
     pub secret_headers: Vec<HeaderName>,
@@ -137,6 +139,7 @@ impl<'a> Context<'a> {
         Self {
             shared,
             credentials: Arc::new(authenticate::Credentials::new(&snapshot.consumers, &plans, shared, report)),
+            users: Arc::new(authenticate::Users::new(&snapshot.consumers, shared, report)),
             plans: Arc::new(plans),
             secret_headers: access_log::secret_headers(snapshot),
             rules: RefCell::default(),

@@ -6,7 +6,29 @@ use serde::Deserialize;
 #[serde(deny_unknown_fields)]
 pub struct Authenticate {
     /// The first that finds its credential decides; a wrong credential never falls through.
+    #[serde(default)]
     pub any: Vec<Scheme>,
+    /// In place of `any`: each must find its credential.
+    #[serde(default)]
+    pub all: Vec<Scheme>,
+    /// Who it is that presents no credential at all; absent: nobody, which is refused.
+    #[serde(default)]
+    pub anonymous: Option<Anonymous>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Anonymous {
+    pub groups: Vec<String>,
+    pub scopes: Vec<String>,
+    pub plan: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Basic {
+    /// What users are told that the password is for; printable ASCII.
+    pub realm: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -18,6 +40,13 @@ pub enum Scheme {
         /// Query parameter that carries the key; removed before forwarding.
         query: Option<String>,
     },
+    Basic(Basic),
+}
+
+impl Authenticate {
+    pub fn schemes(&self) -> impl Iterator<Item = &Scheme> {
+        self.any.iter().chain(&self.all)
+    }
 }
 
 impl Scheme {
@@ -25,6 +54,7 @@ impl Scheme {
     pub fn header(&self) -> Option<&str> {
         match self {
             Self::ApiKey { header, .. } => header.as_deref(),
+            Self::Basic(_) => None,
         }
     }
 }

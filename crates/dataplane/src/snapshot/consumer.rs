@@ -16,7 +16,7 @@ pub struct Consumer {
     #[serde(default)]
     pub plan: Option<String>,
     #[serde(default)]
-    pub basic: Vec<Basic>,
+    pub basic: Vec<User>,
 }
 
 /// A key that is good wherever its consumer may call, or one that is not.
@@ -46,7 +46,7 @@ pub struct RestrictedKey {
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Basic {
+pub struct User {
     pub id: String,
     pub username: String,
     /// Of the password: `$argon2id$…` or `$2b$…`.
@@ -91,7 +91,7 @@ pub struct RegisteredConsumer {
     #[serde(default)]
     pub api_keys: Vec<RegisteredKey>,
     #[serde(default)]
-    pub basic: Vec<Basic>,
+    pub basic: Vec<User>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

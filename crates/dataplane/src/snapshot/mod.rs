@@ -12,10 +12,10 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-pub use authenticate::{Authenticate, Scheme};
+pub use authenticate::{Anonymous, Authenticate, Basic, Scheme};
 pub use browser::{Csrf, SecurityHeaders};
 pub use consumer::{
-    ApiKey, Basic, Consumer, Plan, PlanRate, RegisteredConsumer, RegisteredKey, Registry, RestrictedKey,
+    ApiKey, Consumer, Plan, PlanRate, RegisteredConsumer, RegisteredKey, Registry, RestrictedKey, User,
 };
 pub use secret::Secret;
 

@@ -30,6 +30,13 @@ pub struct Consumer {
     pub identity: Identity,
 }
 
+impl snapshot::Consumer {
+    /// As its credentials of that scheme prove it.
+    pub fn facts<'a>(&'a self, scopes: &'a [String], scheme: &'static str) -> Facts<'a> {
+        Facts { groups: &self.groups, scopes, plan: self.plan.as_deref(), scheme }
+    }
+}
+
 /// What the configuration or the registry says of a consumer.
 pub struct Facts<'a> {
     pub groups: &'a [String],
@@ -47,7 +54,9 @@ impl Consumer {
     pub fn proved(name: &str, facts: &Facts<'_>, credential: Option<Arc<Credential>>) -> Self {
         let boxed = |texts: &[String]| -> Vec<Box<str>> { texts.iter().map(|text| text.as_str().into()).collect() };
         let (groups, scopes) = (boxed(facts.groups), boxed(facts.scopes));
-        let identity = Identity::new(name, &groups);
+        let id = Some(name).filter(|_| facts.scheme != ANONYMOUS);
+        let credential_id = credential.as_ref().map(|credential| &*credential.id);
+        let identity = Identity::new(id, &groups, &scopes, facts.plan, credential_id);
         let plan = facts.plan.map(Arc::from);
         Self {
             name: name.into(),
@@ -90,6 +99,9 @@ impl Credentials {
     ) -> Self {
         let mut credentials = Self { by_start: FxHashMap::default() };
         for (name, settings) in consumers {
+            if name == ANONYMOUS {
+                report.error(format!("consumer '{name}': that is the name of those who present nothing"));
+            }
             if let Some(plan) = settings.plan.as_deref().filter(|plan| plans.get(plan).is_none()) {
                 report.error(format!("consumer '{name}': plan: there is no plan '{plan}'"));
             }
@@ -131,7 +143,7 @@ impl Credentials {
         let credential = Credential::new(&id, &restrictions, last_used)
             .map_err(|wrong| wrong.into_iter().map(|wrong| format!("{at}: {wrong}")).collect::<Vec<_>>())?;
         let scopes = restricted.and_then(|key| key.scopes.as_ref()).unwrap_or(&settings.scopes);
-        let facts = Facts { groups: &settings.groups, scopes, plan: settings.plan.as_deref(), scheme: "api_key" };
+        let facts = settings.facts(scopes, "api_key");
         let consumer = Arc::new(Consumer::proved(name, &facts, Some(Arc::new(credential))));
         self.by_start.entry(start(&digest)).or_default().push((digest, consumer));
         Ok(())

@@ -1,20 +1,25 @@
 //! Who calls: the consumer whose credential the request carries. Fails closed with 401.
 
 pub mod api_key;
+pub mod basic;
 pub mod consumer;
 pub mod credential;
 pub mod registry;
 pub mod scheme;
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use http::{header, HeaderValue};
 use serde_json::{json, Value};
 
+pub use basic::{Users, Verifier};
 pub use consumer::{Consumer, Credentials, Digest};
 pub use credential::{Credential, LastUsed};
 pub use registry::Registry;
 pub use scheme::{Refusal, Scheme, Verdict};
+
+use consumer::Facts;
 
 use super::{Context, Flow, RequestHead};
 use crate::error::{Error, Kind};
@@ -24,38 +29,63 @@ use crate::snapshot;
 use crate::worker::Worker;
 
 pub struct Authenticate {
-    pub any: Vec<Scheme>,
-    /// Of a 401, in the same order.
+    mode: Mode,
+    schemes: Vec<Scheme>,
+    /// Who it is that presents nothing.
+    anonymous: Option<Arc<Consumer>>,
+    /// Of a 401, in the order of the schemes.
     challenges: Vec<Option<HeaderValue>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Any,
+    All,
 }
 
 impl Authenticate {
     pub fn new(settings: &snapshot::Authenticate, context: &Context<'_>) -> Result<Self, Vec<String>> {
         let mut errors = Vec::new();
-        let mut any = Vec::new();
-        for settings in &settings.any {
+        let mut schemes = Vec::new();
+        for settings in settings.schemes() {
             match Scheme::new(settings, context) {
-                Ok(scheme) => any.push(scheme),
+                Ok(scheme) => schemes.push(scheme),
                 Err(mut wrong) => errors.append(&mut wrong),
             }
         }
-        if settings.any.is_empty() {
-            errors.push("it lists no way to authenticate, so nobody could".to_owned());
-        }
+        let mode = match (settings.any.is_empty(), settings.all.is_empty()) {
+            (true, false) => Mode::All,
+            (false, true) => Mode::Any,
+            (true, true) => {
+                errors.push("it lists no way to authenticate, so nobody could".to_owned());
+                Mode::Any
+            }
+            (false, false) => {
+                errors.push("'any' and 'all' do not go together".to_owned());
+                Mode::All
+            }
+        };
+        let anonymous = settings.anonymous.as_ref().map(|settings| anonymous(settings, context, &mut errors));
         if !errors.is_empty() {
             return Err(errors);
         }
-        let challenges = any.iter().map(Scheme::challenge).collect();
-        Ok(Self { any, challenges })
+        let challenges = schemes.iter().map(Scheme::challenge).collect();
+        Ok(Self { mode, schemes, anonymous, challenges })
     }
 
     pub fn describe(&self) -> Value {
-        let any: Vec<Value> = self.any.iter().map(Scheme::describe).collect();
-        json!({"any": any})
+        let schemes: Vec<Value> = self.schemes.iter().map(Scheme::describe).collect();
+        let mode = if self.mode == Mode::Any { "any" } else { "all" };
+        let mut description = json!({mode: schemes});
+        if let Some(anonymous) = &self.anonymous {
+            description["anonymous"] =
+                json!({"groups": anonymous.groups, "scopes": anonymous.scopes, "plan": anonymous.plan.as_deref()});
+        }
+        description
     }
 
-    /// The first scheme that finds its credential decides; a wrong credential never falls through. Every credential is
-    /// removed from what is forwarded.
+    /// Of `any`, the first scheme that finds its credential decides; of `all`, each must know its credential, and none
+    /// another consumer. A wrong credential never falls through. Every credential is removed from what is forwarded.
     pub async fn on_request(
         &self,
         exchange: &mut Exchange,
@@ -63,24 +93,42 @@ impl Authenticate {
         body: &mut Body,
         worker: &Rc<Worker>,
     ) -> Result<Flow, Error> {
-        let mut foreign = false;
-        for (index, scheme) in self.any.iter().enumerate() {
+        let (mut consumer, mut foreign, mut missing): (Option<Arc<Consumer>>, _, _) = (None, false, false);
+        for (index, scheme) in self.schemes.iter().enumerate() {
             match scheme.recognise(exchange, head, body, worker).await? {
-                Verdict::Absent => {}
+                Verdict::Absent => missing = true,
                 Verdict::NotMine => foreign = true,
                 Verdict::Refused(refusal) => return Err(self.refused(index, refusal)),
                 Verdict::Respond(response) => return Ok(Flow::Respond(response)),
-                Verdict::Known(consumer) => {
-                    exchange.consumer = Some(consumer);
-                    for scheme in &self.any {
-                        scheme.remove(exchange, head)?;
+                Verdict::Known(known) => match &consumer {
+                    Some(first) if first.name != known.name => {
+                        return Err(self.refused(index, Refusal::new("The credentials are not of the same consumer")));
                     }
-                    return Ok(Flow::Continue);
-                }
+                    Some(_) => {}
+                    None => consumer = Some(known),
+                },
+            }
+            if self.mode == Mode::Any && consumer.is_some() {
+                (missing, foreign) = (false, false);
+                break;
             }
         }
-        let detail = if foreign { "The credential is not valid" } else { "The request carries no credential" };
-        Err(self.unauthorized(Error::new(Kind::Unauthorized, detail), None))
+        let consumer = match (consumer, &self.anonymous) {
+            (Some(consumer), _) if !missing && !foreign => consumer,
+            (None, Some(anonymous)) if !foreign => anonymous.clone(),
+            (None, _) if !foreign => return Err(self.nobody("The request carries no credential")),
+            (None, _) => return Err(self.nobody("The credential is not valid")),
+            (Some(_), _) => return Err(self.nobody("The request does not carry every credential that is asked for")),
+        };
+        exchange.consumer = Some(consumer);
+        for scheme in &self.schemes {
+            scheme.remove(exchange, head)?;
+        }
+        Ok(Flow::Continue)
+    }
+
+    fn nobody(&self, detail: &str) -> Error {
+        self.unauthorized(Error::new(Kind::Unauthorized, detail), None)
     }
 
     fn refused(&self, index: usize, refusal: Refusal) -> Error {
@@ -105,4 +153,17 @@ impl Authenticate {
         }
         error
     }
+}
+
+fn anonymous(settings: &snapshot::Anonymous, context: &Context<'_>, errors: &mut Vec<String>) -> Arc<Consumer> {
+    if let Some(plan) = settings.plan.as_deref().filter(|plan| context.plans.get(plan).is_none()) {
+        errors.push(format!("anonymous: plan: there is no plan '{plan}'"));
+    }
+    let facts = Facts {
+        groups: &settings.groups,
+        scopes: &settings.scopes,
+        plan: settings.plan.as_deref(),
+        scheme: consumer::ANONYMOUS,
+    };
+    Arc::new(Consumer::proved(consumer::ANONYMOUS, &facts, None))
 }

@@ -7,7 +7,8 @@ use aws_lc_rs::hmac;
 use rustc_hash::FxHashMap;
 use subtle::ConstantTimeEq;
 
-use super::consumer::{parse_digest, Consumer, Digest, Facts};
+use super::basic::Users;
+use super::consumer::{parse_digest, Consumer, Digest, Facts, ANONYMOUS};
 use super::credential::{Credential, Restrictions};
 use crate::policy::plan::Plans;
 use crate::shared::Shared;
@@ -19,6 +20,7 @@ pub const KEY_BYTES: usize = 512;
 #[derive(Default)]
 pub struct Registry {
     pub keys: Keys,
+    pub users: Users,
     pub plans: Plans,
 }
 
@@ -28,18 +30,30 @@ impl Registry {
     pub fn new(settings: &snapshot::Registry, plans: &Plans, shared: &Shared) -> Result<Self, Vec<String>> {
         let mut errors = Vec::new();
         let own = Plans::new(&settings.plans, &shared.limiter, &mut errors);
+        let mut users = Users::default();
         let mut keys = Keys::new(settings.hmac_key.reveal(), &mut errors);
         for (name, consumer) in &settings.consumers {
             if let Some(plan) = consumer.plan.as_deref().filter(|plan| plans.get(plan).or(own.get(plan)).is_none()) {
                 errors.push(format!("consumer '{name}': there is no plan '{plan}'"));
             }
+            if name == ANONYMOUS {
+                errors.push(format!("consumer '{name}': that is the name of those who present nothing"));
+            }
             // A credential that is not there costs as much to refuse as one that is.
-            if !consumer.disabled {
-                keys.add(name, consumer, shared, &mut errors);
+            if consumer.disabled {
+                continue;
+            }
+            keys.add(name, consumer, shared, &mut errors);
+            for user in &consumer.basic {
+                let facts =
+                    Facts { groups: &consumer.groups, scopes: &[], plan: consumer.plan.as_deref(), scheme: "basic" };
+                let added = users.add(name, &facts, user, &shared.last_used);
+                let sentence = |wrong| format!("consumer '{name}': user '{}': {wrong}", user.id);
+                errors.extend(added.err().into_iter().flatten().map(sentence));
             }
         }
         match errors.is_empty() {
-            true => Ok(Self { keys, plans: own }),
+            true => Ok(Self { keys, users, plans: own }),
             false => Err(errors),
         }
     }

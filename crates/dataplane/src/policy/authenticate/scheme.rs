@@ -7,6 +7,7 @@ use http::{HeaderValue, Response};
 use serde_json::Value;
 
 use super::api_key::ApiKey;
+use super::basic::{Basic, Looked};
 use super::consumer::Consumer;
 use crate::error::{Error, Kind};
 use crate::exchange::Exchange;
@@ -48,6 +49,7 @@ impl Refusal {
 
 pub enum Scheme {
     ApiKey(ApiKey),
+    Basic(Basic),
 }
 
 impl Scheme {
@@ -56,12 +58,14 @@ impl Scheme {
             snapshot::Scheme::ApiKey { header, query } => {
                 Self::ApiKey(ApiKey::new(header.as_deref(), query.as_deref(), context.credentials.clone())?)
             }
+            snapshot::Scheme::Basic(settings) => Self::Basic(Basic::new(settings, context)?),
         })
     }
 
     pub fn describe(&self) -> Value {
         match self {
             Self::ApiKey(scheme) => scheme.describe(),
+            Self::Basic(scheme) => scheme.describe(),
         }
     }
 
@@ -69,6 +73,7 @@ impl Scheme {
     pub fn challenge(&self) -> Option<HeaderValue> {
         match self {
             Self::ApiKey(scheme) => Some(scheme.challenge()),
+            Self::Basic(scheme) => Some(scheme.challenge()),
         }
     }
 
@@ -82,6 +87,10 @@ impl Scheme {
     ) -> Result<Verdict, Error> {
         match self {
             Self::ApiKey(scheme) => Ok(scheme.recognise(exchange, head, &worker.shared)),
+            Self::Basic(scheme) => match scheme.look(exchange, head, &worker.shared) {
+                Looked::Decided(verdict) => Ok(verdict),
+                Looked::Unverified(presented) => Box::pin(scheme.verify(presented, exchange, worker)).await,
+            },
         }
     }
 
@@ -89,6 +98,10 @@ impl Scheme {
     pub fn remove(&self, exchange: &mut Exchange, head: &mut RequestHead) -> Result<(), Error> {
         match self {
             Self::ApiKey(scheme) => scheme.remove(exchange, head),
+            Self::Basic(scheme) => {
+                scheme.remove(head);
+                Ok(())
+            }
         }
     }
 }

@@ -110,16 +110,27 @@ pub enum Key<'a> {
     Consumer(&'a str),
     /// IPv6 by its /64, which is what one client has.
     Address(u64, u64),
+    /// A name from an address.
+    Named(&'a str, (u64, u64)),
     /// All lines of the field; callers without it count as one.
     Header(Vec<&'a [u8]>),
 }
 
-impl Key<'_> {
+impl<'a> Key<'a> {
     pub fn address(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(address) => Key::Address(4, u32::from(address).into()),
-            IpAddr::V6(address) => Key::Address(6, (u128::from(address) >> 64) as u64),
-        }
+        let (kind, network) = network(address);
+        Key::Address(kind, network)
+    }
+
+    pub fn named(name: &'a str, address: IpAddr) -> Self {
+        Key::Named(name, network(address))
+    }
+}
+
+fn network(address: IpAddr) -> (u64, u64) {
+    match address.to_canonical() {
+        IpAddr::V4(address) => (4, u32::from(address).into()),
+        IpAddr::V6(address) => (6, (u128::from(address) >> 64) as u64),
     }
 }
 

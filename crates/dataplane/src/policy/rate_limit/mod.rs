@@ -12,8 +12,9 @@ use std::time::Duration;
 use http::{header, HeaderName, HeaderValue};
 use serde_json::{json, Value};
 
+pub(crate) use fields::seconds;
 pub use fields::RateReport;
-use limiter::{Counters, Key, Verdict};
+pub(crate) use limiter::{Counters, Key, Verdict};
 pub use limiter::{Limiter, Rate, MAX_COUNTERS};
 
 use super::plan::Plans;

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 from stagedoor.config.schema import options, schema
 
 Json = dict[str, Any]
+DOCS = Path(__file__).parent.parent / "docs"
 MARK = re.compile(r"<!-- options of (\w+) -->\n(.*?)<!-- end -->", re.DOTALL)
 BOUNDED = re.compile(r"<!-- options with bounds -->\n(.*?)<!-- end -->", re.DOTALL)
 NO_BOUNDS = ("status", "priority", "on")
@@ -30,7 +32,7 @@ def with_bounds(page: str) -> str:
         bounds = _bounds(option) or next(filter(None, map(_bounds, _choices(option))), "")
         if kinds & {"number", "size", "duration", "percentage"} and key not in NO_BOUNDS:
             required = key in models.get(model, schema()).get("required", ())
-            place = _page(model).replace("#", "config.md#") if model != "Settings" else "config.md#the-file"
+            place = _home(model) if model != "Settings" else "config.md#the-file"
             default = "required" if required else _default(option)
             lines.append(f"| [{model}]({place}) `{key}` | {default} | {bounds} |")
     text = "\n".join(lines)
@@ -61,11 +63,23 @@ def _model(option: Json) -> str | None:
 
 
 def _page(model: str) -> str:
-    """Policies have pages of their own; everything else has a heading on the page that shows it."""
+    """Policies and schemes have pages of their own; everything else has a heading on the page that shows it."""
     for name, option in properties("Policies").items():
         if f'/{model}"' in json.dumps(option):
             return f"policies/{name}.md"
+    for name, option in properties("Scheme").items():
+        if f'/{model}"' in json.dumps(option):
+            return f"authenticate/{name}.md"
     return f"#{model.lower()}"
+
+
+def _home(model: str) -> str:
+    """The page with the model's table, from the folder of the docs."""
+    for page in DOCS.rglob("*.md"):
+        if f"<!-- options of {model} -->" in page.read_text():
+            place = page.relative_to(DOCS).as_posix()
+            return f"{place}#{model.lower()}" if place == "config.md" else place
+    return f"config.md#{model.lower()}"
 
 
 def _meaning(option: Json) -> str:

@@ -15,7 +15,7 @@ from stagedoor.config.schema import options, schema
 from stagedoor.policies import Policies
 
 DOCS = Path(__file__).parent.parent / "docs"
-PAGES = [DOCS / "config.md", *sorted((DOCS / "policies").glob("*.md"))]
+PAGES = [DOCS / "config.md", *sorted((DOCS / "policies").rglob("*.md"))]
 
 
 def all_docs() -> str:
@@ -78,6 +78,14 @@ def test_every_kind_of_error_has_a_heading_with_its_status(code: str, status: in
 def test_every_heading_of_the_errors_is_a_kind() -> None:
     headings = re.findall(r"^## (\S+)$", (DOCS / "errors.md").read_text(), flags=re.MULTILINE)
     assert set(headings) == {code for code, _, _ in _core.error_kinds()}
+
+
+def test_every_scheme_has_a_page_of_its_name_and_every_page_is_of_one() -> None:
+    pages = {page.stem: page.read_text() for page in (DOCS / "policies" / "authenticate").glob("*.md")}
+    assert set(pages) == set(properties("Scheme"))
+    for name, text in pages.items():
+        assert text.startswith(f"# {name}\n")
+        assert "```yaml" in text, "an example"
 
 
 def test_links_between_pages_lead_somewhere() -> None:

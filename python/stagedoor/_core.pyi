@@ -137,10 +137,10 @@ class DataPlane:
         {"hmac_key": hex, "consumers": {NAME: {"groups": [..], "plan": str | null, "disabled": bool,
         "api_keys": [{"id", "prefix", "hmac_sha256": hex, "scopes": [..], "expires": unix_s | null,
         "routes": [..] | null, "networks": [..] | null}], "basic": [{"id", "username", "phc"}]}},
-        "plans": {NAME: {"rate_limit": [{"limit", "per_ms", "burst"}]}}}. A key is ``sd_PREFIX_SECRET``, its HMAC that of
-        the whole key; prefixes are letters and digits, each once. A plan may also be one of the configuration."""
+        "plans": {NAME: {"rate_limit": [{"limit", "per_ms", "burst"}]}}}. A key is ``sd_PREFIX_SECRET``, its HMAC that
+        of the whole key; prefixes are letters and digits, each once. A plan may also be one of the configuration."""
     def last_used(self) -> dict[str, int]:
-        """When each credential was last used, by its id, in seconds since 1970; without those that have not been used."""
+        """When each credential was last used, by its id, in seconds since 1970; without those that never were."""
     def metrics(self) -> str:
         """Prometheus text format."""
 

@@ -12,8 +12,9 @@ from typing import Any
 from stagedoor.config.address import authority, is_secure
 from stagedoor.config.cluster import Cluster, Retry, endpoint
 from stagedoor.config.configuration import Configuration
-from stagedoor.config.consumer import Consumer
+from stagedoor.config.consumer import ApiKeyEntry, Consumer, key, seconds
 from stagedoor.config.listener import Listener
+from stagedoor.config.plan import compile_plan
 from stagedoor.config.route import (
     ClusterTarget,
     Match,
@@ -44,10 +45,12 @@ def compile(configuration: Configuration) -> Json:
             routes[f"{name}@executions"] = _status_route(name, route, route.target, policies, folder)
     # A request that matches no route has no caller yet: what asks for one stays with the routes.
     unrouted = defaults.model_copy(update={"authenticate": None, "rate_limit": None})
+    plans = {name: compile_plan(plan) for name, plan in settings.plans.items()}
     return {
         "workers": settings.workers,
         "listeners": {name: _listener(listener, folder) for name, listener in settings.listeners.items()},
-        "consumers": {name: _consumer(consumer) for name, consumer in settings.consumers.items()},
+        "consumers": {name: _consumer(name, consumer) for name, consumer in settings.consumers.items()},
+        **({"plans": plans} if plans else {}),
         "clusters": clusters,
         "routes": routes,
         "unrouted": compile_policies(unrouted, "", folder),
@@ -90,9 +93,37 @@ def _listener_tls(tls: ListenerTls, folder: Path) -> Json:
     }
 
 
-def _consumer(consumer: Consumer) -> Json:
-    keys = [hashlib.sha256(key.get_secret_value().encode()).hexdigest() for key in consumer.api_keys]
-    return {"api_key_sha256": keys, "groups": list(consumer.groups)}
+def _consumer(name: str, consumer: Consumer) -> Json:
+    parts: Json = {"api_key_sha256": [_key(each) for each in map(key, consumer.api_keys)]}
+    parts["groups"] = list(consumer.groups)
+    if consumer.scopes:
+        parts["scopes"] = list(consumer.scopes)
+    if consumer.plan is not None:
+        parts["plan"] = consumer.plan
+    if consumer.basic:
+        parts["basic"] = [
+            {
+                "id": user.id or f"{name}/basic/{index}",
+                "username": user.username or name,
+                "phc": user.password_hash.get_secret_value(),
+            }
+            for index, user in enumerate(consumer.basic)
+        ]
+    return parts
+
+
+def _key(entry: ApiKeyEntry) -> Json | str:
+    digest = hashlib.sha256(entry.key.get_secret_value().encode()).hexdigest()
+    if entry.model_fields_set == {"key"}:
+        return digest
+    return {
+        "sha256": digest,
+        "id": entry.id,
+        "scopes": entry.scopes,
+        "expires": None if entry.expires is None else seconds(entry.expires),
+        "routes": entry.routes,
+        "networks": entry.networks,
+    }
 
 
 def _cluster(cluster: Cluster, folder: Path) -> Json:

@@ -11,11 +11,12 @@ from stagedoor import _core
 from stagedoor.config.compile import compile
 from stagedoor.config.configuration import Configuration
 from stagedoor.config.node import Mapping, Node, Scalar, Sequence, find, scalars
+from stagedoor.config.plan import Plan
 from stagedoor.config.problem import Located, Path
 from stagedoor.config.route import ClusterTarget, WorkflowTarget, expression
 from stagedoor.config.settings import Settings
 
-_THING = re.compile(r"(route|cluster|consumer|listener)s? '([^']*)'(?:: )?(.*)", re.DOTALL)
+_THING = re.compile(r"(route|cluster|consumer|plan|listener)s? '([^']*)'(?:: )?(.*)", re.DOTALL)
 _STEP = re.compile(r"([a-z_]+(?:\.[a-z_]+)*)(?:\[([0-9]+)\])?: (.*)", re.DOTALL)
 _QUOTED = re.compile(r"'([^']+)'")
 _UNROUTED = "requests that match no route: "
@@ -65,7 +66,9 @@ def _sound(configuration: Configuration, problems: list[Located]) -> Configurati
     }
     consumers_wrong = any(path[:1] == ("consumers",) for path in wrong)
     consumers = {} if consumers_wrong else settings.consumers
-    update = {"clusters": clusters, "routes": routes, "consumers": consumers}
+    # A plan that is wrong is there all the same.
+    plans = {str(path[1]): Plan() for path in wrong if path[:1] == ("plans",) and len(path) > 1} | settings.plans
+    update = {"clusters": clusters, "routes": routes, "consumers": consumers, "plans": plans}
     return replace(configuration, settings=settings.model_copy(update=update))
 
 

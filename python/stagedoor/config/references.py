@@ -7,12 +7,14 @@ from collections.abc import Iterator
 
 from stagedoor.config.address import PORTS
 from stagedoor.config.cluster import endpoint
+from stagedoor.config.credentials import credentials
 from stagedoor.config.node import Mapping, Node, find
 from stagedoor.config.problem import Located, Path, did_you_mean, listed
 from stagedoor.config.route import ClusterTarget, Route, WorkflowTarget
 from stagedoor.config.settings import Settings
 from stagedoor.config.workflows import Workflows, called_endpoints
 from stagedoor.policies import BUILT_IN, Policies
+from stagedoor.policies.authenticate import Authenticate
 from stagedoor.policies.rate_limit import RateLimit
 
 _ENDPOINT = re.compile(r"(cluster|https?)://([^/?#{}$]*)")
@@ -24,13 +26,24 @@ def references(root: Node, settings: Settings, workflows: Workflows, incomplete:
     problems: list[tuple[Path, str, str | None]] = []
     clusters = None if incomplete else _names(root, "clusters")
     problems += _listeners(settings)
-    problems += _keys(settings)
+    plans = None if incomplete else _names(root, "plans")
+    problems += credentials(settings, None if incomplete else _names(root, "routes"))
+    for name, consumer in settings.consumers.items():
+        problems += _plan(("consumers", name, "plan"), consumer.plan, plans)
     problems += _clusters(settings)
     shared: dict[str, tuple[str, RateLimit]] = {}
     defaults = settings.policies.over(BUILT_IN)
     for name, route in settings.routes.items():
         problems += _route(name, route, clusters, workflows)
         problems += _policies(name, route, defaults, shared)
+        authenticate = route.policies.authenticate
+        if isinstance(authenticate, Authenticate) and authenticate.anonymous is not None:
+            path: Path = ("routes", name, "policies", "authenticate", "anonymous", "plan")
+            problems += _plan(path, authenticate.anonymous.plan, plans)
+    authenticate = settings.policies.authenticate
+    if isinstance(authenticate, Authenticate) and authenticate.anonymous is not None:
+        path = ("policies", "authenticate", "anonymous", "plan")
+        problems += _plan(path, authenticate.anonymous.plan, plans)
     located = [Located(find(root, path)[0], path, message, hint) for path, message, hint in problems]
     hosts = set(settings.engine.allow_hosts)
     for node in workflows.nodes.values():
@@ -59,18 +72,9 @@ def _listeners(settings: Settings) -> Found:
         yield ("admin", "bind"), f"the listener '{taken}' is bound to {settings.admin.bind} already", None
 
 
-def _keys(settings: Settings) -> Found:
-    """One key must stand for one consumer. The key itself is never told."""
-    seen: dict[str, str] = {}
-    for name, consumer in settings.consumers.items():
-        for index, key in enumerate(consumer.api_keys):
-            path = ("consumers", name, "api_keys", index)
-            first = seen.get(key.get_secret_value())
-            seen.setdefault(key.get_secret_value(), name)
-            if first == name:
-                yield path, "this key is given twice", "remove one of the two"
-            elif first is not None:
-                yield path, f"the consumer '{first}' has the same key", "give each consumer a key of its own"
+def _plan(path: Path, plan: str | None, plans: list[str] | None) -> Found:
+    if plan is not None and plans is not None and plan not in plans:
+        yield path, f"there is no plan '{plan}'", did_you_mean(plan, plans) or f"there are: {listed(plans)}"
 
 
 def _clusters(settings: Settings) -> Found:

@@ -13,6 +13,7 @@ from stagedoor.config.address import HttpUrl
 from stagedoor.config.cluster import Cluster
 from stagedoor.config.consumer import Consumer
 from stagedoor.config.listener import Admin, Listener
+from stagedoor.config.plan import Plan
 from stagedoor.config.route import Route
 from stagedoor.policies import Policies
 from stagedoor.policies.model import Name, Strict, wrong
@@ -78,6 +79,8 @@ class Settings(Strict):
     """Threads that serve requests. Left out: the cores available."""
     consumers: dict[Name, Consumer] = {}
     """Who calls, by name."""
+    plans: dict[Name, Plan] = {}
+    """What consumers may use, by name."""
     clusters: dict[Name, Cluster] = {}
     """Groups of servers, by name."""
     policies: Policies = Policies()

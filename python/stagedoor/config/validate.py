@@ -14,7 +14,7 @@ from stagedoor.config.node import Mapping, Node, Scalar, Sequence, find, plain, 
 from stagedoor.config.problem import Located, Path, did_you_mean, listed
 from stagedoor.config.settings import Settings
 
-NAMED = ("listeners", "consumers", "clusters", "routes")
+NAMED = ("listeners", "consumers", "plans", "clusters", "routes")
 """Sections whose keys are names that the user chose."""
 SECRET = ("consumers", "admin")
 """Sections of which no value is ever shown."""

@@ -66,6 +66,12 @@ def _method(value: str) -> str:
     return value
 
 
+def _scope(value: str) -> str:
+    if not re.fullmatch(r"[!#-\[\]-~]{1,100}", value):
+        raise wrong("a scope is 1 to 100 characters of visible ASCII without quotes and backslashes")
+    return value
+
+
 def _name(value: str) -> str:
     if not _NAME.fullmatch(value):
         raise wrong("a name is 1 to 100 letters, digits, '_', '.' and '-', and begins with none of the last two")
@@ -74,6 +80,8 @@ def _name(value: str) -> str:
 
 Name = Annotated[str, AfterValidator(_name)]
 """Letters, digits, ``_ . -``, at most 100."""
+Scope = Annotated[str, AfterValidator(_scope)]
+"""RFC 6749 §3.3."""
 HeaderName = Annotated[str, AfterValidator(_header_name)]
 """Any case; kept in lower case."""
 HeaderValue = Annotated[str, AfterValidator(_header_value)]

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from stagedoor.policies.authenticate.api_key import ApiKey, compile_api_key
-from stagedoor.policies.model import Strict, wrong
+from stagedoor.policies.authenticate.basic import Basic, compile_basic
+from stagedoor.policies.model import Name, Scope, Strict, wrong
 
 Json = dict[str, Any]
 
@@ -17,6 +18,8 @@ class Scheme(Strict):
 
     api_key: ApiKey | None = None
     """A key in a header or in the query."""
+    basic: Basic | None = None
+    """A name and a password (RFC 7617)."""
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
@@ -30,28 +33,62 @@ def _shape(value: Any) -> str:
 
 
 AnyScheme = Annotated[
-    Annotated[Literal["api_key"], Tag("<name>")] | Annotated[Scheme, Tag("<settings>")], Discriminator(_shape)
+    Annotated[Literal["api_key", "basic"], Tag("<name>")] | Annotated[Scheme, Tag("<settings>")], Discriminator(_shape)
 ]
 
 
-class Authenticate(Strict):
-    """Only known consumers pass; others are answered with 401."""
+Schemes = Annotated[list[AnyScheme], Field(min_length=1, max_length=8)]
 
-    any: Annotated[list[AnyScheme], Field(min_length=1, max_length=8)]
-    """Ways to prove who calls: ``api_key``, or ``{api_key: {header: …, query: …}}``. The first that finds its
-    credential decides; a wrong credential never falls through to the next."""
+
+class Anonymous(Strict):
+    """Who it is that presents no credential at all. What it may do is decided by what it is given here."""
+
+    groups: Annotated[list[Name], Field(max_length=100)] = []
+    """Groups to which it belongs."""
+    scopes: Annotated[list[Scope], Field(max_length=100)] = []
+    """Scopes that it has."""
+    plan: Name | None = None
+    """The plan whose limits hold for it, counted for each address."""
+
+
+class Authenticate(Strict):
+    """Only known consumers pass; others are answered with 401. Exactly one of ``any`` and ``all``."""
+
+    any: Schemes | None = None
+    """Ways to prove who calls, each a name, or a name with its settings: ``{api_key: {header: …}}``. The first that
+    finds its credential decides; a wrong credential never falls through to the next."""
+    all: Schemes | None = None
+    """Ways of which each must find its credential, all of them of the same consumer. Groups, scopes and plan are those
+    of the first."""
+    anonymous: Anonymous | None = None
+    """Lets in who presents no credential at all. A wrong credential is refused all the same."""
+
+    @model_validator(mode="after")
+    def _any_or_all(self) -> Self:
+        if (self.any is None) == (self.all is None):
+            raise wrong("expected 'any' or 'all', a list of ways to prove who calls, and not both")
+        return self
 
 
 def compile_authenticate(policy: Authenticate) -> Json:
     """Its part of the snapshot."""
-    return {"any": [_compile(scheme) for scheme in policy.any]}
+    parts: Json = {}
+    if policy.any is not None:
+        parts["any"] = [_compile(scheme) for scheme in policy.any]
+    if policy.all is not None:
+        parts["all"] = [_compile(scheme) for scheme in policy.all]
+    if policy.anonymous is not None:
+        parts["anonymous"] = policy.anonymous.model_dump()
+    return parts
 
 
-def _compile(scheme: Literal["api_key"] | Scheme) -> Json:
+def _compile(scheme: Literal["api_key", "basic"] | Scheme) -> Json:
     """A name alone is a scheme with its defaults."""
     if isinstance(scheme, str):
-        scheme = Scheme(api_key=ApiKey())
+        scheme = Scheme.model_validate({scheme: {}})
     parts: Json = {}
     if scheme.api_key is not None:
         parts["api_key"] = compile_api_key(scheme.api_key)
+    if scheme.basic is not None:
+        parts["basic"] = compile_basic(scheme.basic)
     return parts

@@ -52,12 +52,12 @@ def test_check_of_a_right_file_says_so(folder: Path) -> None:
 
 
 def test_check_tells_errors_on_stderr_and_ends_with_1(folder: Path) -> None:
-    (folder / "bad.yaml").write_text(FILE.replace("cluster: inventory", "cluster: inventry").replace("any:", "some:"))
+    (folder / "bad.yaml").write_text(FILE.replace("cluster: inventory", "cluser: inventory").replace("any:", "some:"))
     done = stagedoor(folder, "check", "bad.yaml")
     assert done.returncode == 1
     lines = done.stderr.splitlines()
-    assert lines[0].startswith("bad.yaml:9:16: routes.items.policies.authenticate.any: is required and missing")
-    assert lines[-1].startswith("bad.yaml:9:31: routes.items.policies.authenticate.some: unknown key")
+    assert lines[0].startswith("bad.yaml:9:31: routes.items.policies.authenticate.some: unknown key")
+    assert lines[-1].startswith("bad.yaml:10:5: routes.items.target: expected one of")
 
 
 def test_check_with_json_tells_the_same_to_programs(folder: Path) -> None:

@@ -28,7 +28,7 @@ def test_a_right_configuration_follows_it(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["listeners: {}", "listeners: {a: {bind: x}}\nplans: {}", "workers: 0", "clusters: {a: {}}"]
+    "text", ["listeners: {}", "listeners: {a: {bind: x}}\nplanes: {}", "workers: 0", "clusters: {a: {}}"]
 )
 def test_a_wrong_configuration_does_not(text: str) -> None:
     assert list(Draft202012Validator(schema()).iter_errors(data(text)))

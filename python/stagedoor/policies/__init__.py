@@ -8,6 +8,7 @@ from pydantic import Discriminator, Tag
 
 from stagedoor.policies.access_log import AccessLog
 from stagedoor.policies.authenticate import Authenticate
+from stagedoor.policies.authorize import Authorize
 from stagedoor.policies.compress import Compress
 from stagedoor.policies.cors import Cors
 from stagedoor.policies.csrf import Csrf
@@ -47,6 +48,8 @@ class Policies(Strict):
     """Who may call."""
     csrf: Switch[Csrf] | None = None
     """No other site's page asks in a user's name."""
+    authorize: Switch[Authorize] | None = None
+    """What a caller may do."""
     rate_limit: Switch[RateLimits] | None = None
     """How often a caller may call."""
     grpc_web: Switch[GrpcWeb] | None = None

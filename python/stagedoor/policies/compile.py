@@ -8,6 +8,7 @@ from typing import Any
 from stagedoor.policies import Policies
 from stagedoor.policies.access_log import AccessLog
 from stagedoor.policies.authenticate import Authenticate, compile_authenticate
+from stagedoor.policies.authorize import Authorize, compile_authorize
 from stagedoor.policies.compress import Compress
 from stagedoor.policies.cors import Cors
 from stagedoor.policies.csrf import Csrf, compile_csrf
@@ -43,6 +44,8 @@ def compile_policies(policies: Policies, route: str, folder: Path) -> Json:
         parts["authenticate"] = compile_authenticate(policies.authenticate)
     if isinstance(policies.csrf, Csrf):
         parts["csrf"] = compile_csrf(policies.csrf)
+    if isinstance(policies.authorize, Authorize):
+        parts["authorize"] = compile_authorize(policies.authorize)
     if isinstance(policies.rate_limit, list):
         parts["rate_limit"] = [_rate_limit(rule, f"{route}/{index}") for index, rule in enumerate(policies.rate_limit)]
     if isinstance(policies.grpc_web, GrpcWeb):

@@ -3,6 +3,7 @@
 
 pub mod access_log;
 pub mod authenticate;
+pub mod authorize;
 pub mod compress;
 pub mod cors;
 pub mod csrf;
@@ -21,7 +22,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use http::{request, response, HeaderName, Response};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::Value;
 
 use crate::error::Error;
@@ -53,6 +54,7 @@ pub enum Name {
     Cors,
     Authenticate,
     Csrf,
+    Authorize,
     RateLimit,
     GrpcWeb,
     Upgrade,
@@ -64,13 +66,14 @@ pub enum Name {
 
 /// The order in which all policies see a request, the same for every route; and then the response, so that `headers` has
 /// the last word on both.
-pub const ORDER: [Name; 13] = [
+pub const ORDER: [Name; 14] = [
     Name::RequestId,
     Name::AccessLog,
     Name::Limits,
     Name::Cors,
     Name::Authenticate,
     Name::Csrf,
+    Name::Authorize,
     Name::RateLimit,
     Name::GrpcWeb,
     Name::Upgrade,
@@ -90,6 +93,7 @@ impl Name {
             Name::Cors => "cors",
             Name::Authenticate => "authenticate",
             Name::Csrf => "csrf",
+            Name::Authorize => "authorize",
             Name::RateLimit => "rate_limit",
             Name::GrpcWeb => "grpc_web",
             Name::Upgrade => "upgrade",
@@ -110,6 +114,7 @@ pub struct Policies {
     pub cors: Option<cors::Cors>,
     pub authenticate: Option<authenticate::Authenticate>,
     pub csrf: Option<csrf::Csrf>,
+    pub authorize: Option<authorize::Authorize>,
     pub rate_limit: Option<rate_limit::RateLimit>,
     pub grpc_web: Option<grpc_web::GrpcWeb>,
     pub upgrade: Option<upgrade::Upgrade>,
@@ -127,6 +132,8 @@ pub struct Context<'a> {
     /// All of them that have a name and a password.
     pub users: Arc<authenticate::Users>,
     pub plans: Arc<plan::Plans>,
+    /// The names of all clusters.
+    pub clusters: FxHashSet<String>,
     /// Every header that carries a credential on some route.
     pub secret_headers: Vec<HeaderName>,
     /// The rate limits of the routes so far, by id.
@@ -141,6 +148,7 @@ impl<'a> Context<'a> {
             credentials: Arc::new(authenticate::Credentials::new(&snapshot.consumers, &plans, shared, report)),
             users: Arc::new(authenticate::Users::new(&snapshot.consumers, shared, report)),
             plans: Arc::new(plans),
+            clusters: snapshot.clusters.keys().cloned().collect(),
             secret_headers: access_log::secret_headers(snapshot),
             rules: RefCell::default(),
         }
@@ -170,6 +178,13 @@ impl Policies {
                 settings.authenticate.as_ref().map(|settings| authenticate::Authenticate::new(settings, context)),
             ),
             csrf: on.build(Name::Csrf, settings.csrf.as_ref().map(csrf::Csrf::new)),
+            authorize: on.build(
+                Name::Authorize,
+                settings
+                    .authorize
+                    .as_ref()
+                    .map(|policy| authorize::Authorize::new(policy, settings.authenticate.is_some(), context)),
+            ),
             rate_limit: on.build(
                 Name::RateLimit,
                 // Also without rules of the route's own: a consumer may have a plan.
@@ -218,6 +233,11 @@ impl Policies {
                     }
                 }
                 Name::Csrf => self.csrf.iter().try_for_each(|policy| policy.on_request(exchange, head))?,
+                Name::Authorize => {
+                    if let Some(policy) = &self.authorize {
+                        policy.on_request(exchange, head, self.authenticate.as_ref(), worker).await?;
+                    }
+                }
                 Name::RateLimit => {
                     self.rate_limit.iter().try_for_each(|policy| policy.on_request(exchange, head, &worker.shared))?
                 }
@@ -246,7 +266,13 @@ impl Policies {
                 Name::Hsts => self.hsts.iter().for_each(|policy| policy.on_response(exchange, head)),
                 Name::SecurityHeaders => self.security_headers.iter().for_each(|policy| policy.on_response(head)),
                 Name::Headers => self.headers.iter().for_each(|policy| policy.on_response(head)),
-                Name::AccessLog | Name::Limits | Name::Authenticate | Name::Csrf | Name::GrpcWeb | Name::Upgrade => {}
+                Name::AccessLog
+                | Name::Limits
+                | Name::Authenticate
+                | Name::Csrf
+                | Name::Authorize
+                | Name::GrpcWeb
+                | Name::Upgrade => {}
             }
         }
         body
@@ -261,6 +287,7 @@ impl Policies {
             Name::Cors => self.cors.as_ref().map(cors::Cors::describe),
             Name::Authenticate => self.authenticate.as_ref().map(authenticate::Authenticate::describe),
             Name::Csrf => self.csrf.as_ref().map(csrf::Csrf::describe),
+            Name::Authorize => self.authorize.as_ref().map(authorize::Authorize::describe),
             Name::RateLimit => self.rate_limit.as_ref().and_then(rate_limit::RateLimit::describe),
             Name::GrpcWeb => self.grpc_web.as_ref().map(grpc_web::GrpcWeb::describe),
             Name::Upgrade => self.upgrade.as_ref().map(upgrade::Upgrade::describe),

@@ -4,6 +4,7 @@
 //! Units are in the names: `_ms` are milliseconds, `_bytes` are bytes. Times are never bare numbers.
 
 mod authenticate;
+mod authorize;
 mod browser;
 mod consumer;
 mod secret;
@@ -13,6 +14,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 pub use authenticate::{Anonymous, Authenticate, Basic, Scheme};
+pub use authorize::{Authorize, Conditions, Opa, Window};
 pub use browser::{Csrf, SecurityHeaders};
 pub use consumer::{
     ApiKey, Consumer, Plan, PlanRate, RegisteredConsumer, RegisteredKey, Registry, RestrictedKey, User,
@@ -303,6 +305,7 @@ pub struct Policies {
     pub compress: Option<Compress>,
     pub hsts: Option<Hsts>,
     pub csrf: Option<Csrf>,
+    pub authorize: Option<Authorize>,
     pub security_headers: Option<SecurityHeaders>,
 }
 

@@ -131,6 +131,11 @@ impl Authenticate {
         self.unauthorized(Error::new(Kind::Unauthorized, detail), None)
     }
 
+    /// 401 for somebody whom a policy after this one has to know.
+    pub fn unknown(&self, detail: &str) -> Error {
+        self.unauthorized(Error::new(Kind::Unauthorized, detail), None)
+    }
+
     fn refused(&self, index: usize, refusal: Refusal) -> Error {
         let mut error = Error::new(refusal.kind, refusal.detail);
         error.cause = refusal.cause;

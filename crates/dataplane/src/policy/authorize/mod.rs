@@ -1,0 +1,152 @@
+//! What a caller may do: conditions on its consumer, its address, the time and the request, and the word of Open Policy
+//! Agent. Fails closed; who is refused does not learn by what.
+
+pub mod cel;
+mod conditions;
+mod opa;
+mod window;
+
+use std::rc::Rc;
+
+use http::header::WWW_AUTHENTICATE;
+use http::HeaderValue;
+use serde_json::{json, Value};
+
+use self::conditions::{Conditions, Unmet};
+use self::opa::Opa;
+use super::authenticate::Authenticate;
+use super::{Context, RequestHead};
+use crate::error::{Error, Kind};
+use crate::exchange::Exchange;
+use crate::snapshot;
+use crate::worker::Worker;
+
+pub struct Authorize {
+    must: Conditions,
+    any: Vec<Conditions>,
+    none: Vec<Conditions>,
+    opa: Option<Opa>,
+}
+
+impl Authorize {
+    /// `known`: the route asks who calls.
+    pub fn new(settings: &snapshot::Authorize, known: bool, context: &Context<'_>) -> Result<Self, Vec<String>> {
+        let mut errors = Vec::new();
+        let mut list = |part: &str, settings: &[snapshot::Conditions]| -> Vec<Conditions> {
+            let mut compiled = Vec::new();
+            for (index, settings) in settings.iter().enumerate() {
+                let mut wrong = Vec::new();
+                compiled.push(Conditions::new(settings, &mut wrong));
+                errors.extend(wrong.into_iter().map(|wrong| format!("{part}[{index}].{wrong}")));
+            }
+            compiled
+        };
+        let (any, none) = (list("any", &settings.any), list("none", &settings.none));
+        let must = Conditions::new(&settings.must, &mut errors);
+        if !known && any.iter().chain(&none).chain([&must]).any(Conditions::asks_for_a_consumer) {
+            errors.push("it asks who calls, which nobody knows without the policy 'authenticate'".to_owned());
+        }
+        let opa = settings.opa.as_ref().and_then(|settings| match Opa::new(settings, context) {
+            Ok(opa) => Some(opa),
+            Err(wrong) => {
+                errors.push(format!("opa: {wrong}"));
+                None
+            }
+        });
+        match errors.is_empty() {
+            true => Ok(Self { must, any, none, opa }),
+            false => Err(errors),
+        }
+    }
+
+    pub fn describe(&self) -> Value {
+        let list = |list: &[Conditions]| list.iter().map(Conditions::describe).collect::<Vec<_>>();
+        let mut parts = self.must.describe();
+        if !self.any.is_empty() {
+            parts["any"] = list(&self.any).into();
+        }
+        if !self.none.is_empty() {
+            parts["none"] = list(&self.none).into();
+        }
+        if let Some(opa) = &self.opa {
+            parts["opa"] = opa.describe();
+        }
+        parts
+    }
+
+    /// `authenticate` is the route's, for those who could still say who they are.
+    pub async fn on_request(
+        &self,
+        exchange: &mut Exchange,
+        head: &RequestHead,
+        authenticate: Option<&Authenticate>,
+        worker: &Rc<Worker>,
+    ) -> Result<(), Error> {
+        if let Err((cause, unmet)) = self.decide(exchange, head) {
+            return Err(refusal(exchange, cause, unmet, authenticate));
+        }
+        match &self.opa {
+            Some(opa) => Box::pin(opa.decide(exchange, head, worker)).await,
+            None => Ok(()),
+        }
+    }
+
+    /// What is known here; where something does not hold, which for the log.
+    fn decide(&self, exchange: &Exchange, head: &RequestHead) -> Result<(), (String, Unmet)> {
+        let name = |part: &str, unmet: Unmet| {
+            let cause = match &unmet.cause {
+                Some(cause) => format!("authorize: {part}{}: {cause}", unmet.condition),
+                None => format!("authorize: {part}{} does not hold", unmet.condition),
+            };
+            (cause, unmet)
+        };
+        self.must.hold(exchange, head).map_err(|unmet| name("", unmet))?;
+        for (index, conditions) in self.none.iter().enumerate() {
+            match conditions.hold(exchange, head) {
+                // An expression that cannot be decided may not let anybody pass.
+                Err(unmet) if unmet.cause.is_none() => {}
+                Err(unmet) => return Err(name(&format!("none[{index}]."), unmet)),
+                Ok(()) => {
+                    return Err((format!("authorize: none[{index}] holds"), Unmet { condition: "", cause: None }))
+                }
+            }
+        }
+        let mut last = None;
+        for (index, conditions) in self.any.iter().enumerate() {
+            match conditions.hold(exchange, head) {
+                Ok(()) => return Ok(()),
+                Err(unmet) => last = Some(name(&format!("any[{index}]."), unmet)),
+            }
+        }
+        last.map_or(Ok(()), Err)
+    }
+
+    /// Whether and why it would let a request pass, for people. The decision of others is not asked for.
+    pub fn explain(&self, exchange: &Exchange, head: &RequestHead) -> Value {
+        match (self.decide(exchange, head), &self.opa) {
+            (Err((cause, _)), _) => json!({"decision": "refused", "why": cause}),
+            (Ok(()), Some(_)) => json!({"decision": "open", "why": "every condition holds; opa is asked"}),
+            (Ok(()), None) => json!({"decision": "passes", "why": "every condition holds"}),
+        }
+    }
+}
+
+/// 401 for those of whom nothing is known, else 403. Which condition it was stands in the log alone.
+fn refusal(exchange: &Exchange, cause: String, unmet: Unmet, authenticate: Option<&Authenticate>) -> Error {
+    let consumer = exchange.consumer.as_deref().filter(|consumer| !consumer.is_anonymous());
+    match (consumer, authenticate) {
+        (None, Some(authenticate)) => authenticate.unknown("The request carries no credential").cause(cause),
+        (Some(consumer), _)
+            if unmet.condition.contains("scope") && ["jwt", "introspection"].contains(&consumer.scheme) =>
+        {
+            // RFC 6750 §3.1.
+            let challenge = HeaderValue::from_static("Bearer realm=\"stagedoor\", error=\"insufficient_scope\"");
+            forbidden().cause(cause).header(WWW_AUTHENTICATE, challenge)
+        }
+        _ => forbidden().cause(cause),
+    }
+}
+
+fn forbidden() -> Error {
+    Error::new(Kind::Forbidden, "This is not allowed")
+}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 import select
 import socket
@@ -207,6 +208,38 @@ def test_the_input_is_made_of_the_request_and_holds_no_credential(door: Door) ->
     assert "s3cret" not in str(seen)
     door.plane.answer([(notice.callout, "completed", "e", {"id": 1})])
     answer.result()
+
+
+def test_the_input_says_who_calls_whatever_the_client_claims(door: Door) -> None:
+    anonymous = {"groups": ["guests"], "scopes": [], "plan": None}
+    policies = {"authenticate": {"any": [{"api_key": {"header": "x-api-key"}}], "anonymous": anonymous}}
+    door.start(snapshot(order=route("/orders/{shop}", "POST", workflow("."), policies)))
+    secret, key = bytes(range(32)), "sd_one_secretsecret"
+    mac = hmac.new(secret, key.encode(), "sha256").hexdigest()
+    keys = [{"id": "k1", "prefix": "one", "hmac_sha256": mac, "scopes": ["buy"]}]
+    consumers = {"web": {"groups": ["staff"], "plan": "gold", "api_keys": keys}}
+    registry = {"hmac_key": secret.hex(), "consumers": consumers, "plans": {"gold": {}}}
+    door.plane.update_registry(json.dumps(registry))
+    claims = {"X-Consumer-ID": "root", "x_consumer_groups": "admins", "Connection": "x-consumer-id"}
+    known = {"id": "web", "groups": ["staff"], "scopes": ["buy"], "plan": "gold"}
+    nobody = {"id": None, "groups": ["guests"], "scopes": [], "plan": None}
+    for headers, caller, consumer in (({"X-Api-Key": key}, "web", known), ({}, None, nobody)):
+        answer = door.ask({}, {**claims, **headers})
+        notice = door.notice()
+        assert (notice.consumer, notice.input["consumer"]) == (caller, consumer)
+        assert not [name for name in notice.input["headers"] if "consumer" in name or "key" in name]
+        door.plane.answer([(notice.callout, "completed", "e", {"id": 1})])
+        assert answer.result().status == 201
+    assert list(door.plane.last_used()) == ["k1"]
+
+
+def test_a_registry_that_is_wrong_changes_nothing_and_shows_no_secret(door: Door) -> None:
+    door.start(snapshot())
+    keys = [{"id": "k1", "prefix": "one", "hmac_sha256": "s3cret"}]
+    registry = {"hmac_key": "s3", "consumers": {"web": {"groups": [], "plan": None, "api_keys": keys}}}
+    with pytest.raises(ValueError, match="key 'k1': hmac_sha256") as raised:
+        door.plane.update_registry(json.dumps(registry))
+    assert "s3cret" not in str(raised.value)
 
 
 def test_an_expression_that_fails_or_never_ends_fails_its_request_while_others_are_served(door: Door) -> None:

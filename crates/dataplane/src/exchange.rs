@@ -125,6 +125,11 @@ impl Exchange {
         self.route.as_ref()?.policies.limits.as_ref()?.stream_idle
     }
 
+    /// The name of whoever has proved to be somebody.
+    pub fn caller(&self) -> Option<&str> {
+        self.consumer.as_ref().filter(|consumer| !consumer.is_anonymous()).map(|consumer| &*consumer.name)
+    }
+
     /// The value of a route's `{param}` as it stands in the path, still percent-encoded.
     pub fn param(&self, name: &str) -> Option<&str> {
         let route = self.route.as_ref()?;

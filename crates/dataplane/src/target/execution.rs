@@ -51,7 +51,7 @@ impl ExecutionTarget {
             callout,
             route: self.route.to_string(),
             execution: execution.to_owned(),
-            consumer: exchange.consumer.as_ref().map(|consumer| consumer.name.to_string()),
+            consumer: exchange.caller().map(str::to_owned),
         };
         let deadline = exchange.deadline.min(Instant::now() + PATIENCE);
         match callout::ask(worker, deadline, notice).await? {

@@ -55,8 +55,11 @@ fn value(exchange: &Exchange, headers: &HeaderMap, body: Value) -> Result<Value,
     let consumer = match &exchange.consumer {
         None => Value::Null,
         Some(consumer) => {
-            let groups = Value::array(consumer.groups.iter().map(|group| Value::string(&**group)))?;
-            Value::object([("id", Value::string(&*consumer.name)), ("groups", groups)])?
+            let list = |texts: &[Box<str>]| Value::array(texts.iter().map(|text| Value::string(&**text)));
+            let (groups, scopes) = (list(&consumer.groups)?, list(&consumer.scopes)?);
+            let text = |text: Option<&str>| text.map_or(Value::Null, Value::string);
+            let (id, plan) = (text(exchange.caller()), text(consumer.plan.as_deref()));
+            Value::object([("id", id), ("groups", groups), ("scopes", scopes), ("plan", plan)])?
         }
     };
     Value::object([

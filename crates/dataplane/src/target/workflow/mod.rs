@@ -73,7 +73,7 @@ impl WorkflowTarget {
                 route,
                 workflow: self.settings.workflow.clone(),
                 input,
-                consumer: exchange.consumer.as_ref().map(|consumer| consumer.name.to_string()),
+                consumer: exchange.caller().map(str::to_owned),
                 idempotency_key,
                 traceparent: exchange.trace.as_str().to_owned(),
                 request_id: request_id(exchange),

@@ -86,3 +86,22 @@ def test_events_pass_as_they_come_and_pages_shrink(gateway: Callable[..., Gatewa
 def test_a_unix_socket_carries_the_clients_address(gateway: Callable[..., Gateway], curl: Curl, tmp_path: Path) -> None:
     door = opened(gateway, "unix", {"SOCKET": str(tmp_path / "back.sock")}, _8080="0")
     assert curl("--silent", f"http://{door.addresses['listeners']['front']}/hello") == "hello\n"
+
+
+def test_keys_and_passwords_let_in_and_nobody_now_and_then(gateway: Callable[..., Gateway], curl: Curl) -> None:
+    address = opened(gateway, "credentials", _8080="0").addresses["listeners"]["public"]
+    web, job = ("--header", "x-api-key: key-of-the-web-shop"), ("--header", "x-api-key: key-of-the-nightly-job")
+    ali = ("--user", "ali:open sesame")
+
+    def ask(path: str, *arguments: str) -> int:
+        return int(
+            curl(
+                "--silent", "--output", os.devnull, "--write-out", "%{http_code}", *arguments, f"http://{address}{path}"
+            )
+        )
+
+    assert [ask("/items") for _ in range(3)] == [200, 200, 429]
+    assert [ask("/items", *who) for who in (web, job, ali)] == [200, 200, 200]
+    assert ask("/items", "--header", "x-api-key: wrong") == 401
+    assert ask("/items", "--user", "ali:wrong") == 401
+    assert [ask("/orders", *who) for who in (web, ali, (*web, *ali), (*job, *ali), ())] == [401, 401, 200, 403, 401]

@@ -140,3 +140,47 @@ fn a_plan_counts_each_of_its_consumers_over_all_routes() {
     assert_eq!(missing[0], "consumer 'app': there is no plan 'gold'");
     assert_eq!(status(&mut client, "one"), 429, "what was refused has changed nothing");
 }
+
+#[test]
+fn where_a_client_is_nobody_knows_from_the_client() {
+    let endpoint = Endpoint::answering(OK);
+    for (trusted, claimed, expected) in [
+        (json!([]), "10.1.1.1", 403),
+        (json!(["192.0.2.1"]), "10.1.1.1", 403),
+        (json!(["127.0.0.1"]), "10.1.1.1", 200),
+        (json!(["127.0.0.1"]), "::ffff:10.1.1.1", 200),
+        (json!(["127.0.0.1"]), "10.1.1.1, 192.0.2.1", 403),
+        (json!(["127.0.0.1"]), "10.1.1.1, unknown", 403),
+    ] {
+        let mut settings = snapshot(endpoint.address);
+        settings["listeners"]["public"]["trusted_proxies"] = trusted.clone();
+        let door = Door::open(settings);
+        let inside = key("one", json!({"networks": ["10.0.0.0/8"]}));
+        update(&door, json!({"web": consumer(vec![inside])}), json!({})).unwrap();
+        for field in ["x-forwarded-for", "X-Forwarded-For"] {
+            let request =
+                format!("GET /guarded HTTP/1.1\r\nhost: h\r\nx-api-key: sd_one_secret\r\n{field}: {claimed}\r\n\r\n");
+            assert_eq!(door.client().ask(request.as_bytes()).status(), expected, "{trusted} {claimed}");
+        }
+        let other = "GET /guarded HTTP/1.1\r\nhost: h\r\nx-api-key: sd_one_secret\r\nx_forwarded_for: 10.1.1.1\r\n\r\n";
+        assert_eq!(door.client().ask(other.as_bytes()).status(), 403, "{trusted}");
+    }
+}
+
+#[test]
+fn a_plan_of_the_configuration_will_do_and_without_it_its_consumers_are_not_served() {
+    let endpoint = Endpoint::answering(OK);
+    let without = snapshot(endpoint.address);
+    let mut with = without.clone();
+    with["plans"] = json!({"gold": {"rate_limit": [{"limit": 9, "per_ms": 3_600_000, "burst": 9}]}});
+    let door = Door::open(with.clone());
+    let mut web = consumer(vec![key("one", json!({}))]);
+    web["plan"] = json!("gold");
+    update(&door, json!({"web": web}), json!({})).unwrap();
+    let mut client = door.client();
+    assert_eq!(status(&mut client, "one"), 200);
+    door.server.apply(&serde_json::from_value(without).unwrap()).unwrap();
+    assert_eq!(status(&mut client, "one"), 500, "nobody has said how much it may use");
+    door.server.apply(&serde_json::from_value(with).unwrap()).unwrap();
+    assert_eq!(status(&mut client, "one"), 200);
+}

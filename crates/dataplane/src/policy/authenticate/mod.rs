@@ -116,9 +116,9 @@ impl Authenticate {
         let consumer = match (consumer, &self.anonymous) {
             (Some(consumer), _) if !missing && !foreign => consumer,
             (None, Some(anonymous)) if !foreign => anonymous.clone(),
-            (None, _) if !foreign => return Err(self.nobody("The request carries no credential")),
-            (None, _) => return Err(self.nobody("The credential is not valid")),
-            (Some(_), _) => return Err(self.nobody("The request does not carry every credential that is asked for")),
+            (None, _) if !foreign => return Err(self.unknown("The request carries no credential")),
+            (None, _) => return Err(self.unknown("The credential is not valid")),
+            (Some(_), _) => return Err(self.unknown("The request does not carry every credential that is asked for")),
         };
         exchange.consumer = Some(consumer);
         for scheme in &self.schemes {
@@ -127,11 +127,7 @@ impl Authenticate {
         Ok(Flow::Continue)
     }
 
-    fn nobody(&self, detail: &str) -> Error {
-        self.unauthorized(Error::new(Kind::Unauthorized, detail), None)
-    }
-
-    /// 401 for somebody whom a policy after this one has to know.
+    /// 401 for somebody who has to be known, here or by a policy after this one.
     pub fn unknown(&self, detail: &str) -> Error {
         self.unauthorized(Error::new(Kind::Unauthorized, detail), None)
     }

@@ -140,7 +140,7 @@ impl Basic {
         let Presented { credential, user, password } = presented;
         let (shared, name) = (&worker.shared, credential.username());
         self.attempts.allow(name, exchange.client, &shared.limiter)?;
-        let permit = shared.verifier.enter().await?;
+        let permit = shared.verifier.enter(exchange.deadline).await?;
         // While this request waited, others of the same client may have been verified, or refused.
         if let Some(user) = user.as_ref().filter(|user| shared.verifier.remembers(&user.password, &credential.text)) {
             return Ok(known(&user.consumer, exchange));

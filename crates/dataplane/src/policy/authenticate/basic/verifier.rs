@@ -7,6 +7,7 @@ use std::time::Instant;
 use aws_lc_rs::{hmac, rand};
 use http::{header, HeaderValue};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout_at;
 
 use super::password::Password;
 use super::users::Users;
@@ -68,13 +69,14 @@ impl Verifier {
         users.passwords.iter().chain(&registered.passwords).nth(index).unwrap_or(&self.stand_in).clone()
     }
 
-    /// Waits for its turn, or is refused where too many do.
-    pub(super) async fn enter(&self) -> Result<Permit, Error> {
-        let place = Place::take(&self.waiting).ok_or_else(|| {
+    /// Waits for its turn, and is refused where too many do or the time of its request runs out.
+    pub(super) async fn enter(&self, deadline: Instant) -> Result<Permit, Error> {
+        let crowded = || {
             Error::new(Kind::Overloaded, "Too many credentials are to be verified; try again later")
                 .header(header::RETRY_AFTER, HeaderValue::from_static("1"))
-        })?;
-        let permit = self.permits.clone().acquire_owned().await;
+        };
+        let place = Place::take(&self.waiting).ok_or_else(crowded)?;
+        let permit = timeout_at(deadline.into(), self.permits.clone().acquire_owned()).await.map_err(|_| crowded())?;
         drop(place);
         permit.map(|turn| Permit { _turn: turn }).map_err(|closed| unverified(&closed))
     }

@@ -11,9 +11,10 @@ import signal
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from stagedoor import _core, config, logs
-from stagedoor.admin.app import Admin
+from stagedoor.admin.app import Admin, Token
 from stagedoor.config import Configuration, InvalidConfiguration
 from stagedoor.config.route import WorkflowTarget
 from stagedoor.engine.definitions import Definitions
@@ -22,6 +23,8 @@ from stagedoor.engine.event_log import EventLog
 from stagedoor.engine.operate import Operator
 from stagedoor.errors import StagedoorError
 from stagedoor.notices import Notices
+from stagedoor.registry.refused import Refused
+from stagedoor.registry.registry import Registry
 from stagedoor.watch import Watch
 
 DRAIN_S = 30.0
@@ -34,8 +37,11 @@ SWITCH_S = 0.0005
 """The event log's thread wants the interpreter for microseconds after each commit: let it not wait the usual 5 ms."""
 GARBAGE = 20_000
 """New objects after which the garbage collector looks for cycles; Python's own 700 is many times per execution."""
+USED_S = 30.0
+"""Between two times that it is written down when keys were last used."""
 CRASH_VARIABLE = "STAGEDOOR_CRASH_AFTER_EVENT"
 
+Json = Any
 log = logging.getLogger("stagedoor.gateway")
 
 
@@ -74,6 +80,7 @@ class Gateway:
         self._snapshot = ""
         self._plane = _core.DataPlane()
         self._notices = Notices(self._plane)
+        self._registry = Registry(configuration.store, self._plane)
         self._orchestrator: Orchestrator | None = None
         self._draining = False
         self._reloading = asyncio.Lock()
@@ -102,9 +109,10 @@ class Gateway:
         loop.add_signal_handler(signal.SIGHUP, on_reload)
         admin = await self._start()
         started.set()
-        watching = loop.create_task(self._watch(watch))
+        tasks = [loop.create_task(self._watch(watch)), loop.create_task(self._keep_times())]
         await self._ended.wait()
-        watching.cancel()
+        for task in tasks:
+            task.cancel()
         return await self._drain(admin)
 
     # Starting.
@@ -122,8 +130,9 @@ class Gateway:
                 if recovered:
                     log.info("executions recovered", extra={"executions": recovered})
             addresses = self._plane.start(self._snapshot)
-            token = settings.admin.token
-            admin = Admin(self, settings.admin.bind, None if token is None else token.get_secret_value())
+            self._registry.use(_fixed(configuration), configuration.settings.plans)
+            self._registry.load()
+            admin = Admin(self, settings.admin.bind, _tokens(configuration), self._registry, Refused)
             at = await admin.start()
         except (ValueError, OSError) as error:
             raise CannotStart(str(error)) from None
@@ -166,6 +175,11 @@ class Gateway:
             part.write_text(json.dumps({"listeners": addresses, "admin": admin}) + "\n", "utf-8")
             part.replace(file)
         log.info("serving", extra={"config": str(self._configuration.path), "listeners": addresses, "admin": admin})
+
+    async def _keep_times(self) -> None:
+        while True:
+            await asyncio.sleep(USED_S)
+            await asyncio.to_thread(self._registry.keep_times)
 
     # Reloading.
 
@@ -232,6 +246,7 @@ class Gateway:
             _use(orchestrator, new)
         logs.setup(new.settings.telemetry.logs.format, new.settings.telemetry.logs.level)
         self._configuration, self._snapshot = new, snapshot
+        self._registry.use(_fixed(new), new.settings.plans)
         _tell_problems(new)
         if new.faults:
             log.error("what these files held before stays in use; everything else is as it stands now")
@@ -258,6 +273,7 @@ class Gateway:
         await admin.stop()
         if self._orchestrator is not None:
             await self._orchestrator.event_log.close()
+        await asyncio.to_thread(self._registry.close)
         await asyncio.to_thread(self._plane.stop)
         log.info("ended")
         return 0 if finished else 1
@@ -295,3 +311,17 @@ def _use(orchestrator: Orchestrator, configuration: Configuration) -> None:
     }
     orchestrator.definitions.use(configuration.workflows)
     orchestrator.engine.use(routes, frozenset(settings.engine.allow_hosts))
+
+
+def _tokens(configuration: Configuration) -> list[Token]:
+    admin = configuration.settings.admin
+    tokens = [Token(name, each.token.get_secret_value(), each.role == "write") for name, each in admin.tokens.items()]
+    return tokens + ([Token("admin", admin.token.get_secret_value(), True)] if admin.token is not None else [])
+
+
+def _fixed(configuration: Configuration) -> dict[str, Json]:
+    """What is shown of the configuration's own consumers."""
+    return {
+        name: {"groups": list(each.groups), "plan": each.plan, "keys": len(each.api_keys)}
+        for name, each in configuration.settings.consumers.items()
+    }

@@ -5,20 +5,24 @@ from __future__ import annotations
 import hashlib
 import hmac
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 from ipaddress import ip_address
 from typing import Protocol
 
 from aiohttp import web
 
-from stagedoor.admin import api
+from stagedoor.admin import api, registry
 from stagedoor.admin.api import Executions, problem
+from stagedoor.admin.registry import WHO, Registry
 from stagedoor.errors import StagedoorError
 
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 """Asked by load balancers and supervisors, which have no token; they say nothing else than well or not."""
 SHUTDOWN_S = 2.0
+LOCAL = "local"
+"""Who asks where no token is asked for: anybody on this machine."""
 log = logging.getLogger("stagedoor.admin")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -36,21 +40,36 @@ class Gateway(Protocol):
         """None where no workflows are configured."""
 
 
+@dataclass(frozen=True, slots=True)
+class Token:
+    """Who may ask, and whether for changes too."""
+
+    name: str
+    secret: str
+    may_write: bool
+
+    def __repr__(self) -> str:
+        return f"Token({self.name!r})"
+
+
 class AdminError(StagedoorError):
     """The admin endpoint cannot be served as it is configured."""
 
 
 class Admin:
-    """``bind`` is ``IP:PORT``; beyond loopback a ``token`` is required, which every request but those for health must
-    carry as ``Authorization: Bearer``."""
+    """``bind`` is ``IP:PORT``; beyond loopback ``tokens`` are required, one of which every request but those for health
+    must carry as ``Authorization: Bearer``. ``refused`` is what the registry raises."""
 
-    def __init__(self, gateway: Gateway, bind: str, token: str | None) -> None:
+    def __init__(
+        self, gateway: Gateway, bind: str, tokens: Sequence[Token], registry: Registry, refused: type[Exception]
+    ) -> None:
         host, _, port = bind.rpartition(":")
         self._host, self._port = host.strip("[]"), int(port)
-        if token is None and not ip_address(self._host).is_loopback:
+        if not tokens and not ip_address(self._host).is_loopback:
             raise AdminError(f"the admin endpoint needs a token to be reachable at {bind}: set admin.token")
         self._gateway = gateway
-        self._token = None if token is None else _digest(token)
+        self._tokens = [(_digest(token.secret), token) for token in tokens]
+        self._registry, self._refused = registry, refused
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> str:
@@ -60,6 +79,7 @@ class Admin:
         app.router.add_get("/readyz", self._ready)
         app.router.add_get("/metrics", self._metrics)
         api.add(app, self._gateway.executions)
+        registry.add(app, self._registry, self._refused)
         self._runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=SHUTDOWN_S)
         await self._runner.setup()
         try:
@@ -92,14 +112,28 @@ class Admin:
 
     @web.middleware
     async def _authorize(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if self._token is not None and request.path not in OPEN_PATHS:
-            scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-            # Digests have one length, so the comparison tells nothing of the token's.
-            if scheme.lower() != "bearer" or not hmac.compare_digest(_digest(token.strip()), self._token):
+        if request.path in OPEN_PATHS:
+            return await handler(request)
+        request[WHO] = LOCAL
+        if self._tokens:
+            scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+            token = self._find(secret.strip()) if scheme.lower() == "bearer" else None
+            if token is None:
                 answer = problem(HTTPStatus.UNAUTHORIZED, "send the token as Authorization: Bearer")
                 answer.headers["WWW-Authenticate"] = 'Bearer realm="stagedoor admin"'
                 return answer
+            if not token.may_write and request.method not in ("GET", "HEAD"):
+                return problem(HTTPStatus.FORBIDDEN, "this token may read and not change anything")
+            request[WHO] = token.name
         return await handler(request)
+
+    def _find(self, secret: str) -> Token | None:
+        """All are compared, and digests have one length, so the time tells nothing of any token."""
+        asked, found = _digest(secret), None
+        for digest, token in self._tokens:
+            if hmac.compare_digest(asked, digest):
+                found = token
+        return found
 
     async def _health(self, request: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})

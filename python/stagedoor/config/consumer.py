@@ -52,6 +52,10 @@ def _username(value: str) -> str:
 
 
 Key = Annotated[SecretStr, AfterValidator(_key)]
+Time = Annotated[str, AfterValidator(_time)]
+"""Of RFC 3339."""
+Network = Annotated[str, AfterValidator(_network)]
+"""An address or a network (CIDR)."""
 
 
 class ApiKeyEntry(Strict):
@@ -64,11 +68,11 @@ class ApiKeyEntry(Strict):
     position in the list."""
     scopes: Annotated[list[Scope], Field(max_length=100)] | None = None
     """Of the consumer's scopes those that the key has. Left out: all."""
-    expires: Annotated[str, AfterValidator(_time)] | None = None
+    expires: Time | None = None
     """From then on the key is not valid (RFC 3339)."""
     routes: Annotated[list[Name], Field(max_length=1000)] | None = None
     """The only routes on which the key is good."""
-    networks: Annotated[list[Annotated[str, AfterValidator(_network)]], Field(max_length=1000)] | None = None
+    networks: Annotated[list[Network], Field(max_length=1000)] | None = None
     """The only addresses and networks (CIDR) from which the key is good."""
 
 

@@ -7,26 +7,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag
 
-from stagedoor.policies.model import HeaderName, Name, Strict, duration, wrong
+from stagedoor.policies.model import HeaderName, Name, Scope, Strict, duration, wrong
 from stagedoor.policies.unit import Duration
 
 Json = dict[str, Any]
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]|24:00")
 _DECISION = re.compile(r"/v1/data/[A-Za-z0-9_./-]{1,500}")
-_SCOPE = re.compile(r"[!#-\[\]-~]{1,200}")
-"""RFC 6749 §3.3."""
 
 
 def _clock(value: str) -> str:
     if not _CLOCK.fullmatch(value):
         raise wrong("expected a time of day from 00:00 to 24:00, for example 08:30")
-    return value
-
-
-def _scope(value: str) -> str:
-    if not _SCOPE.fullmatch(value):
-        raise wrong("a scope is 1 to 200 characters of visible ASCII without '\"' and '\\'")
     return value
 
 
@@ -37,7 +29,6 @@ def _decision(value: str) -> str:
 
 
 Clock = Annotated[str, AfterValidator(_clock)]
-Scope = Annotated[str, AfterValidator(_scope)]
 
 
 class Window(Strict):

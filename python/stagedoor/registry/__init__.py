@@ -1,0 +1,1 @@
+"""Consumers, keys and plans that are created while the gateway runs, beside those of the configuration."""

@@ -14,6 +14,7 @@ pub mod explain;
 pub mod forwarded;
 pub mod head;
 pub mod identity;
+pub mod keys;
 pub mod listener;
 pub mod network;
 pub mod policy;

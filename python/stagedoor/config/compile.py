@@ -13,6 +13,7 @@ from stagedoor.config.address import authority, is_secure
 from stagedoor.config.cluster import Cluster, Retry, endpoint
 from stagedoor.config.configuration import Configuration
 from stagedoor.config.consumer import ApiKeyEntry, Consumer, key, seconds
+from stagedoor.config.issuer import compile_issuer
 from stagedoor.config.listener import Listener
 from stagedoor.config.plan import compile_plan
 from stagedoor.config.route import (
@@ -44,12 +45,14 @@ def compile(configuration: Configuration) -> Json:
         if isinstance(route.target, WorkflowTarget):
             routes[f"{name}@executions"] = _status_route(name, route, route.target, policies, folder)
     # A request that matches no route has no caller yet: what asks for one stays with the routes.
-    unrouted = defaults.model_copy(update={"authenticate": None, "rate_limit": None})
+    unrouted = defaults.model_copy(update={"authenticate": None, "authorize": None, "rate_limit": None})
     plans = {name: compile_plan(plan) for name, plan in settings.plans.items()}
+    issuers = {name: compile_issuer(issuer) for name, issuer in settings.issuers.items()}
     return {
         "workers": settings.workers,
         "listeners": {name: _listener(listener, folder) for name, listener in settings.listeners.items()},
         "consumers": {name: _consumer(name, consumer) for name, consumer in settings.consumers.items()},
+        **({"issuers": issuers} if issuers else {}),
         **({"plans": plans} if plans else {}),
         "clusters": clusters,
         "routes": routes,

@@ -16,7 +16,7 @@ from stagedoor.config.problem import Located, Path
 from stagedoor.config.route import ClusterTarget, WorkflowTarget, expression
 from stagedoor.config.settings import Settings
 
-_THING = re.compile(r"(route|cluster|consumer|plan|listener)s? '([^']*)'(?:: )?(.*)", re.DOTALL)
+_THING = re.compile(r"(route|cluster|consumer|issuer|plan|listener)s? '([^']*)'(?:: )?(.*)", re.DOTALL)
 _STEP = re.compile(r"([a-z_]+(?:\.[a-z_]+)*)(?:\[([0-9]+)\])?: (.*)", re.DOTALL)
 _QUOTED = re.compile(r"'([^']+)'")
 _UNROUTED = "requests that match no route: "

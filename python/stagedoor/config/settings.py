@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field
 from stagedoor.config.address import HttpUrl
 from stagedoor.config.cluster import Cluster
 from stagedoor.config.consumer import Consumer
+from stagedoor.config.issuer import Issuer
 from stagedoor.config.listener import Admin, Listener
 from stagedoor.config.plan import Plan
 from stagedoor.config.route import Route
@@ -79,6 +80,8 @@ class Settings(Strict):
     """Threads that serve requests. Left out: the cores available."""
     consumers: dict[Name, Consumer] = {}
     """Who calls, by name."""
+    issuers: Annotated[dict[Name, Issuer], Field(max_length=100)] = {}
+    """Who issues tokens, by name."""
     plans: dict[Name, Plan] = {}
     """What consumers may use, by name."""
     clusters: dict[Name, Cluster] = {}

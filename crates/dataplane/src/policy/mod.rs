@@ -132,6 +132,8 @@ pub struct Context<'a> {
     /// All of them that have a name and a password.
     pub users: Arc<authenticate::Users>,
     pub plans: Arc<plan::Plans>,
+    /// By their names.
+    pub issuers: FxHashMap<String, Arc<authenticate::jwt::issuer::Issuer>>,
     /// The names of all clusters.
     pub clusters: FxHashSet<String>,
     /// Every header that carries a credential on some route.
@@ -148,6 +150,7 @@ impl<'a> Context<'a> {
             credentials: Arc::new(authenticate::Credentials::new(&snapshot.consumers, &plans, shared, report)),
             users: Arc::new(authenticate::Users::new(&snapshot.consumers, shared, report)),
             plans: Arc::new(plans),
+            issuers: authenticate::jwt::issuer::compile(&snapshot.issuers, report),
             clusters: snapshot.clusters.keys().cloned().collect(),
             secret_headers: access_log::secret_headers(snapshot),
             rules: RefCell::default(),

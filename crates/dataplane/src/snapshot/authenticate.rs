@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use super::Jwt;
+
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Authenticate {
@@ -41,6 +43,7 @@ pub enum Scheme {
         query: Option<String>,
     },
     Basic(Basic),
+    Jwt(Jwt),
 }
 
 impl Authenticate {
@@ -54,7 +57,7 @@ impl Scheme {
     pub fn header(&self) -> Option<&str> {
         match self {
             Self::ApiKey { header, .. } => header.as_deref(),
-            Self::Basic(_) => None,
+            Self::Basic(_) | Self::Jwt(_) => None,
         }
     }
 }

@@ -7,6 +7,7 @@ mod authenticate;
 mod authorize;
 mod browser;
 mod consumer;
+mod issuer;
 mod secret;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ pub use browser::{Csrf, SecurityHeaders};
 pub use consumer::{
     ApiKey, Consumer, Plan, PlanRate, RegisteredConsumer, RegisteredKey, Registry, RestrictedKey, User,
 };
+pub use issuer::{Issuer, Jwt};
 pub use secret::Secret;
 
 #[derive(Debug, Clone, Deserialize)]
@@ -31,6 +33,9 @@ pub struct Snapshot {
     /// What consumers may use.
     #[serde(default)]
     pub plans: BTreeMap<String, Plan>,
+    /// Who issues tokens.
+    #[serde(default)]
+    pub issuers: BTreeMap<String, Issuer>,
     pub clusters: BTreeMap<String, Cluster>,
     pub routes: BTreeMap<String, Route>,
     /// The default policies, for what a request that matches no route still gets: request id, access log, headers.

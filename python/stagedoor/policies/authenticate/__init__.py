@@ -8,6 +8,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from stagedoor.policies.authenticate.api_key import ApiKey, compile_api_key
 from stagedoor.policies.authenticate.basic import Basic, compile_basic
+from stagedoor.policies.authenticate.jwt import Jwt, compile_jwt
 from stagedoor.policies.model import Name, Scope, Strict, wrong
 
 Json = dict[str, Any]
@@ -20,6 +21,8 @@ class Scheme(Strict):
     """A key in a header or in the query."""
     basic: Basic | None = None
     """A name and a password (RFC 7617)."""
+    jwt: Jwt | None = None
+    """A signed token of a known issuer (RFC 7519)."""
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
@@ -91,4 +94,6 @@ def _compile(scheme: Literal["api_key", "basic"] | Scheme) -> Json:
         parts["api_key"] = compile_api_key(scheme.api_key)
     if scheme.basic is not None:
         parts["basic"] = compile_basic(scheme.basic)
+    if scheme.jwt is not None:
+        parts["jwt"] = compile_jwt(scheme.jwt)
     return parts

@@ -4,6 +4,7 @@ pub mod api_key;
 pub mod basic;
 pub mod consumer;
 pub mod credential;
+pub mod jwt;
 pub mod registry;
 pub mod scheme;
 

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::api_key::ApiKey;
 use super::basic::{Basic, Looked};
 use super::consumer::Consumer;
+use super::jwt::Jwt;
 use crate::error::{Error, Kind};
 use crate::exchange::Exchange;
 use crate::policy::{Context, RequestHead};
@@ -50,6 +51,7 @@ impl Refusal {
 pub enum Scheme {
     ApiKey(ApiKey),
     Basic(Basic),
+    Jwt(Box<Jwt>),
 }
 
 impl Scheme {
@@ -59,6 +61,7 @@ impl Scheme {
                 Self::ApiKey(ApiKey::new(header.as_deref(), query.as_deref(), context.credentials.clone())?)
             }
             snapshot::Scheme::Basic(settings) => Self::Basic(Basic::new(settings, context)?),
+            snapshot::Scheme::Jwt(settings) => Self::Jwt(Box::new(Jwt::new(settings, context)?)),
         })
     }
 
@@ -66,6 +69,7 @@ impl Scheme {
         match self {
             Self::ApiKey(scheme) => scheme.describe(),
             Self::Basic(scheme) => scheme.describe(),
+            Self::Jwt(scheme) => scheme.describe(),
         }
     }
 
@@ -74,6 +78,7 @@ impl Scheme {
         match self {
             Self::ApiKey(scheme) => Some(scheme.challenge()),
             Self::Basic(scheme) => Some(scheme.challenge()),
+            Self::Jwt(scheme) => Some(scheme.challenge()),
         }
     }
 
@@ -87,6 +92,7 @@ impl Scheme {
     ) -> Result<Verdict, Error> {
         match self {
             Self::ApiKey(scheme) => Ok(scheme.recognise(exchange, head, &worker.shared)),
+            Self::Jwt(scheme) => Ok(scheme.recognise(head)),
             Self::Basic(scheme) => match scheme.look(exchange, head, &worker.shared) {
                 Looked::Decided(verdict) => Ok(verdict),
                 Looked::Unverified(presented) => Box::pin(scheme.verify(presented, exchange, worker)).await,
@@ -99,6 +105,10 @@ impl Scheme {
         match self {
             Self::ApiKey(scheme) => scheme.remove(exchange, head),
             Self::Basic(scheme) => {
+                scheme.remove(head);
+                Ok(())
+            }
+            Self::Jwt(scheme) => {
                 scheme.remove(head);
                 Ok(())
             }

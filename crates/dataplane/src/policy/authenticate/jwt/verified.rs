@@ -1,0 +1,56 @@
+//! Tokens that have been verified, so that a signature is paid for once and not at every request.
+
+use std::sync::Arc;
+
+use aws_lc_rs::digest::{digest, SHA256};
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
+
+use crate::policy::authenticate::Consumer;
+
+/// Tokens that are remembered for a policy at most.
+pub const REMEMBERED: usize = 16_384;
+const SHARDS: usize = 16;
+
+/// By the SHA-256 of the whole token: nobody can make another with the same one. Belongs to one Program, so that keys
+/// that are gone verify nothing any more.
+#[derive(Default)]
+pub struct Verified {
+    shards: [Mutex<FxHashMap<[u8; 32], Entry>>; SHARDS],
+}
+
+struct Entry {
+    consumer: Arc<Consumer>,
+    /// Seconds since 1970.
+    until: f64,
+}
+
+pub type Name = [u8; 32];
+
+pub fn name(token: &[u8]) -> Name {
+    let mut name = [0; 32];
+    name.copy_from_slice(digest(&SHA256, token).as_ref());
+    name
+}
+
+impl Verified {
+    pub fn find(&self, name: &Name, now: f64) -> Option<Arc<Consumer>> {
+        let shard = self.shard(name).lock();
+        shard.get(name).filter(|entry| now < entry.until).map(|entry| entry.consumer.clone())
+    }
+
+    pub fn remember(&self, name: Name, consumer: Arc<Consumer>, until: f64, now: f64) {
+        let mut shard = self.shard(&name).lock();
+        if shard.len() >= REMEMBERED / SHARDS {
+            shard.retain(|_, entry| now < entry.until);
+        }
+        if shard.len() >= REMEMBERED / SHARDS {
+            shard.clear();
+        }
+        shard.insert(name, Entry { consumer, until });
+    }
+
+    fn shard(&self, name: &Name) -> &Mutex<FxHashMap<Name, Entry>> {
+        &self.shards[usize::from(name[0]) % SHARDS]
+    }
+}

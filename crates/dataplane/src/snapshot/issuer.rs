@@ -1,0 +1,43 @@
+//! Who issues tokens, and which of them a route takes.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::Secret;
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Issuer {
+    /// `iss` of its tokens, exactly.
+    pub issuer: String,
+    /// Those that its tokens may be signed with.
+    pub algorithms: Vec<String>,
+    /// A JWK set.
+    pub jwks: Option<String>,
+    /// Each one key in PEM.
+    pub public_keys: Vec<String>,
+    /// For HS256, HS384 and HS512.
+    pub secret: Option<Secret>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Jwt {
+    pub issuers: Vec<String>,
+    /// `aud` holds one of them; empty: any.
+    pub audience: Vec<String>,
+    /// Media types of `typ`, lower-case and without `application/`; empty: any, or none.
+    pub types: Vec<String>,
+    pub skew_s: u64,
+    /// Claims that are there, with these values.
+    pub required: BTreeMap<String, Value>,
+    /// JSON Pointers into the claims.
+    pub subject: String,
+    pub groups: Option<String>,
+    pub scopes: Option<String>,
+    pub max_bytes: usize,
+    /// Whether endpoints see the token.
+    pub forward: bool,
+}

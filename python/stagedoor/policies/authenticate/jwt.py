@@ -1,0 +1,69 @@
+"""Signed tokens of known issuers (RFC 7519), as bearer tokens (RFC 6750)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from stagedoor.policies.model import Name, Strict, duration, size, wrong
+from stagedoor.policies.unit import Duration, Size
+
+Json = dict[str, Any]
+
+
+def _pointer(value: str) -> str:
+    if not value.startswith("/") or len(value) > 200:
+        raise wrong("expected a JSON Pointer into the claims, for example /sub")
+    return value
+
+
+Pointer = Annotated[str, AfterValidator(_pointer)]
+
+
+class Jwt(Strict):
+    """A token in ``Authorization: Bearer``, signed by one of the issuers, for us and for now."""
+
+    issuers: Annotated[list[Name], Field(min_length=1, max_length=32)]
+    """Whose tokens are taken: names of ``issuers``."""
+    audience: Annotated[list[str], Field(min_length=1, max_length=32)] | Literal["any"]
+    """Names of us, of which ``aud`` holds one. ``any`` takes tokens that were issued for others too."""
+    types: Annotated[list[str], Field(max_length=8)] = []
+    """What ``typ`` says, for example ``at+jwt`` for access tokens (RFC 9068). Left out: anything."""
+    skew: Duration = duration("30s", least="0s", most="10m")
+    """How far the issuer's clock and ours may differ."""
+    required: Annotated[dict[str, str | int | bool], Field(max_length=32)] = {}
+    """Claims that must be there, with these values."""
+    subject: Pointer = "/sub"
+    """Where the claims say who it is."""
+    groups: Pointer | None = None
+    """Where they say its groups: a text, or a list of texts."""
+    scopes: Pointer | None = None
+    """Where they say its scopes. Left out: ``scope``, else ``scp``."""
+    max_size: Size = size("16KiB", least="256B", most="64KiB")
+    """Longer tokens are refused unread."""
+    forward: bool = False
+    """Whether the target sees the token; else it is taken away like every credential."""
+
+    @model_validator(mode="after")
+    def _types_without_application(self) -> Self:
+        for name in self.types:
+            if name != name.lower() or name.startswith("application/") or not name:
+                raise wrong("'types' are written in lower case and without 'application/', for example at+jwt")
+        return self
+
+
+def compile_jwt(settings: Jwt) -> Json:
+    """Its part of the snapshot."""
+    return {
+        "issuers": list(settings.issuers),
+        "audience": [] if settings.audience == "any" else list(settings.audience),
+        "types": list(settings.types),
+        "skew_s": int(settings.skew) // 1000,
+        "required": dict(settings.required),
+        "subject": settings.subject,
+        "groups": settings.groups,
+        "scopes": settings.scopes,
+        "max_bytes": int(settings.max_size),
+        "forward": settings.forward,
+    }

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from reference import MARK, filled, properties
-from stagedoor import _core
+from stagedoor import _core, config
 from stagedoor.cli import COMMANDS, parser
 from stagedoor.config.schema import options, schema
 from stagedoor.policies import Policies
@@ -98,3 +98,9 @@ def test_links_between_pages_lead_somewhere() -> None:
                 for title in re.findall(r"^#+ (.+)$", other.read_text(), flags=re.MULTILINE)
             }
             assert not anchor or anchor[1:] in headings, f"{page.name}: {target}{anchor}"
+
+
+def test_the_configuration_of_the_guide_is_right(tmp_path: Path) -> None:
+    [text] = re.findall(r"```yaml\n(.+?)```", (DOCS / "choose_authentication.md").read_text(), flags=re.DOTALL)
+    (tmp_path / "stagedoor.yaml").write_text(text)
+    assert config.check(tmp_path / "stagedoor.yaml").problems == []

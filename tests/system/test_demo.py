@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,8 @@ def test_it_stays_up_until_a_signal_ends_all_of_it(number: signal.Signals, tmp_p
             stdout=file,
             stderr=file,
             env={**os.environ, "TMPDIR": str(tmp_path)},
+            # As a shell starts what runs in the background.
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_IGN),
         )
     try:
         until(lambda: "curl" in output.read_text() or demo.poll() is not None, "the tour")

@@ -43,7 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise DemoIncomplete("the services of the example need an extra: pip install 'stagedoor[demo]'")
     _look(arguments.port, "--port")
     _look(arguments.admin_port, "--admin-port")
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    # SIGINT too: who was started in the background by a shell inherits that it is ignored.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     told = False
     try:

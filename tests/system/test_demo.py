@@ -7,12 +7,13 @@ import signal
 import socket
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 
 import pytest
 from shop import run
 from stagedoor.demo.processes import until
+
+ANY_PORTS = ["--port", "0", "--admin-port", "0"]
 
 
 def children(process: int) -> list[int]:
@@ -31,7 +32,7 @@ def running(process: int) -> bool:
 
 
 def test_the_tour_does_what_it_says_and_ends() -> None:
-    ended = run("demo", "--tour", "--port", "0", "--admin-port", "0")
+    ended = run("demo", "--tour", *ANY_PORTS)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "✗ the" not in ended.stdout
     for said in ("releaseStock", "Card declined", "reserveStock", "401", "429", "Every step did what it says."):
@@ -43,12 +44,11 @@ def test_it_stays_up_until_a_signal_ends_all_of_it(number: signal.Signals, tmp_p
     output = tmp_path / "output"
     with output.open("w") as file:
         demo = subprocess.Popen(
-            [sys.executable, "-m", "stagedoor", "demo", "--port", "0", "--admin-port", "0"],
+            # SIGINT is ignored at the start, as a shell has it for what runs in the background.
+            ["sh", "-c", 'trap "" INT; exec "$@"', "sh", sys.executable, "-m", "stagedoor", "demo", *ANY_PORTS],
             stdout=file,
             stderr=file,
             env={**os.environ, "TMPDIR": str(tmp_path)},
-            # As a shell starts what runs in the background.
-            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_IGN),
         )
     try:
         until(lambda: "curl" in output.read_text() or demo.poll() is not None, "the tour")

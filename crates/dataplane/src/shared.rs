@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 use crate::callout::CalloutPort;
 use crate::cluster::health::Health;
-use crate::policy::authenticate::{LastUsed, Registry, Verifier};
+use crate::policy::authenticate::{LastUsed, Registry, Replays, Verifier};
 use crate::policy::rate_limit::Limiter;
 use crate::telemetry::access_log::Sinks;
 use crate::telemetry::metrics::Metrics;
@@ -22,6 +22,7 @@ pub struct Shared {
     /// Consumers, credentials and plans of the store, swapped whole.
     pub registry: ArcSwap<Registry>,
     pub last_used: LastUsed,
+    pub replays: Replays,
     /// Of passwords.
     pub verifier: Verifier,
     /// Certificates and what belongs to them, of the Program that serves.
@@ -41,6 +42,7 @@ impl Shared {
             callouts: CalloutPort::default(),
             registry: ArcSwap::default(),
             last_used: LastUsed::default(),
+            replays: Replays::default(),
             verifier: Verifier::new(workers),
             loaded: Mutex::default(),
             workers,

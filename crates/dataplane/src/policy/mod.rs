@@ -18,6 +18,7 @@ pub mod security_headers;
 pub mod upgrade;
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -127,6 +128,8 @@ pub struct Policies {
 /// What policies may refer to while they are compiled.
 pub struct Context<'a> {
     pub shared: &'a Shared,
+    /// All of the configuration.
+    pub consumers: &'a BTreeMap<String, snapshot::Consumer>,
     /// All consumers by their credentials.
     pub credentials: Arc<authenticate::Credentials>,
     /// All of them that have a name and a password.
@@ -143,10 +146,11 @@ pub struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
-    pub fn new(snapshot: &Snapshot, shared: &'a Shared, report: &mut Report) -> Self {
+    pub fn new(snapshot: &'a Snapshot, shared: &'a Shared, report: &mut Report) -> Self {
         let plans = plan::Plans::new(&snapshot.plans, &shared.limiter, &mut report.errors);
         Self {
             shared,
+            consumers: &snapshot.consumers,
             credentials: Arc::new(authenticate::Credentials::new(&snapshot.consumers, &plans, shared, report)),
             users: Arc::new(authenticate::Users::new(&snapshot.consumers, shared, report)),
             plans: Arc::new(plans),

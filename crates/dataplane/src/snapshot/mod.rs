@@ -9,6 +9,7 @@ mod browser;
 mod consumer;
 mod issuer;
 mod secret;
+mod webhook;
 
 use std::collections::BTreeMap;
 
@@ -22,6 +23,7 @@ pub use consumer::{
 };
 pub use issuer::{Issuer, Jwt};
 pub use secret::Secret;
+pub use webhook::Webhook;
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -9,6 +9,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from stagedoor.policies.authenticate.api_key import ApiKey, compile_api_key
 from stagedoor.policies.authenticate.basic import Basic, compile_basic
 from stagedoor.policies.authenticate.jwt import Jwt, compile_jwt
+from stagedoor.policies.authenticate.webhook import Webhook, compile_webhook
 from stagedoor.policies.model import Name, Scope, Strict, wrong
 
 Json = dict[str, Any]
@@ -23,6 +24,8 @@ class Scheme(Strict):
     """A name and a password (RFC 7617)."""
     jwt: Jwt | None = None
     """A signed token of a known issuer (RFC 7519)."""
+    webhook: Webhook | None = None
+    """A message signed with a shared secret (Standard Webhooks)."""
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
@@ -96,4 +99,6 @@ def _compile(scheme: Literal["api_key", "basic"] | Scheme) -> Json:
         parts["basic"] = compile_basic(scheme.basic)
     if scheme.jwt is not None:
         parts["jwt"] = compile_jwt(scheme.jwt)
+    if scheme.webhook is not None:
+        parts["webhook"] = compile_webhook(scheme.webhook)
     return parts

@@ -6,7 +6,9 @@ pub mod consumer;
 pub mod credential;
 pub mod jwt;
 pub mod registry;
+pub mod replay;
 pub mod scheme;
+pub mod webhook;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -18,6 +20,7 @@ pub use basic::{Users, Verifier};
 pub use consumer::{Consumer, Credentials, Digest};
 pub use credential::{Credential, LastUsed};
 pub use registry::Registry;
+pub use replay::Replays;
 pub use scheme::{Refusal, Scheme, Verdict};
 
 use consumer::Facts;

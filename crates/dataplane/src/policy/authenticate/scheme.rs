@@ -10,6 +10,7 @@ use super::api_key::ApiKey;
 use super::basic::{Basic, Looked};
 use super::consumer::Consumer;
 use super::jwt::Jwt;
+use super::webhook::Webhook;
 use crate::error::{Error, Kind};
 use crate::exchange::Exchange;
 use crate::policy::{Context, RequestHead};
@@ -52,6 +53,7 @@ pub enum Scheme {
     ApiKey(ApiKey),
     Basic(Basic),
     Jwt(Box<Jwt>),
+    Webhook(Webhook),
 }
 
 impl Scheme {
@@ -62,6 +64,7 @@ impl Scheme {
             }
             snapshot::Scheme::Basic(settings) => Self::Basic(Basic::new(settings, context)?),
             snapshot::Scheme::Jwt(settings) => Self::Jwt(Box::new(Jwt::new(settings, context)?)),
+            snapshot::Scheme::Webhook(settings) => Self::Webhook(Webhook::new(settings, context)?),
         })
     }
 
@@ -70,6 +73,7 @@ impl Scheme {
             Self::ApiKey(scheme) => scheme.describe(),
             Self::Basic(scheme) => scheme.describe(),
             Self::Jwt(scheme) => scheme.describe(),
+            Self::Webhook(scheme) => scheme.describe(),
         }
     }
 
@@ -79,6 +83,7 @@ impl Scheme {
             Self::ApiKey(scheme) => Some(scheme.challenge()),
             Self::Basic(scheme) => Some(scheme.challenge()),
             Self::Jwt(scheme) => Some(scheme.challenge()),
+            Self::Webhook(_) => None,
         }
     }
 
@@ -87,12 +92,13 @@ impl Scheme {
         &self,
         exchange: &mut Exchange,
         head: &mut RequestHead,
-        _body: &mut Body,
+        body: &mut Body,
         worker: &Rc<Worker>,
     ) -> Result<Verdict, Error> {
         match self {
             Self::ApiKey(scheme) => Ok(scheme.recognise(exchange, head, &worker.shared)),
             Self::Jwt(scheme) => Ok(scheme.recognise(head)),
+            Self::Webhook(scheme) => Box::pin(scheme.recognise(head, body, &worker.shared)).await,
             Self::Basic(scheme) => match scheme.look(exchange, head, &worker.shared) {
                 Looked::Decided(verdict) => Ok(verdict),
                 Looked::Unverified(presented) => Box::pin(scheme.verify(presented, exchange, worker)).await,
@@ -109,6 +115,10 @@ impl Scheme {
                 Ok(())
             }
             Self::Jwt(scheme) => {
+                scheme.remove(head);
+                Ok(())
+            }
+            Self::Webhook(scheme) => {
                 scheme.remove(head);
                 Ok(())
             }

@@ -23,13 +23,14 @@ test-python: .venv/.built .venv/.tools
 	$(BIN)/python -m pytest --quiet
 
 # Command:package.
-TEST_TOOLS := curl:curl nghttp:nghttp2-client h2load:nghttp2-client go:golang-go openssl:openssl
-test-tools:    ## installs with apt what tests of real clients need; without it they are skipped
+TEST_TOOLS := curl:curl nghttp:nghttp2-client h2load:nghttp2-client go:golang-go openssl:openssl node:nodejs npm:npm
+test-tools:    ## installs with apt and npm what tests of real clients and providers need; without it they are skipped
 	@missing=$$(for tool in $(TEST_TOOLS); do command -v $${tool%%:*} >/dev/null || echo $${tool##*:}; done | sort -u); \
 	if [ -n "$$missing" ]; then \
 	    root=$$([ "$$(id -u)" = 0 ] || echo sudo); \
 	    $$root apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$root apt-get install -y -qq --no-install-recommends $$missing; \
 	fi
+	npm ci --prefix tests/oidc --ignore-scripts --no-audit --no-fund --loglevel error
 
 fuzz:    ## damaged requests and answers for FUZZ_SECONDS; FUZZ_SEED repeats a failure
 	FUZZ_SECONDS=$(or $(FUZZ_SECONDS),60) cargo test --quiet --package stagedoor-dataplane --test fuzz -- --nocapture

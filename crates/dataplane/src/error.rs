@@ -65,6 +65,7 @@ kinds! {
     BadReply 502 Upstream "bad-reply" "The service answered with an invalid or incomplete response";
     ClusterUnavailable 503 Upstream "cluster-unavailable" "No endpoint of the service is available";
     Draining 503 Gateway "draining" "The gateway is shutting down";
+    AuthenticationUnavailable 503 Upstream "authentication-unavailable" "Who calls cannot be decided";
     AuthorizationUnavailable 503 Upstream "authorization-unavailable" "Whether this is allowed cannot be decided";
     Overloaded 503 Gateway "overloaded" "The gateway is at its limit";
     EngineUnavailable 503 Gateway "engine-unavailable" "The workflow engine is not available";

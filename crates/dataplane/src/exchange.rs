@@ -41,6 +41,8 @@ pub struct Exchange {
     pub params: Params,
     pub route: Option<Arc<Route>>,
     pub consumer: Option<Arc<Consumer>>,
+    /// `Set-Cookie` of a session that is renewed or ends, also where a target answers.
+    pub set_cookies: Vec<HeaderValue>,
     pub request_id: Option<HeaderValue>,
     pub trace: Trace,
     /// `Origin` of a request that a CORS policy saw.
@@ -86,6 +88,7 @@ impl Exchange {
             params: Params::default(),
             route: None,
             consumer: None,
+            set_cookies: Vec::new(),
             request_id: None,
             trace: Trace::default(),
             origin: None,

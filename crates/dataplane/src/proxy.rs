@@ -92,6 +92,7 @@ fn open(link: &Link, head: &mut request::Parts, refused: bool) -> Exchange {
         params: Default::default(),
         route: None,
         consumer: None,
+        set_cookies: Vec::new(),
         request_id: None,
         trace,
         origin: None,

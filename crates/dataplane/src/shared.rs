@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 
 use crate::callout::CalloutPort;
 use crate::cluster::health::Health;
+use crate::policy::authenticate::oidc::Sessions;
 use crate::policy::authenticate::{LastUsed, Registry, Replays, Verifier};
 use crate::policy::rate_limit::Limiter;
 use crate::telemetry::access_log::Sinks;
@@ -25,6 +26,8 @@ pub struct Shared {
     pub replays: Replays,
     /// Of passwords.
     pub verifier: Verifier,
+    /// Of browsers: what of them is over or under way.
+    pub sessions: Sessions,
     /// Certificates and what belongs to them, of the Program that serves.
     pub loaded: Mutex<Arc<Loaded>>,
     /// Worker threads.
@@ -44,6 +47,7 @@ impl Shared {
             last_used: LastUsed::default(),
             replays: Replays::default(),
             verifier: Verifier::new(workers),
+            sessions: Sessions::default(),
             loaded: Mutex::default(),
             workers,
         }

@@ -2,16 +2,46 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from stagedoor.policies.model import Strict, wrong
+from stagedoor.policies.model import Name, Strict, wrong
 
 Json = dict[str, Any]
 Algorithm = Literal[
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "HS256", "HS384", "HS512"
 ]
+
+
+def _url(value: str) -> str:
+    if not re.fullmatch(r"https?://[!-~]+", value) or "#" in value or len(value) > 1000:
+        raise wrong("expected an URL for browsers, for example https://login.example/authorize")
+    return value
+
+
+def _path(value: str) -> str:
+    if not re.fullmatch(r"/[!-~]*", value) or "#" in value or len(value) > 1000:
+        raise wrong("expected a path on the issuer's cluster, for example /token")
+    return value
+
+
+Url = Annotated[str, AfterValidator(_url)]
+
+
+class IssuerEndpoints(Strict):
+    """Where an OpenID provider logs users in, by the names of its metadata."""
+
+    authorization: Url
+    """``authorization_endpoint``: where browsers are sent to log in."""
+    token: Annotated[str, AfterValidator(_path)]
+    """The path of ``token_endpoint``, which is asked through ``cluster``."""
+    end_session: Url | None = None
+    """``end_session_endpoint``: where browsers are sent to log out. Left out: a logout is ours alone."""
+    iss_parameter: bool = False
+    """``authorization_response_iss_parameter_supported`` (RFC 9207): refuse an answer that does not name its issuer.
+    One that names another is refused anyway."""
 
 
 class Issuer(Strict):
@@ -27,6 +57,10 @@ class Issuer(Strict):
     """Its public keys in PEM, each one key: ``${file:issuer.pem}``."""
     secret: SecretStr | None = None
     """The secret that it shares with us, for HS256, HS384 and HS512: at least as many bytes as the hash has."""
+    cluster: Name | None = None
+    """The cluster through which it is asked for tokens."""
+    endpoints: IssuerEndpoints | None = None
+    """Where it logs users in, for ``oidc``."""
 
     @model_validator(mode="after")
     def _keys_of_one_kind(self) -> Self:
@@ -53,4 +87,6 @@ def compile_issuer(issuer: Issuer) -> Json:
         "jwks": issuer.jwks,
         "public_keys": list(issuer.public_keys),
         "secret": None if issuer.secret is None else issuer.secret.get_secret_value(),
+        "cluster": issuer.cluster,
+        "endpoints": None if issuer.endpoints is None else issuer.endpoints.model_dump(),
     }

@@ -78,6 +78,11 @@ impl Csrf {
     }
 }
 
+/// Whether a page of ours, or the user without any page, makes the request: both say so.
+pub(super) fn is_own(exchange: &Exchange, headers: &HeaderMap) -> bool {
+    matches!(source(exchange, headers), Source::Own)
+}
+
 fn source(exchange: &Exchange, headers: &HeaderMap) -> Source {
     if headers.contains_key(SEC_FETCH_SITE) {
         return match only(headers, &SEC_FETCH_SITE).map(HeaderValue::as_bytes) {

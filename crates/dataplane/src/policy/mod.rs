@@ -273,13 +273,8 @@ impl Policies {
                 Name::Hsts => self.hsts.iter().for_each(|policy| policy.on_response(exchange, head)),
                 Name::SecurityHeaders => self.security_headers.iter().for_each(|policy| policy.on_response(head)),
                 Name::Headers => self.headers.iter().for_each(|policy| policy.on_response(head)),
-                Name::AccessLog
-                | Name::Limits
-                | Name::Authenticate
-                | Name::Csrf
-                | Name::Authorize
-                | Name::GrpcWeb
-                | Name::Upgrade => {}
+                Name::Authenticate => authenticate::on_response(exchange, head),
+                Name::AccessLog | Name::Limits | Name::Csrf | Name::Authorize | Name::GrpcWeb | Name::Upgrade => {}
             }
         }
         body

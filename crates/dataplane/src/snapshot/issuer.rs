@@ -20,6 +20,25 @@ pub struct Issuer {
     pub public_keys: Vec<String>,
     /// For HS256, HS384 and HS512.
     pub secret: Option<Secret>,
+    /// That its endpoints are called through.
+    #[serde(default)]
+    pub cluster: Option<String>,
+    #[serde(default)]
+    pub endpoints: Option<Endpoints>,
+}
+
+/// Where an OpenID provider is asked (OpenID Connect Discovery §3).
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Endpoints {
+    /// An URL for browsers.
+    pub authorization: String,
+    /// A path on the issuer's cluster.
+    pub token: String,
+    /// An URL for browsers; absent: logouts are ours alone.
+    pub end_session: Option<String>,
+    /// Whether every authorization response names its issuer (RFC 9207 §3); one that names another is refused anyway.
+    pub iss_parameter: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]

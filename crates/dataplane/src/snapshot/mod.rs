@@ -8,6 +8,7 @@ mod authorize;
 mod browser;
 mod consumer;
 mod issuer;
+mod oidc;
 mod secret;
 mod webhook;
 
@@ -21,7 +22,8 @@ pub use browser::{Csrf, SecurityHeaders};
 pub use consumer::{
     ApiKey, Consumer, Plan, PlanRate, RegisteredConsumer, RegisteredKey, Registry, RestrictedKey, User,
 };
-pub use issuer::{Issuer, Jwt};
+pub use issuer::{Endpoints, Issuer, Jwt};
+pub use oidc::{ClientAuthentication, Oidc, Session, SessionClaims};
 pub use secret::Secret;
 pub use webhook::Webhook;
 

@@ -9,6 +9,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from stagedoor.policies.authenticate.api_key import ApiKey, compile_api_key
 from stagedoor.policies.authenticate.basic import Basic, compile_basic
 from stagedoor.policies.authenticate.jwt import Jwt, compile_jwt
+from stagedoor.policies.authenticate.oidc import Oidc, compile_oidc
 from stagedoor.policies.authenticate.webhook import Webhook, compile_webhook
 from stagedoor.policies.model import Name, Scope, Strict, wrong
 
@@ -24,6 +25,8 @@ class Scheme(Strict):
     """A name and a password (RFC 7617)."""
     jwt: Jwt | None = None
     """A signed token of a known issuer (RFC 7519)."""
+    oidc: Oidc | None = None
+    """Login of browsers with OpenID Connect. The last one of a list, because it answers who has no session."""
     webhook: Webhook | None = None
     """A message signed with a shared secret (Standard Webhooks)."""
 
@@ -75,6 +78,17 @@ class Authenticate(Strict):
             raise wrong("expected 'any' or 'all', a list of ways to prove who calls, and not both")
         return self
 
+    @model_validator(mode="after")
+    def _oidc_comes_last(self) -> Self:
+        logins = [isinstance(scheme, Scheme) and scheme.oidc is not None for scheme in self.any or self.all or []]
+        if any(logins[:-1]):
+            raise wrong(
+                "'oidc' must be the last of its list: it sends users to log in, and no scheme after it is asked"
+            )
+        if any(logins) and self.anonymous is not None:
+            raise wrong("'oidc' and 'anonymous' do not go together: who has no session is sent to log in")
+        return self
+
 
 def compile_authenticate(policy: Authenticate) -> Json:
     """Its part of the snapshot."""
@@ -99,6 +113,8 @@ def _compile(scheme: Literal["api_key", "basic"] | Scheme) -> Json:
         parts["basic"] = compile_basic(scheme.basic)
     if scheme.jwt is not None:
         parts["jwt"] = compile_jwt(scheme.jwt)
+    if scheme.oidc is not None:
+        parts["oidc"] = compile_oidc(scheme.oidc)
     if scheme.webhook is not None:
         parts["webhook"] = compile_webhook(scheme.webhook)
     return parts

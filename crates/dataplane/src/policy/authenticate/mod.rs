@@ -5,6 +5,7 @@ pub mod basic;
 pub mod consumer;
 pub mod credential;
 pub mod jwt;
+pub mod oidc;
 pub mod registry;
 pub mod replay;
 pub mod scheme;
@@ -25,7 +26,7 @@ pub use scheme::{Refusal, Scheme, Verdict};
 
 use consumer::Facts;
 
-use super::{Context, Flow, RequestHead};
+use super::{Context, Flow, RequestHead, ResponseHead};
 use crate::error::{Error, Kind};
 use crate::exchange::Exchange;
 use crate::protocol::body::Body;
@@ -158,6 +159,17 @@ impl Authenticate {
         }
         error
     }
+}
+
+/// Sets the cookies of a session, on whatever answers. No cache that others share may keep such a response.
+pub fn on_response(exchange: &Exchange, head: &mut ResponseHead) {
+    if exchange.set_cookies.is_empty() {
+        return;
+    }
+    for cookie in &exchange.set_cookies {
+        head.headers.append(header::SET_COOKIE, cookie.clone());
+    }
+    head.headers.append(header::CACHE_CONTROL, HeaderValue::from_static("private"));
 }
 
 fn anonymous(settings: &snapshot::Anonymous, context: &Context<'_>, errors: &mut Vec<String>) -> Arc<Consumer> {

@@ -10,6 +10,7 @@ use super::api_key::ApiKey;
 use super::basic::{Basic, Looked};
 use super::consumer::Consumer;
 use super::jwt::Jwt;
+use super::oidc::Oidc;
 use super::webhook::Webhook;
 use crate::error::{Error, Kind};
 use crate::exchange::Exchange;
@@ -53,6 +54,7 @@ pub enum Scheme {
     ApiKey(ApiKey),
     Basic(Basic),
     Jwt(Box<Jwt>),
+    Oidc(Box<Oidc>),
     Webhook(Webhook),
 }
 
@@ -64,6 +66,7 @@ impl Scheme {
             }
             snapshot::Scheme::Basic(settings) => Self::Basic(Basic::new(settings, context)?),
             snapshot::Scheme::Jwt(settings) => Self::Jwt(Box::new(Jwt::new(settings, context)?)),
+            snapshot::Scheme::Oidc(settings) => Self::Oidc(Box::new(Oidc::new(settings, context)?)),
             snapshot::Scheme::Webhook(settings) => Self::Webhook(Webhook::new(settings, context)?),
         })
     }
@@ -73,6 +76,7 @@ impl Scheme {
             Self::ApiKey(scheme) => scheme.describe(),
             Self::Basic(scheme) => scheme.describe(),
             Self::Jwt(scheme) => scheme.describe(),
+            Self::Oidc(scheme) => scheme.describe(),
             Self::Webhook(scheme) => scheme.describe(),
         }
     }
@@ -83,6 +87,7 @@ impl Scheme {
             Self::ApiKey(scheme) => Some(scheme.challenge()),
             Self::Basic(scheme) => Some(scheme.challenge()),
             Self::Jwt(scheme) => Some(scheme.challenge()),
+            Self::Oidc(scheme) => Some(scheme.challenge()),
             Self::Webhook(_) => None,
         }
     }
@@ -98,6 +103,10 @@ impl Scheme {
         match self {
             Self::ApiKey(scheme) => Ok(scheme.recognise(exchange, head, &worker.shared)),
             Self::Jwt(scheme) => Ok(scheme.recognise(head)),
+            Self::Oidc(scheme) => match scheme.look(exchange, head, &worker.shared) {
+                Some(consumer) => Ok(Verdict::Known(consumer)),
+                None => Box::pin(scheme.recognise(exchange, head, worker)).await,
+            },
             Self::Webhook(scheme) => Box::pin(scheme.recognise(head, body, &worker.shared)).await,
             Self::Basic(scheme) => match scheme.look(exchange, head, &worker.shared) {
                 Looked::Decided(verdict) => Ok(verdict),
@@ -115,6 +124,10 @@ impl Scheme {
                 Ok(())
             }
             Self::Jwt(scheme) => {
+                scheme.remove(head);
+                Ok(())
+            }
+            Self::Oidc(scheme) => {
                 scheme.remove(head);
                 Ok(())
             }

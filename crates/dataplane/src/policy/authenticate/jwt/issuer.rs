@@ -15,6 +15,9 @@ pub struct Issuer {
     pub issuer: Box<str>,
     pub algorithms: Vec<Algorithm>,
     pub keys: KeySet,
+    /// That its endpoints are called through.
+    pub cluster: Option<String>,
+    pub endpoints: Option<snapshot::Endpoints>,
 }
 
 pub fn compile(settings: &BTreeMap<String, snapshot::Issuer>, report: &mut Report) -> FxHashMap<String, Arc<Issuer>> {
@@ -79,6 +82,8 @@ impl Issuer {
                 issuer: settings.issuer.as_str().into(),
                 algorithms,
                 keys: KeySet::of(keys, skipped),
+                cluster: settings.cluster.clone(),
+                endpoints: settings.endpoints.clone(),
             }),
             false => Err(errors),
         }

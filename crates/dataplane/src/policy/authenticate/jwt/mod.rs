@@ -2,7 +2,7 @@
 
 pub mod claims;
 pub mod issuer;
-mod token;
+pub mod token;
 pub mod verified;
 
 use std::sync::Arc;

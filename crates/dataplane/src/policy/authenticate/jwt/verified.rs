@@ -14,15 +14,20 @@ const SHARDS: usize = 16;
 
 /// By the SHA-256 of the whole token: nobody can make another with the same one. Belongs to one Program, so that keys
 /// that are gone verify nothing any more.
-#[derive(Default)]
-pub struct Verified {
-    shards: [Mutex<FxHashMap<[u8; 32], Entry>>; SHARDS],
+pub struct Verified<T = Arc<Consumer>> {
+    shards: [Mutex<FxHashMap<[u8; 32], Entry<T>>>; SHARDS],
 }
 
-struct Entry {
-    consumer: Arc<Consumer>,
+struct Entry<T> {
+    known: T,
     /// Seconds since 1970.
     until: f64,
+}
+
+impl<T> Default for Verified<T> {
+    fn default() -> Self {
+        Self { shards: std::array::from_fn(|_| Mutex::default()) }
+    }
 }
 
 pub type Name = [u8; 32];
@@ -33,13 +38,13 @@ pub fn name(token: &[u8]) -> Name {
     name
 }
 
-impl Verified {
-    pub fn find(&self, name: &Name, now: f64) -> Option<Arc<Consumer>> {
+impl<T: Clone> Verified<T> {
+    pub fn find(&self, name: &Name, now: f64) -> Option<T> {
         let shard = self.shard(name).lock();
-        shard.get(name).filter(|entry| now < entry.until).map(|entry| entry.consumer.clone())
+        shard.get(name).filter(|entry| now < entry.until).map(|entry| entry.known.clone())
     }
 
-    pub fn remember(&self, name: Name, consumer: Arc<Consumer>, until: f64, now: f64) {
+    pub fn remember(&self, name: Name, known: T, until: f64, now: f64) {
         let mut shard = self.shard(&name).lock();
         if shard.len() >= REMEMBERED / SHARDS {
             shard.retain(|_, entry| now < entry.until);
@@ -47,10 +52,10 @@ impl Verified {
         if shard.len() >= REMEMBERED / SHARDS {
             shard.clear();
         }
-        shard.insert(name, Entry { consumer, until });
+        shard.insert(name, Entry { known, until });
     }
 
-    fn shard(&self, name: &Name) -> &Mutex<FxHashMap<Name, Entry>> {
+    fn shard(&self, name: &Name) -> &Mutex<FxHashMap<Name, Entry<T>>> {
         &self.shards[usize::from(name[0]) % SHARDS]
     }
 }

@@ -1,0 +1,282 @@
+//! The provider, asked through the issuer's cluster: a code or a refresh token in, tokens out, and the ID token verified
+//! (OpenID Connect Core §3.1.3, §12).
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::digest::{digest, SHA256, SHA384, SHA512};
+use base64::engine::general_purpose::STANDARD;
+use base64::Engine as _;
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use percent_encoding::utf8_percent_encode;
+use serde_json::{Map, Value};
+use subtle::ConstantTimeEq;
+
+use super::attempt::{form, ESCAPED};
+use crate::cluster::call::{self, Call, Outcome};
+use crate::keys::{base64url, json, Algorithm};
+use crate::policy::authenticate::jwt::claims::{Rules, Subject};
+use crate::policy::authenticate::jwt::issuer::Issuer;
+use crate::policy::authenticate::jwt::token::{Token, Wrong};
+use crate::snapshot::{self, ClientAuthentication, Secret};
+use crate::worker::Worker;
+
+/// Of a token endpoint's answer, and so of every token in it.
+pub const ANSWER_BYTES: usize = 64 * 1024;
+/// How deep it may be nested.
+const ANSWER_DEPTH: usize = 8;
+/// Errors are named in the log, if they are no longer than this.
+const ERROR_BYTES: usize = 64;
+
+pub struct Provider {
+    pub issuer: Arc<Issuer>,
+    pub endpoints: snapshot::Endpoints,
+    pub client_id: String,
+    cluster: String,
+    client_secret: Option<Secret>,
+    authentication: ClientAuthentication,
+    rules: Rules,
+    timeout: Duration,
+}
+
+/// What a token endpoint answers (RFC 6749 §5.1). Shows nothing of itself.
+pub struct Tokens {
+    pub id_token: Option<String>,
+    pub access_token: String,
+    pub refresh_token: Option<String>,
+    /// Seconds that the access token holds.
+    pub expires_in: Option<u64>,
+}
+
+/// Why there are no tokens, for the log.
+#[derive(Debug, Clone)]
+pub enum Failed {
+    /// The provider says no.
+    Refused(String),
+    /// It does not say anything, or nothing that can be understood.
+    Unavailable(String),
+}
+
+impl Tokens {
+    pub fn fresh_until(&self, now: u64) -> Option<u64> {
+        self.expires_in.map(|seconds| now.saturating_add(seconds))
+    }
+}
+
+impl Provider {
+    pub fn new(settings: &snapshot::Oidc, issuer: Arc<Issuer>, rules: Rules) -> Result<Self, String> {
+        let name = &issuer.name;
+        let endpoints = issuer.endpoints.clone().ok_or_else(|| format!("the issuer '{name}' has no endpoints"))?;
+        let cluster = issuer.cluster.clone().ok_or_else(|| format!("the issuer '{name}' has no cluster"))?;
+        if settings.client_secret.is_none() != (settings.client_authentication == ClientAuthentication::None) {
+            return Err("a client has a secret, or its authentication is 'none'".to_owned());
+        }
+        Ok(Self {
+            issuer,
+            endpoints,
+            client_id: settings.client_id.clone(),
+            cluster,
+            client_secret: settings.client_secret.clone(),
+            authentication: settings.client_authentication,
+            rules,
+            timeout: Duration::from_millis(settings.timeout_ms),
+        })
+    }
+
+    pub async fn exchange(&self, code: &str, verifier: &str, uri: &str, worker: &Rc<Worker>) -> Result<Tokens, Failed> {
+        let pairs =
+            [("grant_type", "authorization_code"), ("code", code), ("redirect_uri", uri), ("code_verifier", verifier)];
+        self.ask(&pairs, worker).await
+    }
+
+    pub async fn refresh(&self, refresh_token: &str, worker: &Rc<Worker>) -> Result<Tokens, Failed> {
+        self.ask(&[("grant_type", "refresh_token"), ("refresh_token", refresh_token)], worker).await
+    }
+
+    async fn ask(&self, pairs: &[(&str, &str)], worker: &Rc<Worker>) -> Result<Tokens, Failed> {
+        let unavailable = |cause: String| Failed::Unavailable(format!("oidc: the token endpoint: {cause}"));
+        let mut headers = HeaderMap::from_iter([
+            (CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded")),
+            (ACCEPT, HeaderValue::from_static("application/json")),
+        ]);
+        let mut pairs = pairs.to_vec();
+        match (self.authentication, &self.client_secret) {
+            (ClientAuthentication::ClientSecretBasic, Some(secret)) => {
+                headers.insert(AUTHORIZATION, self.basic(secret).map_err(unavailable)?);
+            }
+            (ClientAuthentication::ClientSecretPost, Some(secret)) => {
+                pairs.extend([("client_id", self.client_id.as_str()), ("client_secret", secret.reveal())]);
+            }
+            _ => pairs.push(("client_id", &self.client_id)),
+        }
+        let call = Call {
+            id: 0,
+            cluster: self.cluster.clone(),
+            method: Method::POST,
+            path: self.endpoints.token.clone(),
+            headers,
+            body: Bytes::from(form(pairs)),
+            timeout: self.timeout,
+        };
+        let cluster = worker.program().clusters.get(self.cluster.as_str()).cloned();
+        match call::run(call, cluster, &worker.pools).await {
+            Outcome::Answered { status: StatusCode::OK, body, .. } => {
+                tokens(&body).map_err(|wrong| unavailable(wrong.to_owned()))
+            }
+            Outcome::Answered {
+                status: status @ (StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN),
+                body,
+                ..
+            } => {
+                let error = json::parse(&body, ANSWER_DEPTH).ok();
+                let error = error.as_ref().and_then(|error| error.get("error")?.as_str()).map_or("", printable);
+                Err(Failed::Refused(format!("oidc: the token endpoint answered {status} {error}")))
+            }
+            Outcome::Answered { status, .. } => Err(unavailable(format!("it answered {status}"))),
+            Outcome::Unanswered { error, .. } => Err(unavailable(error.to_string())),
+        }
+    }
+
+    /// RFC 6749 §2.3.1: name and secret as in a form.
+    fn basic(&self, secret: &Secret) -> Result<HeaderValue, String> {
+        let escape = |text| utf8_percent_encode(text, ESCAPED);
+        let pair = STANDARD.encode(format!("{}:{}", escape(&self.client_id), escape(secret.reveal())));
+        let mut value = HeaderValue::try_from(format!("Basic {pair}")).map_err(|_| "no header of it".to_owned())?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+
+    /// OpenID Connect Core §3.1.3.7. `nonce` is that of the attempt, None for a refresh; `access_token` came with it.
+    pub fn verify(
+        &self,
+        id_token: &str,
+        nonce: Option<&str>,
+        access_token: &str,
+        now: u64,
+    ) -> Result<Map<String, Value>, Wrong> {
+        let token = Token::parse(id_token.as_bytes()).ok_or("it is no signed token")??;
+        if !self.issuer.algorithms.contains(&token.algorithm) {
+            return Err("its issuer does not sign with its alg");
+        }
+        let keys = &self.issuer.keys;
+        if !matches!(keys.verify(token.key.as_deref(), token.algorithm, token.signed, &token.signature), Ok(Ok(_))) {
+            return Err("no key of its issuer verifies it");
+        }
+        let claims = token.claims;
+        let text = |name: &str| claims.get(name).and_then(Value::as_str);
+        if text("iss") != Some(&self.issuer.issuer) {
+            return Err("its issuer is another");
+        }
+        let several = claims.get("aud").and_then(Value::as_array).is_some_and(|audiences| audiences.len() > 1);
+        if (several || claims.contains_key("azp")) && text("azp") != Some(&self.client_id) {
+            return Err("it is for another party");
+        }
+        if let Some(nonce) = nonce {
+            let same = text("nonce").is_some_and(|found| found.as_bytes().ct_eq(nonce.as_bytes()).into());
+            if !same {
+                return Err("its nonce is another");
+            }
+        }
+        if claims.contains_key("at_hash") && text("at_hash") != Some(&half_hash(token.algorithm, access_token)) {
+            return Err("it belongs to another access token");
+        }
+        self.subject(&claims, now)?;
+        Ok(claims)
+    }
+
+    /// What verified claims say, as of the time at which they were verified.
+    pub fn subject(&self, claims: &Map<String, Value>, verified: u64) -> Result<Subject, Wrong> {
+        if !claims.get("sub").is_some_and(Value::is_string) {
+            return Err("it has no sub");
+        }
+        // Seconds of our time: exact.
+        self.rules.check(claims, verified as f64)
+    }
+}
+
+/// `at_hash`: the left half of the hash that the signature's algorithm uses.
+fn half_hash(algorithm: Algorithm, access_token: &str) -> String {
+    let hash = match algorithm.name().get(2..) {
+        Some("256") => &SHA256,
+        Some("384") => &SHA384,
+        // Ed25519 has SHA-512 in it.
+        _ => &SHA512,
+    };
+    let hash = digest(hash, access_token.as_bytes());
+    let half = hash.as_ref().len() / 2;
+    base64url::encode(&hash.as_ref()[..half])
+}
+
+fn tokens(body: &[u8]) -> Result<Tokens, Wrong> {
+    if body.len() > ANSWER_BYTES {
+        return Err("its answer is too long");
+    }
+    let Ok(Value::Object(answer)) = json::parse(body, ANSWER_DEPTH) else {
+        return Err("its answer is not one JSON object");
+    };
+    let text = |name: &str| match answer.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(_) => Err("a token in its answer is not text"),
+    };
+    if !text("token_type")?.is_some_and(|kind| kind.eq_ignore_ascii_case("bearer")) {
+        return Err("its tokens are not bearer tokens");
+    }
+    let expires_in = answer.get("expires_in").filter(|seconds| !seconds.is_null());
+    Ok(Tokens {
+        id_token: text("id_token")?,
+        access_token: text("access_token")?.ok_or("its answer has no access token")?,
+        refresh_token: text("refresh_token")?,
+        expires_in: expires_in
+            .map(|seconds| seconds.as_u64().ok_or("its expires_in is not a number of seconds"))
+            .transpose()?,
+    })
+}
+
+/// An error code (RFC 6749 §5.2), or nothing that could spoil a log.
+pub fn printable(error: &str) -> &str {
+    let fits = error.len() <= ERROR_BYTES && error.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if fits {
+        error
+    } else {
+        "(an error without a proper name)"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_of_a_token_endpoint_is_read_strictly() {
+        let right =
+            r#"{"access_token":"a","token_type":"bearer","expires_in":60,"id_token":"i","refresh_token":null,"x":{}}"#;
+        let tokens = super::tokens(right.as_bytes()).unwrap_or_else(|wrong| panic!("{wrong}"));
+        assert_eq!((tokens.id_token.as_deref(), tokens.refresh_token.as_deref()), (Some("i"), None));
+        assert_eq!(tokens.fresh_until(1000), Some(1060));
+        for wrong in [
+            "",
+            "[]",
+            "{}",
+            r#"{"access_token":"a"}"#,
+            r#"{"access_token":"a","token_type":"mac"}"#,
+            r#"{"access_token":"a","access_token":"b","token_type":"Bearer"}"#,
+            r#"{"access_token":7,"token_type":"Bearer"}"#,
+            r#"{"token_type":"Bearer"}"#,
+            r#"{"access_token":"a","token_type":"Bearer","expires_in":-1}"#,
+            r#"{"access_token":"a","token_type":"Bearer","expires_in":"60"}"#,
+        ] {
+            assert!(super::tokens(wrong.as_bytes()).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_half_hash_is_that_of_the_standard() {
+        // OpenID Connect Core, appendix A.3: an ID token with RS256 and its access token.
+        let hash = half_hash(Algorithm::Rs256, "jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y");
+        assert_eq!(hash, "77QmUPtjPfzWtF2AnpK9RQ");
+    }
+}

@@ -1,0 +1,40 @@
+// A real OpenID provider for tests. Prints its issuer and keys, reads the gateway's origin as a line, prints `ready`, and
+// then each grant that it makes. Users log in at its built-in pages, with any name and password.
+import { generateKeyPairSync } from 'node:crypto';
+import { createServer } from 'node:http';
+import { createInterface } from 'node:readline';
+import Provider from 'oidc-provider';
+
+const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+const key = { ...privateKey.export({ format: 'jwk' }), kid: 'one', use: 'sig', alg: 'ES256' };
+const { d, ...published } = key;
+
+const server = createServer();
+await new Promise((listening) => server.listen(0, '127.0.0.1', listening));
+const issuer = `http://127.0.0.1:${server.address().port}`;
+console.log(JSON.stringify({ issuer, jwks: { keys: [published] } }));
+
+const origin = await new Promise((told) => createInterface({ input: process.stdin }).once('line', told));
+const provider = new Provider(issuer, {
+  clients: [{
+    client_id: 'shop',
+    client_secret: 'a secret & more',
+    redirect_uris: [`${origin}/oauth2/callback`],
+    post_logout_redirect_uris: [`${origin}/goodbye`],
+    grant_types: ['authorization_code', 'refresh_token'],
+    id_token_signed_response_alg: 'ES256',
+  }],
+  jwks: { keys: [key] },
+  cookies: { keys: ['of the provider itself'] },
+  claims: { openid: ['sub'], profile: ['groups'] },
+  conformIdTokenClaims: false,
+  findAccount: (_, accountId) => ({ accountId, claims: () => ({ sub: accountId, groups: ['staff'] }) }),
+  issueRefreshToken: () => true,
+  rotateRefreshToken: true,
+  ttl: { AccessToken: 1, IdToken: 600, Grant: 600, Session: 600, Interaction: 600, RefreshToken: 600 },
+  features: { devInteractions: { enabled: true } },
+});
+provider.on('grant.success', (context) => console.log(context.oidc.params.grant_type));
+provider.on('server_error', (_, error) => console.error(error));
+server.on('request', provider.callback());
+console.log('ready');

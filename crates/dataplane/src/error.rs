@@ -44,6 +44,7 @@ macro_rules! kinds {
 kinds! {
     BadRequest 400 Downstream "bad-request" "The request is malformed";
     InvalidBody 400 Downstream "invalid-body" "The request body is malformed";
+    RequestInvalid 400 Downstream "request-invalid" "The request is not as the API describes it";
     Unauthorized 401 Downstream "unauthorized" "A valid credential is required";
     Forbidden 403 Downstream "forbidden" "The consumer may not do this";
     RouteNotFound 404 Downstream "route-not-found" "No route matches the request";
@@ -63,6 +64,7 @@ kinds! {
     MethodNotImplemented 501 Downstream "method-not-implemented" "The method is not implemented";
     EndpointUnreachable 502 Upstream "endpoint-unreachable" "The service could not be reached";
     BadReply 502 Upstream "bad-reply" "The service answered with an invalid or incomplete response";
+    ResponseInvalid 502 Upstream "response-invalid" "The service's answer is not as its API describes it";
     ClusterUnavailable 503 Upstream "cluster-unavailable" "No endpoint of the service is available";
     Draining 503 Gateway "draining" "The gateway is shutting down";
     AuthenticationUnavailable 503 Upstream "authentication-unavailable" "Who calls cannot be decided";
@@ -84,11 +86,13 @@ pub struct Error {
     pub headers: Vec<(http::HeaderName, http::HeaderValue)>,
     /// What the log should say and the client should not.
     pub cause: Option<String>,
+    /// The faults of a message, each for the client.
+    pub errors: Vec<serde_json::Value>,
 }
 
 impl Error {
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self { kind, retry: Retry::Never, detail: detail.into(), headers: Vec::new(), cause: None }
+        Self { kind, retry: Retry::Never, detail: detail.into(), headers: Vec::new(), cause: None, errors: Vec::new() }
     }
 
     pub fn retry(mut self, retry: Retry) -> Self {
@@ -98,6 +102,11 @@ impl Error {
 
     pub fn cause(mut self, cause: impl fmt::Display) -> Self {
         self.cause = Some(cause.to_string());
+        self
+    }
+
+    pub fn errors(mut self, errors: Vec<serde_json::Value>) -> Self {
+        self.errors = errors;
         self
     }
 
@@ -129,6 +138,9 @@ pub fn respond(error: &Error, request_id: Option<&http::HeaderValue>) -> http::R
         "status": kind.status(),
         "detail": error.detail,
     });
+    if !error.errors.is_empty() {
+        problem["errors"] = error.errors.clone().into();
+    }
     if let Some(id) = request_id.and_then(|id| id.to_str().ok()) {
         problem["request_id"] = id.into();
     }

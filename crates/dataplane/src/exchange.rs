@@ -13,6 +13,7 @@ use crate::policy::access_log::Captured;
 use crate::policy::authenticate::Consumer;
 use crate::policy::compress::Accepted;
 use crate::policy::rate_limit::RateReport;
+use crate::policy::validate::Operation;
 use crate::protocol::grpc::Call;
 use crate::protocol::grpc_web::Translation;
 use crate::protocol::tunnel;
@@ -48,6 +49,8 @@ pub struct Exchange {
     /// `Origin` of a request that a CORS policy saw.
     pub origin: Option<HeaderValue>,
     pub rate: Option<RateReport>,
+    /// What its API says of it, where the answer is to be validated too.
+    pub operation: Option<Arc<Operation>>,
     /// Where the request is a call of gRPC or gRPC-Web.
     pub call: Option<Rc<Call>>,
     /// Where it is gRPC-Web and the target is to see gRPC.
@@ -93,6 +96,7 @@ impl Exchange {
             trace: Trace::default(),
             origin: None,
             rate: None,
+            operation: None,
             call: None,
             translation: None,
             wish: None,

@@ -97,6 +97,7 @@ fn open(link: &Link, head: &mut request::Parts, refused: bool) -> Exchange {
         trace,
         origin: None,
         rate: None,
+        operation: None,
         call: Call::of(&head.headers),
         translation: None,
         wish: None,
@@ -143,6 +144,9 @@ async fn phases(
     if exchange.wish.take().is_some_and(|wish| wish.extended) && exchange.grant.is_none() {
         return Err(Error::new(Kind::MethodNotImplemented, "The gateway does not open WebSockets here"));
     }
+    if let Some(policy) = &route.policies.validate {
+        policy.before_target(exchange, head);
+    }
     let interim = (head.version >= Version::HTTP_11).then(|| link.interim_sink());
     let request = Request::from_parts(std::mem::replace(head, Request::new(()).into_parts().0), body);
     if let Some(call) = exchange.call.clone() {
@@ -159,7 +163,7 @@ async fn ask(
     request: Request<Body>,
     interim: Option<InterimSink>,
 ) -> Result<Response<Body>, Error> {
-    match &route.target {
+    let answer = match &route.target {
         // In a box: futures are moved while they are young, and this is the largest part of its caller's.
         Target::Cluster(target) => {
             let answer = Box::pin(forward::forward(&worker.pools, exchange, target, request, interim)).await;
@@ -172,6 +176,10 @@ async fn ask(
         Target::Workflow(target) => Box::pin(target.run(worker, exchange, request)).await,
         Target::Execution(target) => Box::pin(target.run(worker, exchange)).await,
         Target::Response(target) => Ok(target.respond()),
+    };
+    match &route.policies.validate {
+        Some(policy) if exchange.operation.is_some() => Box::pin(policy.on_answer(exchange, answer?)).await,
+        _ => answer,
     }
 }
 

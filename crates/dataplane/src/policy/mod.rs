@@ -16,6 +16,7 @@ pub mod rate_limit;
 pub mod request_id;
 pub mod security_headers;
 pub mod upgrade;
+pub mod validate;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -57,6 +58,7 @@ pub enum Name {
     Csrf,
     Authorize,
     RateLimit,
+    Validate,
     GrpcWeb,
     Upgrade,
     Compress,
@@ -67,7 +69,7 @@ pub enum Name {
 
 /// The order in which all policies see a request, the same for every route; and then the response, so that `headers` has
 /// the last word on both.
-pub const ORDER: [Name; 14] = [
+pub const ORDER: [Name; 15] = [
     Name::RequestId,
     Name::AccessLog,
     Name::Limits,
@@ -76,6 +78,7 @@ pub const ORDER: [Name; 14] = [
     Name::Csrf,
     Name::Authorize,
     Name::RateLimit,
+    Name::Validate,
     Name::GrpcWeb,
     Name::Upgrade,
     Name::Compress,
@@ -96,6 +99,7 @@ impl Name {
             Name::Csrf => "csrf",
             Name::Authorize => "authorize",
             Name::RateLimit => "rate_limit",
+            Name::Validate => "validate",
             Name::GrpcWeb => "grpc_web",
             Name::Upgrade => "upgrade",
             Name::Compress => "compress",
@@ -117,6 +121,7 @@ pub struct Policies {
     pub csrf: Option<csrf::Csrf>,
     pub authorize: Option<authorize::Authorize>,
     pub rate_limit: Option<rate_limit::RateLimit>,
+    pub validate: Option<validate::Validate>,
     pub grpc_web: Option<grpc_web::GrpcWeb>,
     pub upgrade: Option<upgrade::Upgrade>,
     pub compress: Option<compress::Compress>,
@@ -141,6 +146,8 @@ pub struct Context<'a> {
     pub clusters: FxHashSet<String>,
     /// Every header that carries a credential on some route.
     pub secret_headers: Vec<HeaderName>,
+    /// Descriptions of APIs, and what has been compiled of them so far.
+    pub documents: RefCell<validate::Documents<'a>>,
     /// The rate limits of the routes so far, by id.
     pub rules: RefCell<FxHashMap<Box<str>, (rate_limit::Rate, rate_limit::By)>>,
 }
@@ -157,6 +164,7 @@ impl<'a> Context<'a> {
             issuers: authenticate::jwt::issuer::compile(&snapshot.issuers, report),
             clusters: snapshot.clusters.keys().cloned().collect(),
             secret_headers: access_log::secret_headers(snapshot),
+            documents: RefCell::new(validate::Documents::new(&snapshot.documents)),
             rules: RefCell::default(),
         }
     }
@@ -198,6 +206,10 @@ impl Policies {
                 Some(&settings.rate_limit)
                     .filter(|rules| !rules.is_empty() || settings.authenticate.is_some())
                     .map(|rules| rate_limit::RateLimit::new(rules, settings.authenticate.is_some(), context)),
+            ),
+            validate: on.build(
+                Name::Validate,
+                settings.validate.as_ref().map(|settings| validate::Validate::new(settings, context)),
             ),
             grpc_web: on.build(Name::GrpcWeb, settings.grpc_web.as_ref().map(grpc_web::GrpcWeb::new)),
             upgrade: on.build(Name::Upgrade, settings.upgrade.as_ref().map(upgrade::Upgrade::new)),
@@ -248,6 +260,11 @@ impl Policies {
                 Name::RateLimit => {
                     self.rate_limit.iter().try_for_each(|policy| policy.on_request(exchange, head, &worker.shared))?
                 }
+                Name::Validate => {
+                    if let Some(policy) = &self.validate {
+                        Box::pin(policy.on_request(exchange, head, body)).await?;
+                    }
+                }
                 Name::GrpcWeb => self.grpc_web.iter().for_each(|policy| policy.on_request(exchange, head)),
                 Name::Upgrade => self.upgrade.iter().try_for_each(|policy| policy.on_request(exchange))?,
                 Name::Compress => self.compress.iter().for_each(|policy| policy.on_request(exchange, head)),
@@ -274,7 +291,13 @@ impl Policies {
                 Name::SecurityHeaders => self.security_headers.iter().for_each(|policy| policy.on_response(head)),
                 Name::Headers => self.headers.iter().for_each(|policy| policy.on_response(head)),
                 Name::Authenticate => authenticate::on_response(exchange, head),
-                Name::AccessLog | Name::Limits | Name::Csrf | Name::Authorize | Name::GrpcWeb | Name::Upgrade => {}
+                Name::AccessLog
+                | Name::Limits
+                | Name::Csrf
+                | Name::Authorize
+                | Name::Validate
+                | Name::GrpcWeb
+                | Name::Upgrade => {}
             }
         }
         body
@@ -291,6 +314,7 @@ impl Policies {
             Name::Csrf => self.csrf.as_ref().map(csrf::Csrf::describe),
             Name::Authorize => self.authorize.as_ref().map(authorize::Authorize::describe),
             Name::RateLimit => self.rate_limit.as_ref().and_then(rate_limit::RateLimit::describe),
+            Name::Validate => self.validate.as_ref().map(validate::Validate::describe),
             Name::GrpcWeb => self.grpc_web.as_ref().map(grpc_web::GrpcWeb::describe),
             Name::Upgrade => self.upgrade.as_ref().map(upgrade::Upgrade::describe),
             Name::Compress => self.compress.as_ref().map(compress::Compress::describe),

@@ -102,6 +102,36 @@ impl Body {
         Ok(whole)
     }
 
+    /// The whole content if it is at most `most` bytes, None otherwise; either way all of it is still to be read from here.
+    pub async fn peek(&mut self, most: usize) -> Result<Option<Bytes>, Error> {
+        if http_body::Body::size_hint(self).lower() > most as u64 {
+            return Ok(None);
+        }
+        if let Some(whole) = self.whole() {
+            return Ok(Some(whole).filter(|whole| whole.len() <= most));
+        }
+        let mut first = BytesMut::new();
+        while let Some(frame) = poll_fn(|context| http_body::Body::poll_frame(Pin::new(&mut *self), context)).await {
+            match frame?.into_data() {
+                Ok(data) => first.extend_from_slice(&data),
+                Err(frame) => {
+                    let content = first.freeze();
+                    let trailers = frame.into_trailers().ok();
+                    *self = Self::stream(Buffered { content: Some(content.clone()), trailers });
+                    return Ok(Some(content));
+                }
+            }
+            if first.len() > most {
+                let rest = std::mem::take(self);
+                *self = Self::stream(Prefixed { first: Some(first.freeze()), rest });
+                return Ok(None);
+            }
+        }
+        let whole = first.freeze();
+        *self = Self::full(whole.clone());
+        Ok(Some(whole))
+    }
+
     pub fn stream(body: impl http_body::Body<Data = Bytes, Error = Error> + 'static) -> Self {
         Self(Kind::Stream(Box::pin(body)))
     }
@@ -124,6 +154,28 @@ impl http_body::Body for Buffered {
 
     fn is_end_stream(&self) -> bool {
         self.trailers.is_none()
+    }
+}
+
+/// Content of which the beginning was read.
+struct Prefixed {
+    first: Option<Bytes>,
+    rest: Body,
+}
+
+impl http_body::Body for Prefixed {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        match self.first.take() {
+            Some(first) => Poll::Ready(Some(Ok(Frame::data(first)))),
+            None => Pin::new(&mut self.rest).poll_frame(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.first.is_none() && self.rest.is_end_stream()
     }
 }
 

@@ -10,6 +10,7 @@ mod consumer;
 mod issuer;
 mod oidc;
 mod secret;
+mod validate;
 mod webhook;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ pub use consumer::{
 pub use issuer::{Endpoints, Issuer, Jwt};
 pub use oidc::{ClientAuthentication, Oidc, Session, SessionClaims};
 pub use secret::Secret;
+pub use validate::{Validate, ValidateResponses};
 pub use webhook::Webhook;
 
 #[derive(Debug, Clone, Deserialize)]
@@ -42,6 +44,9 @@ pub struct Snapshot {
     pub issuers: BTreeMap<String, Issuer>,
     pub clusters: BTreeMap<String, Cluster>,
     pub routes: BTreeMap<String, Route>,
+    /// OpenAPI documents and JSON Schemas by name, every reference within its own document.
+    #[serde(default)]
+    pub documents: BTreeMap<String, serde_json::Value>,
     /// The default policies, for what a request that matches no route still gets: request id, access log, headers.
     #[serde(default)]
     pub unrouted: Policies,
@@ -316,6 +321,7 @@ pub struct Policies {
     pub csrf: Option<Csrf>,
     pub authorize: Option<Authorize>,
     pub security_headers: Option<SecurityHeaders>,
+    pub validate: Option<Validate>,
 }
 
 /// Calls of gRPC-Web are translated to gRPC.

@@ -1,0 +1,88 @@
+//! Answers of the target, told of or enforced.
+
+use http::header::ACCEPT_ENCODING;
+use http::{Method, Response, StatusCode};
+use http_body::Body as _;
+use serde_json::{json, Value};
+
+use super::fault::Faults;
+use super::media;
+use super::Validate;
+use crate::error::{Error, Kind};
+use crate::exchange::Exchange;
+use crate::policy::RequestHead;
+use crate::protocol::body::Body;
+use crate::snapshot;
+
+pub struct Responses {
+    enforce: bool,
+    body_bytes: usize,
+    larger: bool,
+}
+
+impl Responses {
+    pub fn new(settings: &snapshot::ValidateResponses) -> Self {
+        Self { enforce: settings.enforce, body_bytes: settings.body_bytes, larger: settings.larger }
+    }
+
+    pub fn describe(settings: &snapshot::ValidateResponses) -> Value {
+        json!({"enforce": settings.enforce, "body_bytes": settings.body_bytes, "larger": settings.larger})
+    }
+}
+
+impl Validate {
+    /// Just before the target: an answer that is to be read must not be compressed.
+    pub fn before_target(&self, exchange: &Exchange, head: &mut RequestHead) {
+        if exchange.operation.is_some() {
+            head.headers.remove(ACCEPT_ENCODING);
+        }
+    }
+
+    /// An answer as it is, or `ResponseInvalid`. Event streams and files are not looked into.
+    pub async fn on_answer(&self, exchange: &mut Exchange, answer: Response<Body>) -> Result<Response<Body>, Error> {
+        let (Some(rule), Some(operation)) = (&self.responses, exchange.operation.clone()) else { return Ok(answer) };
+        if matches!(answer.status(), StatusCode::SWITCHING_PROTOCOLS | StatusCode::NOT_MODIFIED) {
+            return Ok(answer);
+        }
+        let (head, mut body) = answer.into_parts();
+        let mut faults = Faults::default();
+        match operation.response(head.status.as_u16()) {
+            None => faults.add("status", "", "", "is not one that the API describes"),
+            Some(described) => {
+                described.check_head(&head.headers, &mut faults);
+                let bare = exchange.method == Method::HEAD || head.status == StatusCode::NO_CONTENT;
+                let declared = media::declared(&head.headers).unwrap_or_default();
+                match described.content.find(&declared) {
+                    _ if bare || described.content.is_empty() => {}
+                    None => faults.add(
+                        "header",
+                        "content-type",
+                        "",
+                        &format!("must be one of {}", described.content.names()),
+                    ),
+                    Some(media) if !media.is_read() => {}
+                    Some(_) if media::is_coded(&head.headers) => {
+                        faults.add("header", "content-encoding", "", "must not be given here");
+                    }
+                    Some(media) => match body.peek(rule.body_bytes).await? {
+                        Some(content) => media.check(&content, &mut faults),
+                        None if rule.larger => {}
+                        None => faults.add("body", "", "", &format!("must have at most {} bytes", rule.body_bytes)),
+                    },
+                }
+                if described.content.is_empty() && !bare && !body.is_end_stream() {
+                    faults.add("body", "", "", "must not be given here");
+                }
+            }
+        }
+        if !faults.is_empty() {
+            let cause = format!("validate: the response: {}", faults.summary());
+            if rule.enforce {
+                let detail = "The service's answer is not as its API describes it";
+                return Err(Error::new(Kind::ResponseInvalid, detail).cause(cause));
+            }
+            exchange.cause = Some(cause);
+        }
+        Ok(Response::from_parts(head, body))
+    }
+}

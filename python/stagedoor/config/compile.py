@@ -45,7 +45,7 @@ def compile(configuration: Configuration) -> Json:
         if isinstance(route.target, WorkflowTarget):
             routes[f"{name}@executions"] = _status_route(name, route, route.target, policies, folder)
     # A request that matches no route has no caller yet: what asks for one stays with the routes.
-    unrouted = defaults.model_copy(update={"authenticate": None, "authorize": None, "rate_limit": None})
+    unrouted = defaults.model_copy(update={"authenticate": None, "authorize": None, "rate_limit": None, "validation": None})
     plans = {name: compile_plan(plan) for name, plan in settings.plans.items()}
     issuers = {name: compile_issuer(issuer) for name, issuer in settings.issuers.items()}
     return {
@@ -55,6 +55,7 @@ def compile(configuration: Configuration) -> Json:
         **({"issuers": issuers} if issuers else {}),
         **({"plans": plans} if plans else {}),
         "clusters": clusters,
+        **({"documents": dict(configuration.descriptions)} if configuration.descriptions else {}),
         "routes": routes,
         "unrouted": compile_policies(unrouted, "", folder),
     }
@@ -195,7 +196,7 @@ def _status_route(name: str, route: Route, target: WorkflowTarget, policies: Pol
     return {
         "match": _match(match),
         "priority": route.priority,
-        "policies": compile_policies(policies.model_copy(update={"rate_limit": None}), name, folder),
+        "policies": compile_policies(policies.model_copy(update={"rate_limit": None, "validation": None}), name, folder),
         "target": {"execution": {"route": name}},
     }
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from stagedoor.config.configuration import Configuration
 from stagedoor.config.data_plane import data_plane, expressions
+from stagedoor.config.description import load_descriptions
 from stagedoor.config.include import Reader
 from stagedoor.config.pem import read_pem
 from stagedoor.config.problem import InvalidConfiguration, Located, Report, ordered
@@ -37,9 +38,10 @@ def check(path: str | os.PathLike[str], environment: Environment[str, str] = os.
         return Report(_finish(reader, reader.problems))
     settings, problems = validate(root, frozenset(reader.unresolved))
     workflows = load_workflows(reader, root)
-    problems += reader.problems
     if settings is None:
-        return Report(_finish(reader, problems))
+        return Report(_finish(reader, problems + reader.problems))
+    descriptions = load_descriptions(reader, root, settings)
+    problems += reader.problems
     problems += references(root, settings, workflows, reader.incomplete)
     problems += expressions(root, settings)
     configuration = Configuration(
@@ -47,6 +49,7 @@ def check(path: str | os.PathLike[str], environment: Environment[str, str] = os.
         settings=settings,
         workflows=workflows.definitions,
         documents=workflows.documents,
+        descriptions=descriptions,
         files=frozenset(reader.files) | reader.substitution.files,
         pem=read_pem(settings, file.parent),
     )

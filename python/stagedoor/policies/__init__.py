@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Discriminator, Tag
+from pydantic import Discriminator, Field, Tag
 
 from stagedoor.policies.access_log import AccessLog
 from stagedoor.policies.authenticate import Authenticate
@@ -21,6 +21,7 @@ from stagedoor.policies.rate_limit import RateLimits
 from stagedoor.policies.request_id import RequestId
 from stagedoor.policies.security_headers import SecurityHeaders
 from stagedoor.policies.upgrade import Upgrade
+from stagedoor.policies.validate import Validate
 
 T = TypeVar("T")
 Off = Literal["off"]
@@ -52,6 +53,8 @@ class Policies(Strict):
     """What a caller may do."""
     rate_limit: Switch[RateLimits] | None = None
     """How often a caller may call."""
+    validation: Annotated[Switch[Validate] | None, Field(alias="validate")] = None
+    """What requests and responses look like."""
     grpc_web: Switch[GrpcWeb] | None = None
     """Browsers may call a service that speaks gRPC."""
     upgrade: Switch[Upgrade] | None = None

@@ -20,6 +20,7 @@ from stagedoor.policies.rate_limit import ByHeader, RateLimit
 from stagedoor.policies.request_id import RequestId
 from stagedoor.policies.security_headers import SecurityHeaders, compile_security_headers
 from stagedoor.policies.upgrade import Upgrade
+from stagedoor.policies.validate import Validate, compile_validate
 
 Json = dict[str, Any]
 
@@ -48,6 +49,8 @@ def compile_policies(policies: Policies, route: str, folder: Path) -> Json:
         parts["authorize"] = compile_authorize(policies.authorize)
     if isinstance(policies.rate_limit, list):
         parts["rate_limit"] = [_rate_limit(rule, f"{route}/{index}") for index, rule in enumerate(policies.rate_limit)]
+    if isinstance(policies.validation, Validate):
+        parts["validate"] = compile_validate(policies.validation)
     if isinstance(policies.grpc_web, GrpcWeb):
         parts["grpc_web"] = {}
     if isinstance(policies.upgrade, Upgrade):

@@ -356,7 +356,7 @@ fn bodies_are_read_strictly() {
     let mut stream = TcpStream::connect(gateway.address).expect("connected");
     let head = format!("POST /v1/orders HTTP/1.1\r\nHost: h\r\nConnection: close\r\n{chunked}\r\n");
     stream.write_all(head.as_bytes()).expect("sent");
-    stream.write_all(b"9\r\n{\"lines\":\r\nf\r\n [{\"sku\":\"a\"}] }\r\n0\r\n\r\n").expect("sent");
+    stream.write_all(b"9\r\n{\"lines\":\r\n10\r\n [{\"sku\":\"a\"}] }\r\n0\r\n\r\n").expect("sent");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("read");
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");

@@ -25,27 +25,27 @@ const BRANCHES: usize = 8;
 
 /// The validator of a schema that stands alone, in the draft that it names; 2020-12 where it names none.
 pub fn alone(schema: &Value) -> Result<Validator, String> {
-    build(options(), schema)
+    build(options(), schema).map_err(|(place, error)| format!("#{place}: {error}"))
 }
 
 fn options() -> ValidationOptions<'static> {
     jsonschema::options().should_validate_formats(true).offline()
 }
 
-fn build(options: ValidationOptions<'static>, schema: &Value) -> Result<Validator, String> {
+/// An error is a place within the schema, and what is wrong there.
+fn build(options: ValidationOptions<'static>, schema: &Value) -> Result<Validator, (String, String)> {
     // A machine that never goes back: no pattern makes a request expensive.
     let patterns = PatternOptions::regex().size_limit(PATTERN).dfa_size_limit(PATTERN);
     let options =
         options.with_pattern_options(patterns).with_format("byte", |text: &str| STANDARD.decode(text).is_ok());
     options.build(schema).map_err(|error| {
-        let kind = error.kind().keyword().to_owned();
-        let place = error.instance_path().as_str();
-        match (kind.as_str(), error.instance().as_str()) {
+        let message = match (error.kind().keyword(), error.instance().as_str()) {
             ("format", Some(pattern)) => {
-                format!("{place}: the pattern {pattern} is not one that can be matched in linear time")
+                format!("the pattern {pattern} cannot be matched in linear time, or is none")
             }
-            _ => format!("{place}: it is not a valid schema: {error}"),
-        }
+            _ => format!("it is not a valid schema: {error}"),
+        };
+        (error.instance_path().as_str().to_owned(), message)
     })
 }
 
@@ -96,7 +96,14 @@ impl<'d> Schemas<'d> {
             definitions.insert(index.to_string(), schema);
         }
         root["$defs"] = Value::Object(definitions);
-        build(options().with_draft(Draft::Draft202012), &root).map_err(|error| format!("{place}: {error}"))
+        build(options().with_draft(Draft::Draft202012), &root).map_err(|(at, error)| {
+            // Back to where it stands in the document.
+            let mut steps = at.trim_start_matches("/$defs/").splitn(2, '/');
+            let index = steps.next().and_then(|index| index.parse::<usize>().ok());
+            let origin = gathering.names.iter().find(|(_, name)| Some(**name) == index);
+            let origin = origin.map_or(place, |(origin, _)| origin.as_str());
+            format!("{origin}/{}: {error}", steps.next().unwrap_or_default())
+        })
     }
 
     /// `withheld`: members that must not be sent in this direction, by the word of a schema beside this one.

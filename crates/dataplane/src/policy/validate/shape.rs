@@ -67,7 +67,9 @@ impl Shape {
                     Value::Number(_) => "number",
                     Value::Bool(_) => "boolean",
                     Value::Null => "null",
-                    _ => "string",
+                    Value::Array(_) => "array",
+                    Value::Object(_) => "object",
+                    Value::String(_) => "string",
                 });
             }
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -105,3 +106,31 @@ def test_keys_and_passwords_let_in_and_nobody_now_and_then(gateway: Callable[...
     assert ask("/items", "--header", "x-api-key: wrong") == 401
     assert ask("/items", "--user", "ali:wrong") == 401
     assert [ask("/orders", *who) for who in (web, ali, (*web, *ali), (*job, *ali), ())] == [401, 401, 200, 403, 401]
+
+
+def test_requests_and_answers_are_as_described(gateway: Callable[..., Gateway], curl: Curl, tmp_path: Path) -> None:
+    shutil.copytree(EXAMPLES / "validate", tmp_path, dirs_exist_ok=True)
+    address = opened(gateway, "validate", _8080="0").addresses["listeners"]["public"]
+
+    def ask(path: str, *arguments: str) -> tuple[int, list[str]]:
+        text = curl("--silent", "--write-out", "\n%{http_code}", *arguments, f"http://{address}{path}")
+        content, status = text.rsplit("\n", 1)
+        faults = json.loads(content).get("errors", []) if content.startswith("{") else []
+        return int(status), sorted(f"{fault['in']} {fault.get('name', fault['pointer'])}" for fault in faults)
+
+    def sent(content: str, media: str = "application/json") -> tuple[str, ...]:
+        return "--header", f"content-type: {media}", "--data-binary", content
+
+    assert ask("/v1/orders?limit=10&state=open,sent") == (200, [])
+    assert ask("/v1/orders?limit=1000&state=lost") == (400, ["query limit", "query state"])
+    assert ask("/v1/orders", *sent('{"lines": [{"sku": "tea", "count": 2}]}')) == (200, [])
+    wrong = '{"id": "7", "lines": [{"sku": "TEA", "count": 0}]}'
+    assert ask("/v1/orders", *sent(wrong)) == (400, ["body /id", "body /lines/0/count", "body /lines/0/sku"])
+    assert ask("/v1/orders", "--data", "a=b") == (415, [])
+    assert ask("/v1/customers") == (404, [])
+    assert ask("/v1/orders", "--request", "DELETE") == (405, [])
+    assert ask("/events", *sent('{"type": "created"}')) == (200, [])
+    assert ask("/events", *sent('{"type": "lost"}')) == (400, ["body /type"])
+    assert ask("/pictures", *sent("any", "image/png")) == (200, [])
+    assert ask("/pictures", *sent("any", "text/plain")) == (415, [])
+    assert ask("/v2/orders") == (502, [])

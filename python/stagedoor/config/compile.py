@@ -45,7 +45,9 @@ def compile(configuration: Configuration) -> Json:
         if isinstance(route.target, WorkflowTarget):
             routes[f"{name}@executions"] = _status_route(name, route, route.target, policies, folder)
     # A request that matches no route has no caller yet: what asks for one stays with the routes.
-    unrouted = defaults.model_copy(update={"authenticate": None, "authorize": None, "rate_limit": None, "validation": None})
+    unrouted = defaults.model_copy(
+        update={"authenticate": None, "authorize": None, "rate_limit": None, "validation": None}
+    )
     plans = {name: compile_plan(plan) for name, plan in settings.plans.items()}
     issuers = {name: compile_issuer(issuer) for name, issuer in settings.issuers.items()}
     return {
@@ -196,7 +198,9 @@ def _status_route(name: str, route: Route, target: WorkflowTarget, policies: Pol
     return {
         "match": _match(match),
         "priority": route.priority,
-        "policies": compile_policies(policies.model_copy(update={"rate_limit": None, "validation": None}), name, folder),
+        "policies": compile_policies(
+            policies.model_copy(update={"rate_limit": None, "validation": None}), name, folder
+        ),
         "target": {"execution": {"route": name}},
     }
 

@@ -131,5 +131,3 @@ class _Bundle:
 
     def _wrong(self, place: Place, at: Steps, message: str, hint: str | None = None) -> None:
         self.reader.problems.append(Located(place, at, message, hint))
-
-

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 use http::{HeaderValue, Request};
 use serde_json::{json, Value};
 use stagedoor_dataplane::exchange::Exchange;
@@ -34,14 +35,16 @@ struct Bench {
     program: Arc<Program>,
     worker: Rc<Worker>,
     peer: SocketAddr,
+    /// JSON that each request brings along.
+    content: Option<Bytes>,
 }
 
 impl Bench {
-    fn new(issuers: &Value, policies: &Value) -> Result<Self, Failure> {
+    fn new(issuers: &Value, policies: &Value, documents: &Value) -> Result<Self, Failure> {
         use sha2::{Digest, Sha256};
         let digest: String = Sha256::digest(KEY).iter().map(|byte| format!("{byte:02x}")).collect();
         let snapshot = serde_json::from_value(json!({
-            "workers": 1, "listeners": {}, "clusters": {}, "issuers": issuers,
+            "workers": 1, "listeners": {}, "clusters": {}, "issuers": issuers, "documents": documents,
             "consumers": {"web": {"api_key_sha256": [digest], "groups": ["staff"], "scopes": ["read", "write"]}},
             "routes": {"items": {
                 "match": {"hosts": [], "path": "/items/{id}", "methods": [], "headers": {}, "query": {}},
@@ -56,6 +59,7 @@ impl Bench {
             worker: Worker::new(0, shared, served.clone()),
             program: served.load_full(),
             peer: "127.0.0.1:1".parse()?,
+            content: None,
         })
     }
 
@@ -64,7 +68,9 @@ impl Bench {
         let mut total = 0;
         for index in 0..count {
             let (name, value) = &fields[index % fields.len()];
-            let request = Request::get("/items/42").header("host", "h").header(*name, value).body(())?;
+            let method = if self.content.is_some() { "POST" } else { "GET" };
+            let request = Request::builder().method(method).uri("/items/42").header("host", "h");
+            let request = request.header("content-type", "application/json").header(*name, value).body(())?;
             let (mut head, ()) = request.into_parts();
             let target = head.uri.path_and_query().cloned().ok_or("a target")?;
             let host = HeaderValue::from_static("h");
@@ -73,7 +79,7 @@ impl Bench {
                 return Err("no route".into());
             };
             (exchange.route, exchange.params) = (Some(route.clone()), params);
-            let mut body = Body::empty();
+            let mut body = self.content.clone().map_or_else(Body::empty, Body::full);
             let begin = Instant::now();
             let flow = route.policies.on_request(&mut exchange, &mut head, &mut body, &self.worker).await;
             total += begin.elapsed().as_nanos();
@@ -98,6 +104,39 @@ fn tokens(key: &SigningKey, algorithm: Algorithm, count: usize) -> Result<Vec<(&
     (0..count).map(token).collect()
 }
 
+/// A description, and content of 2 KiB that is as it says.
+fn order() -> (Value, Bytes) {
+    let line = json!({
+        "type": "object", "required": ["sku", "count", "price"], "additionalProperties": false,
+        "properties": {
+            "sku": {"type": "string", "pattern": "^[a-z]+-[0-9]+$"}, "count": {"type": "integer", "minimum": 1},
+            "price": {"type": "number", "minimum": 0}, "note": {"type": "string", "maxLength": 200},
+        },
+    });
+    let document = json!({
+        "openapi": "3.1.0",
+        "paths": {"/items/{id}": {
+            "parameters": [{"name": "id", "in": "path", "required": true, "schema": {"type": "integer"}}],
+            "post": {"requestBody": {"required": true, "content": {"application/json": {
+                "schema": {"$ref": "#/components/schemas/Order"},
+            }}}},
+        }},
+        "components": {"schemas": {"Line": line, "Order": {
+            "type": "object", "required": ["customer", "lines"],
+            "properties": {
+                "customer": {"type": "string", "minLength": 1}, "state": {"enum": ["open", "sent"]},
+                "mail": {"type": "string", "format": "email"},
+                "lines": {"type": "array", "minItems": 1, "items": {"$ref": "#/components/schemas/Line"}},
+            },
+        }}},
+    });
+    let lines: Vec<Value> = (0..20)
+        .map(|index| json!({"sku": format!("tea-{index:04}"), "count": 2, "price": 4.5, "note": "n".repeat(36)}))
+        .collect();
+    let content = json!({"customer": "web", "state": "open", "mail": "ali@shop.example", "lines": lines});
+    (document, content.to_string().into())
+}
+
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
@@ -108,7 +147,8 @@ fn main() -> Result<(), Failure> {
     let key = vec![("x-api-key", KEY.to_owned())];
     let api_key = json!({"any": [{"api_key": {"header": "x-api-key", "query": null}}]});
     let measure = |issuers: &Value, policies: &Value, fields: &[(&'static str, String)], count: usize| {
-        let rounds = (0..ROUNDS).map(|_| runtime.block_on(Bench::new(issuers, policies)?.run(fields, count)));
+        let rounds =
+            (0..ROUNDS).map(|_| runtime.block_on(Bench::new(issuers, policies, &json!({}))?.run(fields, count)));
         rounds.collect::<Result<Vec<f64>, Failure>>().map(median)
     };
     println!("| policies of the route | ns a request |\n|---|---|");
@@ -129,6 +169,18 @@ fn main() -> Result<(), Failure> {
     ] {
         println!("| {name} | {:.0} |", measure(&json!({}), &policies, &key, 200_000)?);
     }
+    let (document, content) = order();
+    let policies = json!({"validate": {
+        "openapi": "shop", "schema": null, "base_path": null, "content_types": [], "unknown": false,
+        "body_bytes": 65536, "responses": null,
+    }});
+    let rounds = (0..ROUNDS).map(|_| {
+        let mut bench = Bench::new(&json!({}), &policies, &json!({"shop": document}))?;
+        bench.content = Some(content.clone());
+        runtime.block_on(bench.run(&key, 20_000))
+    });
+    let cost = median(rounds.collect::<Result<Vec<f64>, Failure>>()?);
+    println!("| validate, OpenAPI, a body of {} bytes | {cost:.0} |", content.len());
     let pair = |algorithm| -> Result<SigningKey, Failure> {
         Ok(SigningKey::from_pem(&rcgen::KeyPair::generate_for(algorithm)?.serialize_pem())?)
     };

@@ -110,7 +110,7 @@ fn shop() -> Value {
                     "requestBody": {"required": true, "content": {
                         "application/json": {"schema": {"$ref": "#/components/schemas/Order"}},
                         "application/x-www-form-urlencoded": {
-                            "schema": {"type": "object", "required": ["sku"], "properties": {
+                            "schema": {"type": "object", "required": ["sku"], "additionalProperties": false, "properties": {
                                 "sku": {"type": "string"}, "count": {"type": "integer"},
                                 "tags": {"type": "array", "items": {"type": "string"}},
                             }},
@@ -369,6 +369,7 @@ fn forms_and_text_are_validated_too() {
         ("application/x-www-form-urlencoded", "sku=a+b&count=3&tags=x,y", ""),
         ("application/x-www-form-urlencoded", "count=3", "body : needs the member \"sku\""),
         ("application/x-www-form-urlencoded", "sku=a&count=many", "body /count: must be of the type integer"),
+        ("application/x-www-form-urlencoded", "sku=a&sku[b]=c", "body : has members that are not known: \"sku[b]\""),
         ("application/x-www-form-urlencoded", "sku=a&sku=b", "body : the field 'sku' is given more than once"),
         ("text/plain", "four", ""),
         ("text/plain", "fives", "body : must have at most 4 characters"),

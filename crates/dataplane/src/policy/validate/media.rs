@@ -104,10 +104,13 @@ fn form(content: &[u8], shape: &Shape, styles: &[(String, Style, bool)]) -> Resu
     let Form::Object(object) = shape.form() else { return Err("is a form, which its schema does not describe".into()) };
     let named: Vec<&str> = object.names().collect();
     let open = Shape::default();
-    let others = pairs.iter().map(|(name, _)| name.split('[').next().unwrap_or_default());
+    // `a[b]` belongs to `a` only where that is how `a` is written.
+    let is_deep = |name: &str| styles.iter().any(|(field, style, _)| field == name && *style == Style::Deep);
+    let base = |name: &'_ str| name.split_once('[').map(|(base, _)| base.to_owned()).filter(|base| is_deep(base));
+    let others: Vec<String> = pairs.iter().map(|(name, _)| base(name).unwrap_or_else(|| name.clone())).collect();
     let mut names = named.clone();
-    for name in others {
-        if !map.contains_key(name) && !names.contains(&name) {
+    for name in &others {
+        if !names.contains(&name.as_str()) {
             names.push(name);
         }
         if names.len() > FIELDS {

@@ -60,7 +60,7 @@ impl Validate {
                         "",
                         &format!("must be one of {}", described.content.names()),
                     ),
-                    Some(media) if !media.is_read() => {}
+                    Some(media) if !media.is_read() || declared == "text/event-stream" => {}
                     Some(_) if media::is_coded(&head.headers) => {
                         faults.add("header", "content-encoding", "", "must not be given here");
                     }

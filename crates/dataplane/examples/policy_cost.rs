@@ -131,7 +131,7 @@ fn order() -> (Value, Bytes) {
         }}},
     });
     let lines: Vec<Value> = (0..20)
-        .map(|index| json!({"sku": format!("tea-{index:04}"), "count": 2, "price": 4.5, "note": "n".repeat(36)}))
+        .map(|index| json!({"sku": format!("tea-{index:04}"), "count": 2, "price": 4.5, "note": "n".repeat(48)}))
         .collect();
     let content = json!({"customer": "web", "state": "open", "mail": "ali@shop.example", "lines": lines});
     (document, content.to_string().into())

@@ -20,6 +20,7 @@ use crate::protocol::tunnel;
 use crate::protocol::upgrade::{Grant, Wish};
 use crate::route::{Params, Route};
 use crate::telemetry::trace::Trace;
+use crate::transport::tls::ClientCertificate;
 use crate::transport::unix::NOWHERE;
 
 /// Where neither a policy nor a cluster says how long an exchange may take.
@@ -33,6 +34,8 @@ pub struct Exchange {
     /// The client's own address, by the word of trusted proxies only.
     pub client: IpAddr,
     pub scheme: &'static str,
+    /// That the listener has verified.
+    pub certificate: Option<Rc<ClientCertificate>>,
     pub method: Method,
     /// The authority asked for, as received.
     pub host: HeaderValue,
@@ -85,6 +88,7 @@ impl Exchange {
             peer,
             client: peer.ip().to_canonical(),
             scheme: "http",
+            certificate: None,
             method,
             host,
             target,

@@ -51,7 +51,12 @@ impl Identity {
 
 /// True for names that only the gateway may set. CGI, WSGI and their like read `_` and `-` as the same character.
 pub fn is_reserved(name: &str) -> bool {
-    spells(name, "x-consumer-") || spells(name, "x-stagedoor-")
+    spells(name, "x-consumer-") || spells(name, "x-stagedoor-") || is_certificate(name)
+}
+
+/// `Client-Cert` and `Client-Cert-Chain` (RFC 9440 §2).
+fn is_certificate(name: &str) -> bool {
+    spells(name, "client-cert") && (name.len() == 11 || (spells(name, "client-cert-chain") && name.len() == 17))
 }
 
 /// Whether `name` (lower-case) begins with `prefix`, taking `_` for `-`.
@@ -81,11 +86,18 @@ mod tests {
 
     #[test]
     fn every_spelling_of_a_reserved_name_is_reserved() {
-        for name in ["x-consumer-id", "x_consumer_id", "x-consumer_groups", "x_stagedoor-anything", "x-consumer-custom"]
-        {
+        for name in [
+            "x-consumer-id",
+            "x_consumer_id",
+            "x-consumer_groups",
+            "x_stagedoor-anything",
+            "x-consumer-custom",
+            "client-cert",
+            "client_cert_chain",
+        ] {
             assert!(is_reserved(name), "{name}");
         }
-        for name in ["x-consume", "x-customer-id", "consumer-id", "x-request-id"] {
+        for name in ["x-consume", "x-customer-id", "consumer-id", "x-request-id", "client-certs"] {
             assert!(!is_reserved(name), "{name}");
         }
     }

@@ -86,6 +86,7 @@ fn open(link: &Link, head: &mut request::Parts, refused: bool) -> Exchange {
         peer: link.connection.peer,
         client: link.connection.peer.ip().to_canonical(),
         scheme: link.connection.scheme,
+        certificate: link.connection.tls().and_then(|tls| tls.client.clone()),
         method: head.method.clone(),
         host: head.headers.get(HOST).filter(|_| !refused).cloned().unwrap_or_else(|| HeaderValue::from_static("")),
         target: head.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/")),

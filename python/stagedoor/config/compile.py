@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from stagedoor.config.address import authority, is_secure
+from stagedoor.config.certificate import compile_certificate
 from stagedoor.config.cluster import Cluster, Retry, endpoint
 from stagedoor.config.configuration import Configuration
 from stagedoor.config.consumer import ApiKeyEntry, Consumer, key, seconds
@@ -106,6 +107,8 @@ def _consumer(name: str, consumer: Consumer) -> Json:
         parts["scopes"] = list(consumer.scopes)
     if consumer.plan is not None:
         parts["plan"] = consumer.plan
+    if consumer.certificates:
+        parts["certificates"] = [compile_certificate(each) for each in consumer.certificates]
     if consumer.basic:
         parts["basic"] = [
             {

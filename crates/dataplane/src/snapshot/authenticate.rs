@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Jwt, Oidc, Webhook};
+use super::{Jwt, Mtls, Oidc, Webhook};
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -44,6 +44,7 @@ pub enum Scheme {
     },
     Basic(Basic),
     Jwt(Jwt),
+    Mtls(Mtls),
     Oidc(Box<Oidc>),
     Webhook(Webhook),
 }
@@ -59,7 +60,7 @@ impl Scheme {
     pub fn header(&self) -> Option<&str> {
         match self {
             Self::ApiKey { header, .. } => header.as_deref(),
-            Self::Basic(_) | Self::Jwt(_) | Self::Oidc(_) | Self::Webhook(_) => None,
+            Self::Basic(_) | Self::Jwt(_) | Self::Mtls(_) | Self::Oidc(_) | Self::Webhook(_) => None,
         }
     }
 }

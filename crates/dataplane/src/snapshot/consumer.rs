@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::Secret;
+use super::{Certificate, Secret};
 
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -17,6 +17,8 @@ pub struct Consumer {
     pub plan: Option<String>,
     #[serde(default)]
     pub basic: Vec<User>,
+    #[serde(default)]
+    pub certificates: Vec<Certificate>,
 }
 
 /// A key that is good wherever its consumer may call, or one that is not.

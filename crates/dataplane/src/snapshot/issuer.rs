@@ -59,4 +59,14 @@ pub struct Jwt {
     pub max_bytes: usize,
     /// Whether endpoints see the token.
     pub forward: bool,
+    /// What every token must be bound to; one that is bound is never good without its proof.
+    #[serde(default)]
+    pub bound: Option<Bound>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Bound {
+    /// The client's certificate (RFC 8705).
+    Mtls,
 }

@@ -8,6 +8,7 @@ mod authorize;
 mod browser;
 mod consumer;
 mod issuer;
+mod mtls;
 mod oidc;
 mod secret;
 mod validate;
@@ -23,7 +24,8 @@ pub use browser::{Csrf, SecurityHeaders};
 pub use consumer::{
     ApiKey, Consumer, Plan, PlanRate, RegisteredConsumer, RegisteredKey, Registry, RestrictedKey, User,
 };
-pub use issuer::{Endpoints, Issuer, Jwt};
+pub use issuer::{Bound, Endpoints, Issuer, Jwt};
+pub use mtls::{Certificate, CertificateField, ForwardedCertificate, Mtls};
 pub use oidc::{ClientAuthentication, Oidc, Session, SessionClaims};
 pub use secret::Secret;
 pub use validate::{Validate, ValidateResponses};

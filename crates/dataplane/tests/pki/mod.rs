@@ -91,6 +91,15 @@ impl Authority {
         Pair { chain: params.signed_by(&key, &self.0).unwrap().pem(), key: key.serialize_pem() }
     }
 
+    /// With these subject alternative names, and `subject` as the common name.
+    pub fn issue_for(&self, subject: &str, names: Vec<rcgen::SanType>) -> Pair {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name.push(DnType::CommonName, subject);
+        params.subject_alt_names = names;
+        let key = KeyPair::generate().unwrap();
+        Pair { chain: params.signed_by(&key, &self.0).unwrap().pem(), key: key.serialize_pem() }
+    }
+
     fn roots(&self) -> RootCertStore {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(self.pem().as_bytes()).unwrap()).unwrap();

@@ -9,6 +9,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from stagedoor.policies.authenticate.api_key import ApiKey, compile_api_key
 from stagedoor.policies.authenticate.basic import Basic, compile_basic
 from stagedoor.policies.authenticate.jwt import Jwt, compile_jwt
+from stagedoor.policies.authenticate.mtls import Mtls, compile_mtls
 from stagedoor.policies.authenticate.oidc import Oidc, compile_oidc
 from stagedoor.policies.authenticate.webhook import Webhook, compile_webhook
 from stagedoor.policies.model import Name, Scope, Strict, wrong
@@ -25,6 +26,8 @@ class Scheme(Strict):
     """A name and a password (RFC 7617)."""
     jwt: Jwt | None = None
     """A signed token of a known issuer (RFC 7519)."""
+    mtls: Mtls | None = None
+    """The client certificate that the listener has verified."""
     oidc: Oidc | None = None
     """Login of browsers with OpenID Connect. The last one of a list, because it answers who has no session."""
     webhook: Webhook | None = None
@@ -42,7 +45,8 @@ def _shape(value: Any) -> str:
 
 
 AnyScheme = Annotated[
-    Annotated[Literal["api_key", "basic"], Tag("<name>")] | Annotated[Scheme, Tag("<settings>")], Discriminator(_shape)
+    Annotated[Literal["api_key", "basic", "mtls"], Tag("<name>")] | Annotated[Scheme, Tag("<settings>")],
+    Discriminator(_shape),
 ]
 
 
@@ -102,7 +106,7 @@ def compile_authenticate(policy: Authenticate) -> Json:
     return parts
 
 
-def _compile(scheme: Literal["api_key", "basic"] | Scheme) -> Json:
+def _compile(scheme: Literal["api_key", "basic", "mtls"] | Scheme) -> Json:
     """A name alone is a scheme with its defaults."""
     if isinstance(scheme, str):
         scheme = Scheme.model_validate({scheme: {}})
@@ -113,6 +117,8 @@ def _compile(scheme: Literal["api_key", "basic"] | Scheme) -> Json:
         parts["basic"] = compile_basic(scheme.basic)
     if scheme.jwt is not None:
         parts["jwt"] = compile_jwt(scheme.jwt)
+    if scheme.mtls is not None:
+        parts["mtls"] = compile_mtls(scheme.mtls)
     if scheme.oidc is not None:
         parts["oidc"] = compile_oidc(scheme.oidc)
     if scheme.webhook is not None:

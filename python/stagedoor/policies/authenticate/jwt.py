@@ -42,6 +42,9 @@ class Jwt(Strict):
     """Where they say its scopes. Left out: ``scope``, else ``scp``."""
     max_size: Size = size("16KiB", least="256B", most="64KiB")
     """Longer tokens are refused unread."""
+    bound: Literal["mtls"] | None = None
+    """Takes only tokens that are bound to the client's certificate (RFC 8705). One that is bound is never good without
+    it, whatever stands here."""
     forward: bool = False
     """Whether the target sees the token; else it is taken away like every credential."""
 
@@ -66,4 +69,5 @@ def compile_jwt(settings: Jwt) -> Json:
         "scopes": settings.scopes,
         "max_bytes": int(settings.max_size),
         "forward": settings.forward,
+        **({"bound": settings.bound} if settings.bound else {}),
     }

@@ -5,6 +5,7 @@ pub mod basic;
 pub mod consumer;
 pub mod credential;
 pub mod jwt;
+pub mod mtls;
 pub mod oidc;
 pub mod registry;
 pub mod replay;
@@ -23,6 +24,8 @@ pub use credential::{Credential, LastUsed};
 pub use registry::Registry;
 pub use replay::Replays;
 pub use scheme::{Refusal, Scheme, Verdict};
+
+pub use mtls::Certificates;
 
 use consumer::Facts;
 

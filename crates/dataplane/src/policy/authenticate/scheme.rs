@@ -10,6 +10,7 @@ use super::api_key::ApiKey;
 use super::basic::{Basic, Looked};
 use super::consumer::Consumer;
 use super::jwt::Jwt;
+use super::mtls::Mtls;
 use super::oidc::Oidc;
 use super::webhook::Webhook;
 use crate::error::{Error, Kind};
@@ -54,6 +55,7 @@ pub enum Scheme {
     ApiKey(ApiKey),
     Basic(Basic),
     Jwt(Box<Jwt>),
+    Mtls(Mtls),
     Oidc(Box<Oidc>),
     Webhook(Webhook),
 }
@@ -66,6 +68,7 @@ impl Scheme {
             }
             snapshot::Scheme::Basic(settings) => Self::Basic(Basic::new(settings, context)?),
             snapshot::Scheme::Jwt(settings) => Self::Jwt(Box::new(Jwt::new(settings, context)?)),
+            snapshot::Scheme::Mtls(settings) => Self::Mtls(Mtls::new(settings, context)?),
             snapshot::Scheme::Oidc(settings) => Self::Oidc(Box::new(Oidc::new(settings, context)?)),
             snapshot::Scheme::Webhook(settings) => Self::Webhook(Webhook::new(settings, context)?),
         })
@@ -76,6 +79,7 @@ impl Scheme {
             Self::ApiKey(scheme) => scheme.describe(),
             Self::Basic(scheme) => scheme.describe(),
             Self::Jwt(scheme) => scheme.describe(),
+            Self::Mtls(scheme) => scheme.describe(),
             Self::Oidc(scheme) => scheme.describe(),
             Self::Webhook(scheme) => scheme.describe(),
         }
@@ -88,7 +92,7 @@ impl Scheme {
             Self::Basic(scheme) => Some(scheme.challenge()),
             Self::Jwt(scheme) => Some(scheme.challenge()),
             Self::Oidc(scheme) => Some(scheme.challenge()),
-            Self::Webhook(_) => None,
+            Self::Mtls(_) | Self::Webhook(_) => None,
         }
     }
 
@@ -102,7 +106,8 @@ impl Scheme {
     ) -> Result<Verdict, Error> {
         match self {
             Self::ApiKey(scheme) => Ok(scheme.recognise(exchange, head, &worker.shared)),
-            Self::Jwt(scheme) => Ok(scheme.recognise(head)),
+            Self::Jwt(scheme) => Ok(scheme.recognise(exchange, head)),
+            Self::Mtls(scheme) => Ok(scheme.recognise(exchange)),
             Self::Oidc(scheme) => match scheme.look(exchange, head, &worker.shared) {
                 Some(consumer) => Ok(Verdict::Known(consumer)),
                 None => Box::pin(scheme.recognise(exchange, head, worker)).await,
@@ -115,7 +120,7 @@ impl Scheme {
         }
     }
 
-    /// Takes the credential out of what is forwarded.
+    /// Takes the credential out of what is forwarded, or puts a proof that is no secret in its place.
     pub fn remove(&self, exchange: &mut Exchange, head: &mut RequestHead) -> Result<(), Error> {
         match self {
             Self::ApiKey(scheme) => scheme.remove(exchange, head),
@@ -125,6 +130,10 @@ impl Scheme {
             }
             Self::Jwt(scheme) => {
                 scheme.remove(head);
+                Ok(())
+            }
+            Self::Mtls(scheme) => {
+                scheme.forward(exchange, head);
                 Ok(())
             }
             Self::Oidc(scheme) => {

@@ -1,10 +1,14 @@
 //! What a handshake has shown of the client.
 
+use std::rc::Rc;
+
 use sha2::{Digest, Sha256};
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::{ProtocolVersion, ServerConnection};
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
+
+use crate::keys::base64url;
 
 /// Names of a client certificate that are kept; one has a few.
 const NAMES: usize = 64;
@@ -18,7 +22,7 @@ pub struct Facts {
     /// The name it asked for (RFC 6066 §3), lower-case.
     pub server_name: Option<Box<str>>,
     /// Its certificate, verified.
-    pub client: Option<Box<ClientCertificate>>,
+    pub client: Option<Rc<ClientCertificate>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +33,11 @@ pub struct ClientCertificate {
     pub names: Vec<String>,
     /// SHA-256 of the certificate, lower-case hex.
     pub sha256: String,
+    /// The same in base64url, as `x5t#S256` of a token has it (RFC 8705 §3.1).
+    pub thumbprint: String,
+    pub der: Box<[u8]>,
+    /// Those that it was shown with, as they came.
+    pub issuers: Vec<Box<[u8]>>,
 }
 
 impl Facts {
@@ -41,19 +50,28 @@ impl Facts {
             version,
             http2: connection.alpn_protocol() == Some(super::HTTP2),
             server_name: connection.server_name().map(|name| name.to_ascii_lowercase().into()),
-            client: connection.peer_certificates().and_then(|chain| chain.first()).map(client),
+            client: connection.peer_certificates().and_then(client),
         }
     }
 }
 
-fn client(certificate: &CertificateDer<'_>) -> Box<ClientCertificate> {
-    let sha256 = Sha256::digest(certificate).iter().map(|byte| format!("{byte:02x}")).collect();
+fn client(chain: &[CertificateDer<'_>]) -> Option<Rc<ClientCertificate>> {
+    let (certificate, issuers) = chain.split_first()?;
+    let digest = Sha256::digest(certificate);
+    let sha256 = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     let (subject, names) = match X509Certificate::from_der(certificate) {
         Ok((_, parsed)) => (parsed.subject().to_string(), names(&parsed)),
         // It has been verified by another parser; what cannot be read here says nothing of the client.
         Err(_) => Default::default(),
     };
-    Box::new(ClientCertificate { subject, names, sha256 })
+    Some(Rc::new(ClientCertificate {
+        subject,
+        names,
+        sha256,
+        thumbprint: base64url::encode(digest),
+        der: certificate.as_ref().into(),
+        issuers: issuers.iter().map(|certificate| certificate.as_ref().into()).collect(),
+    }))
 }
 
 fn names(certificate: &X509Certificate<'_>) -> Vec<String> {

@@ -17,7 +17,7 @@ use tokio_rustls::rustls::version::{TLS12, TLS13};
 use tokio_rustls::rustls::SupportedProtocolVersion;
 
 pub use client::Client;
-pub use facts::Facts;
+pub use facts::{ClientCertificate, Facts};
 pub use server::Server;
 pub use stream::TlsStream;
 

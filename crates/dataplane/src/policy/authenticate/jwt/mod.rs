@@ -1,5 +1,6 @@
 //! Signed tokens of issuers that we know (RFC 7519, RFC 9068), as bearer tokens (RFC 6750), by the practice of RFC 8725.
 
+mod bound;
 pub mod claims;
 pub mod issuer;
 pub mod token;
@@ -19,6 +20,7 @@ use self::verified::Verified;
 use super::consumer::Facts;
 use super::{Consumer, Refusal, Verdict};
 use crate::error::Kind;
+use crate::exchange::Exchange;
 use crate::policy::{Context, RequestHead};
 use crate::snapshot;
 
@@ -28,6 +30,7 @@ pub struct Jwt {
     rules: Rules,
     max_bytes: usize,
     forward: bool,
+    bound: bound::Required,
     audience: Vec<String>,
     verified: Verified,
 }
@@ -50,6 +53,10 @@ impl Jwt {
                 rules,
                 max_bytes: settings.max_bytes,
                 forward: settings.forward,
+                bound: match settings.bound {
+                    None => bound::Required::Nothing,
+                    Some(snapshot::Bound::Mtls) => bound::Required::Certificate,
+                },
                 audience: settings.audience.clone(),
                 verified: Verified::default(),
             }),
@@ -66,7 +73,7 @@ impl Jwt {
         HeaderValue::from_static("Bearer realm=\"stagedoor\"")
     }
 
-    pub fn recognise(&self, head: &RequestHead) -> Verdict {
+    pub fn recognise(&self, exchange: &Exchange, head: &RequestHead) -> Verdict {
         let mut fields = head.headers.get_all(AUTHORIZATION).iter();
         let (Some(field), more) = (fields.next(), fields.next()) else { return Verdict::Absent };
         let Some(text) = bearer(field.as_bytes()) else { return Verdict::Absent };
@@ -84,7 +91,7 @@ impl Jwt {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
         let name = verified::name(text);
         if let Some(consumer) = self.verified.find(&name, now) {
-            return Verdict::Known(consumer);
+            return self.proved(consumer, exchange);
         }
         let token = match Token::parse(text) {
             None => return Verdict::NotMine,
@@ -101,8 +108,16 @@ impl Jwt {
             Ok((consumer, until)) => {
                 let consumer = Arc::new(consumer);
                 self.verified.remember(name, consumer.clone(), until, now);
-                Verdict::Known(consumer)
+                self.proved(consumer, exchange)
             }
+        }
+    }
+
+    /// Possession is proved anew with every request.
+    fn proved(&self, consumer: Arc<Consumer>, exchange: &Exchange) -> Verdict {
+        match bound::check(&consumer.claims, exchange, self.bound) {
+            Ok(()) => Verdict::Known(consumer),
+            Err(wrong) => invalid(wrong),
         }
     }
 

@@ -233,6 +233,7 @@ fn rules(settings: &snapshot::Oidc) -> snapshot::Jwt {
         scopes: settings.claims.scopes.clone(),
         max_bytes: provider::ANSWER_BYTES,
         forward: false,
+        bound: None,
     }
 }
 

@@ -26,6 +26,7 @@ from stagedoor.config.route import (
     WorkflowTarget,
     expression,
 )
+from stagedoor.config.signature_key import compile_signature_key
 from stagedoor.config.tls import ClusterTls, ListenerTls
 from stagedoor.policies import BUILT_IN, Policies
 from stagedoor.policies.compile import compile_policies
@@ -109,6 +110,8 @@ def _consumer(name: str, consumer: Consumer) -> Json:
         parts["plan"] = consumer.plan
     if consumer.certificates:
         parts["certificates"] = [compile_certificate(each) for each in consumer.certificates]
+    if consumer.signature_keys:
+        parts["signature_keys"] = [compile_signature_key(each) for each in consumer.signature_keys]
     if consumer.basic:
         parts["basic"] = [
             {

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Discriminator, Field, SecretStr, Tag
 
 from stagedoor.config.certificate import ConsumerCertificate
+from stagedoor.config.signature_key import SignatureKey
 from stagedoor.policies.model import Name, Scope, Strict, wrong
 
 _KEY = re.compile(r"[!-~]{8,256}")
@@ -107,6 +108,8 @@ class Consumer(Strict):
     """Names and passwords, of which any is enough."""
     certificates: Annotated[list[ConsumerCertificate], Field(max_length=100)] = []
     """What its client certificates say, of which any is enough; each is the consumer's alone."""
+    signature_keys: Annotated[list[SignatureKey], Field(max_length=100)] = []
+    """Keys by which it signs its requests, of which any is enough."""
     groups: Annotated[list[Name], Field(max_length=100)] = []
     """Groups to which the consumer belongs; expressions see them."""
     scopes: Annotated[list[Scope], Field(max_length=100)] = []

@@ -140,6 +140,7 @@ pub struct Context<'a> {
     /// All of them that have a name and a password.
     pub users: Arc<authenticate::Users>,
     pub certificates: Arc<authenticate::Certificates>,
+    pub signature_keys: Arc<authenticate::SignatureKeys>,
     pub plans: Arc<plan::Plans>,
     /// By their names.
     pub issuers: FxHashMap<String, Arc<authenticate::jwt::issuer::Issuer>>,
@@ -161,6 +162,7 @@ impl<'a> Context<'a> {
             consumers: &snapshot.consumers,
             credentials: Arc::new(authenticate::Credentials::new(&snapshot.consumers, &plans, shared, report)),
             users: Arc::new(authenticate::Users::new(&snapshot.consumers, shared, report)),
+            signature_keys: Arc::new(authenticate::SignatureKeys::new(&snapshot.consumers, report)),
             certificates: Arc::new(authenticate::Certificates::new(&snapshot.consumers, report)),
             plans: Arc::new(plans),
             issuers: authenticate::jwt::issuer::compile(&snapshot.issuers, report),

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Jwt, Mtls, Oidc, Webhook};
+use super::{Jwt, Mtls, Oidc, Signature, Webhook};
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -46,6 +46,7 @@ pub enum Scheme {
     Jwt(Jwt),
     Mtls(Mtls),
     Oidc(Box<Oidc>),
+    Signature(Signature),
     Webhook(Webhook),
 }
 
@@ -60,7 +61,9 @@ impl Scheme {
     pub fn header(&self) -> Option<&str> {
         match self {
             Self::ApiKey { header, .. } => header.as_deref(),
-            Self::Basic(_) | Self::Jwt(_) | Self::Mtls(_) | Self::Oidc(_) | Self::Webhook(_) => None,
+            Self::Basic(_) | Self::Jwt(_) | Self::Mtls(_) | Self::Oidc(_) | Self::Signature(_) | Self::Webhook(_) => {
+                None
+            }
         }
     }
 }

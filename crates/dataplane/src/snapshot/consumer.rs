@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{Certificate, Secret};
+use super::{Certificate, Secret, SignatureKey};
 
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -19,6 +19,8 @@ pub struct Consumer {
     pub basic: Vec<User>,
     #[serde(default)]
     pub certificates: Vec<Certificate>,
+    #[serde(default)]
+    pub signature_keys: Vec<SignatureKey>,
 }
 
 /// A key that is good wherever its consumer may call, or one that is not.

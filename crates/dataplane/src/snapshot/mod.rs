@@ -11,6 +11,7 @@ mod issuer;
 mod mtls;
 mod oidc;
 mod secret;
+mod signature;
 mod validate;
 mod webhook;
 
@@ -28,6 +29,7 @@ pub use issuer::{Bound, Endpoints, Issuer, Jwt};
 pub use mtls::{Certificate, CertificateField, ForwardedCertificate, Mtls};
 pub use oidc::{ClientAuthentication, Oidc, Session, SessionClaims};
 pub use secret::Secret;
+pub use signature::{Signature, SignatureKey};
 pub use validate::{Validate, ValidateResponses};
 pub use webhook::Webhook;
 

@@ -11,6 +11,7 @@ from stagedoor.policies.authenticate.basic import Basic, compile_basic
 from stagedoor.policies.authenticate.jwt import Jwt, compile_jwt
 from stagedoor.policies.authenticate.mtls import Mtls, compile_mtls
 from stagedoor.policies.authenticate.oidc import Oidc, compile_oidc
+from stagedoor.policies.authenticate.signature import Signature, compile_signature
 from stagedoor.policies.authenticate.webhook import Webhook, compile_webhook
 from stagedoor.policies.model import Name, Scope, Strict, wrong
 
@@ -30,6 +31,8 @@ class Scheme(Strict):
     """The client certificate that the listener has verified."""
     oidc: Oidc | None = None
     """Login of browsers with OpenID Connect. The last one of a list, because it answers who has no session."""
+    signature: Signature | None = None
+    """A request signed by a key of a consumer (RFC 9421)."""
     webhook: Webhook | None = None
     """A message signed with a shared secret (Standard Webhooks)."""
 
@@ -45,7 +48,7 @@ def _shape(value: Any) -> str:
 
 
 AnyScheme = Annotated[
-    Annotated[Literal["api_key", "basic", "mtls"], Tag("<name>")] | Annotated[Scheme, Tag("<settings>")],
+    Annotated[Literal["api_key", "basic", "mtls", "signature"], Tag("<name>")] | Annotated[Scheme, Tag("<settings>")],
     Discriminator(_shape),
 ]
 
@@ -106,7 +109,7 @@ def compile_authenticate(policy: Authenticate) -> Json:
     return parts
 
 
-def _compile(scheme: Literal["api_key", "basic", "mtls"] | Scheme) -> Json:
+def _compile(scheme: Literal["api_key", "basic", "mtls", "signature"] | Scheme) -> Json:
     """A name alone is a scheme with its defaults."""
     if isinstance(scheme, str):
         scheme = Scheme.model_validate({scheme: {}})
@@ -121,6 +124,8 @@ def _compile(scheme: Literal["api_key", "basic", "mtls"] | Scheme) -> Json:
         parts["mtls"] = compile_mtls(scheme.mtls)
     if scheme.oidc is not None:
         parts["oidc"] = compile_oidc(scheme.oidc)
+    if scheme.signature is not None:
+        parts["signature"] = compile_signature(scheme.signature)
     if scheme.webhook is not None:
         parts["webhook"] = compile_webhook(scheme.webhook)
     return parts

@@ -10,6 +10,7 @@ pub mod oidc;
 pub mod registry;
 pub mod replay;
 pub mod scheme;
+pub mod signature;
 pub mod webhook;
 
 use std::rc::Rc;
@@ -24,6 +25,7 @@ pub use credential::{Credential, LastUsed};
 pub use registry::Registry;
 pub use replay::Replays;
 pub use scheme::{Refusal, Scheme, Verdict};
+pub use signature::SignatureKeys;
 
 pub use mtls::Certificates;
 

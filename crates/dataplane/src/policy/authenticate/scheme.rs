@@ -12,6 +12,7 @@ use super::consumer::Consumer;
 use super::jwt::Jwt;
 use super::mtls::Mtls;
 use super::oidc::Oidc;
+use super::signature::Signature;
 use super::webhook::Webhook;
 use crate::error::{Error, Kind};
 use crate::exchange::Exchange;
@@ -57,6 +58,7 @@ pub enum Scheme {
     Jwt(Box<Jwt>),
     Mtls(Mtls),
     Oidc(Box<Oidc>),
+    Signature(Signature),
     Webhook(Webhook),
 }
 
@@ -70,6 +72,7 @@ impl Scheme {
             snapshot::Scheme::Jwt(settings) => Self::Jwt(Box::new(Jwt::new(settings, context)?)),
             snapshot::Scheme::Mtls(settings) => Self::Mtls(Mtls::new(settings, context)?),
             snapshot::Scheme::Oidc(settings) => Self::Oidc(Box::new(Oidc::new(settings, context)?)),
+            snapshot::Scheme::Signature(settings) => Self::Signature(Signature::new(settings, context)?),
             snapshot::Scheme::Webhook(settings) => Self::Webhook(Webhook::new(settings, context)?),
         })
     }
@@ -81,6 +84,7 @@ impl Scheme {
             Self::Jwt(scheme) => scheme.describe(),
             Self::Mtls(scheme) => scheme.describe(),
             Self::Oidc(scheme) => scheme.describe(),
+            Self::Signature(scheme) => scheme.describe(),
             Self::Webhook(scheme) => scheme.describe(),
         }
     }
@@ -92,7 +96,7 @@ impl Scheme {
             Self::Basic(scheme) => Some(scheme.challenge()),
             Self::Jwt(scheme) => Some(scheme.challenge()),
             Self::Oidc(scheme) => Some(scheme.challenge()),
-            Self::Mtls(_) | Self::Webhook(_) => None,
+            Self::Mtls(_) | Self::Signature(_) | Self::Webhook(_) => None,
         }
     }
 
@@ -112,6 +116,7 @@ impl Scheme {
                 Some(consumer) => Ok(Verdict::Known(consumer)),
                 None => Box::pin(scheme.recognise(exchange, head, worker)).await,
             },
+            Self::Signature(scheme) => Box::pin(scheme.recognise(exchange, head, body, &worker.shared)).await,
             Self::Webhook(scheme) => Box::pin(scheme.recognise(head, body, &worker.shared)).await,
             Self::Basic(scheme) => match scheme.look(exchange, head, &worker.shared) {
                 Looked::Decided(verdict) => Ok(verdict),
@@ -137,6 +142,10 @@ impl Scheme {
                 Ok(())
             }
             Self::Oidc(scheme) => {
+                scheme.remove(head);
+                Ok(())
+            }
+            Self::Signature(scheme) => {
                 scheme.remove(head);
                 Ok(())
             }

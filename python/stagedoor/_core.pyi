@@ -65,6 +65,14 @@ class Abandoned:
     def callout(self) -> int: ...
 
 @final
+class KeysWanted:
+    """A token names a key of this issuer that is not known: what it publishes is to be fetched soon, and handed over
+    with ``set_issuer``, also when it could not be."""
+
+    @property
+    def issuer(self) -> str: ...
+
+@final
 class Answered:
     """A call was answered, whatever the status."""
 
@@ -94,7 +102,7 @@ class Unanswered:
     @property
     def detail(self) -> str: ...
 
-Notice = Execute | ShowExecution | Abandoned | Answered | Unanswered
+Notice = Execute | ShowExecution | Abandoned | KeysWanted | Answered | Unanswered
 
 # Answers to callouts, as tuples (callout, kind, ...):
 #   (int, "completed", execution, output)
@@ -139,6 +147,10 @@ class DataPlane:
         "routes": [..] | null, "networks": [..] | null}], "basic": [{"id", "username", "phc"}]}},
         "plans": {NAME: {"rate_limit": [{"limit", "per_ms", "burst"}]}}}. A key is ``sd_PREFIX_SECRET``, its HMAC that
         of the whole key; prefixes are letters and digits, each once. A plan may also be one of the configuration."""
+    def set_issuer(self, name: str, fetched: str | None) -> None:
+        """What an issuer publishes, effective at the next token; None when it could not be fetched, so that nobody
+        waits for it. On ValueError what was known stays. JSON: {"jwks": text | null, "endpoints": {"token": {"url",
+        "authority", "path", "cluster"}, ..}}."""
     def last_used(self) -> dict[str, int]:
         """When each credential was last used, by its id, in seconds since 1970; without those that never were."""
     def metrics(self) -> str:

@@ -22,6 +22,8 @@ from stagedoor.engine.embedded import Engine
 from stagedoor.engine.event_log import EventLog
 from stagedoor.engine.operate import Operator
 from stagedoor.errors import StagedoorError
+from stagedoor.identity.fetch import Fetcher
+from stagedoor.identity.issuers import Issuers
 from stagedoor.notices import Notices
 from stagedoor.registry.refused import Refused
 from stagedoor.registry.registry import Registry
@@ -80,6 +82,8 @@ class Gateway:
         self._snapshot = ""
         self._plane = _core.DataPlane()
         self._notices = Notices(self._plane)
+        self._issuers = Issuers(self._plane, Fetcher(self._plane, self._notices))
+        self._notices.handle({_core.KeysWanted: self._issuers.wanted})
         self._registry = Registry(configuration.store, self._plane)
         self._orchestrator: Orchestrator | None = None
         self._draining = False
@@ -136,6 +140,8 @@ class Gateway:
             at = await admin.start()
         except (ValueError, OSError) as error:
             raise CannotStart(str(error)) from None
+        self._notices.begin()
+        self._issuers.use(configuration.settings.issuers)
         if self._orchestrator is not None:
             self._orchestrator.engine.begin()
         # What is here stays: the collector need not look through it again and again. What comes and goes with each
@@ -247,6 +253,7 @@ class Gateway:
         logs.setup(new.settings.telemetry.logs.format, new.settings.telemetry.logs.level)
         self._configuration, self._snapshot = new, snapshot
         self._registry.use(_fixed(new), new.settings.plans)
+        self._issuers.use(new.settings.issuers)
         _tell_problems(new)
         if new.faults:
             log.error("what these files held before stays in use; everything else is as it stands now")
@@ -270,6 +277,7 @@ class Gateway:
             log.warning("exchanges were cut off: the time to drain ran out")
         if self._orchestrator is not None:
             await self._orchestrator.engine.stop(SETTLE_S)
+        self._issuers.stop()
         await admin.stop()
         if self._orchestrator is not None:
             await self._orchestrator.event_log.close()

@@ -10,17 +10,19 @@ from stagedoor import _core
 
 
 class Notices:
-    """One reader of the data plane's queue in the loop's thread. Handlers are plain callbacks by the notice's type."""
+    """One reader of the data plane's queue in the loop's thread. Handlers are plain callbacks by the notice's type;
+    each passes over what is not its own."""
 
     def __init__(self, plane: _core.DataPlane) -> None:
         self._plane = plane
-        self._handlers: dict[type, Callable[[Any], None]] = {}
+        self._handlers: dict[type, tuple[Callable[[Any], None], ...]] = {}
         self._after: list[Callable[[], None]] = []
         self._reading: int | None = None
 
     def handle(self, handlers: Mapping[type, Callable[[Any], None]], after: Callable[[], None] | None = None) -> None:
         """``after`` is called once a turn, for what its notices want to be handed over in bulk."""
-        self._handlers.update(handlers)
+        for kind, handler in handlers.items():
+            self._handlers[kind] = (*self._handlers.get(kind, ()), handler)
         if after is not None:
             self._after.append(after)
 
@@ -40,6 +42,7 @@ class Notices:
     def take(self) -> None:
         """Hand over all that waits."""
         for notice in self._plane.take():
-            self._handlers[type(notice)](notice)
+            for handler in self._handlers.get(type(notice), ()):
+                handler(notice)
         for after in self._after:
             after()

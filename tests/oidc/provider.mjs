@@ -9,7 +9,9 @@ const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 const key = { ...privateKey.export({ format: 'jwk' }), kid: 'one', use: 'sig', alg: 'ES256' };
 const { d, ...published } = key;
 
-const server = createServer();
+// Until it serves, it says that it does not.
+const early = (_, answer) => answer.writeHead(503).end();
+const server = createServer(early);
 await new Promise((listening) => server.listen(0, '127.0.0.1', listening));
 const issuer = `http://127.0.0.1:${server.address().port}`;
 console.log(JSON.stringify({ issuer, jwks: { keys: [published] } }));
@@ -36,5 +38,6 @@ const provider = new Provider(issuer, {
 });
 provider.on('grant.success', (context) => console.log(context.oidc.params.grant_type));
 provider.on('server_error', (_, error) => console.error(error));
+server.off('request', early);
 server.on('request', provider.callback());
 console.log('ready');

@@ -20,19 +20,14 @@ issuers:
   corp:
     issuer: {issuer}
     algorithms: [ES256]
-    jwks: '{jwks}'
-    cluster: login
-    endpoints:
-      authorization: {issuer}/auth
-      token: /token
-      end_session: {issuer}/session/end
-      iss_parameter: true
+    {keys}
 policies:
   authenticate:
     any:
     - oidc:
         issuer: corp
         client_id: shop
+        require_iss: true
         client_secret: a secret & more
         scopes: [openid, profile, offline_access]
         parameters: {{prompt: consent}}
@@ -48,6 +43,11 @@ routes:
 """
 
 
+FIXED = """jwks: '{jwks}'
+    cluster: login
+    endpoints: {{authorization: "{issuer}/auth", token: "{issuer}/token", end_session: "{issuer}/session/end"}}"""
+
+
 @dataclass
 class Shop:
     provider: Provider
@@ -55,13 +55,19 @@ class Shop:
     origin: str
 
 
-@pytest.fixture
-def shop(gateway: Callable[..., Gateway], service: Service) -> Iterator[Shop]:
+@pytest.fixture(params=["fixed", "discovered"])
+def shop(request: pytest.FixtureRequest, gateway: Callable[..., Gateway], service: Service) -> Iterator[Shop]:
+    """What the gateway knows of the provider is in its configuration, or fetched."""
     provider = Provider()
     try:
-        running = gateway(CONFIG.format(issuer=provider.issuer, jwks=provider.jwks, service=service.url))
+        fixed = FIXED.format(jwks=provider.jwks, issuer=provider.issuer)
+        keys = fixed if request.param == "fixed" else "discovery: openid"
+        running = gateway(CONFIG.format(issuer=provider.issuer, keys=keys, service=service.url))
         origin = f"http://{running.addresses['listeners']['public']}"
         provider.serve(origin)
+        with Browser() as browser:
+            browser.follow_redirects = False
+            until(lambda: browser.get(origin).status_code == 302)
         yield Shop(provider, service, origin)
     finally:
         provider.end()

@@ -198,7 +198,8 @@ fn main() -> Result<(), Failure> {
         }});
         let policies = json!({"authenticate": {"any": [{"jwt": {
             "issuers": ["issuer"], "audience": ["shop"], "types": ["at+jwt"], "skew_s": 30, "required": {},
-            "subject": "/sub", "groups": null, "scopes": null, "max_bytes": 16384, "forward": false,
+            "claims": {"subject": "/sub", "groups": null, "scopes": null, "plan": null, "headers": {}},
+            "max_bytes": 16384, "forward": false,
         }}]}});
         let fresh = tokens(&key, algorithm, FRESH)?;
         let name = algorithm.name();

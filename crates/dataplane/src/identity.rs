@@ -27,7 +27,6 @@ impl Identity {
         plan: Option<&str>,
         credential: Option<&str>,
     ) -> Self {
-        let escape = |text: &str| utf8_percent_encode(text, ESCAPED).to_string();
         let list = |texts: &[Box<str>]| {
             let texts: Vec<String> = texts.iter().map(|text| escape(text)).collect();
             (!texts.is_empty()).then(|| texts.join(","))
@@ -42,11 +41,21 @@ impl Identity {
         Self(fields.into_iter().filter_map(|(name, value)| Some((name, HeaderValue::try_from(value?).ok()?))).collect())
     }
 
+    /// A field of the configuration's own name; `value` as `escape` makes it.
+    pub fn add(&mut self, name: &HeaderName, value: &str) {
+        self.0.extend(HeaderValue::try_from(value).ok().map(|value| (name.clone(), value)));
+    }
+
     pub fn set(&self, headers: &mut HeaderMap) {
         for (name, value) in &self.0 {
             headers.insert(name, value.clone());
         }
     }
+}
+
+/// What is not visible ASCII, percent-encoded; commas too, since they separate.
+pub fn escape(text: &str) -> String {
+    utf8_percent_encode(text, ESCAPED).to_string()
 }
 
 /// True for names that only the gateway may set. CGI, WSGI and their like read `_` and `-` as the same character.

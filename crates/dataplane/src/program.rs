@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::cluster::Cluster;
 use crate::forwarded::TrustedProxies;
+use crate::policy::authenticate::issuer::Issuers;
 use crate::policy::plan::Plans;
 use crate::policy::{self, Policies};
 use crate::route::{overlap, Matcher, Route, RouteTable};
@@ -49,6 +50,7 @@ pub struct Program {
     pub clusters: HashMap<Arc<str>, Arc<Cluster>>,
     /// Of the configuration.
     pub plans: Arc<Plans>,
+    pub issuers: Arc<Issuers>,
     pub listeners: BTreeMap<String, Listener>,
     pub warnings: Vec<String>,
     pub faults: Vec<String>,
@@ -175,8 +177,19 @@ impl Program {
             Some(unrouted) if report.errors.is_empty() => {
                 let Report { warnings, faults, refusals, .. } = report;
                 let loaded = Arc::new(loader.now);
-                let plans = context.plans;
-                Ok(Program { routes, unrouted, clusters, plans, listeners, warnings, faults, refusals, loaded })
+                let (plans, issuers) = (context.plans, context.issuers);
+                Ok(Program {
+                    routes,
+                    unrouted,
+                    clusters,
+                    plans,
+                    issuers,
+                    listeners,
+                    warnings,
+                    faults,
+                    refusals,
+                    loaded,
+                })
             }
             _ => Err([report.errors, report.faults, report.refusals].concat()),
         }

@@ -153,6 +153,18 @@ impl Server {
         Ok(())
     }
 
+    /// What the control plane has fetched of an issuer; None: it could not. The requests that wait for it go on. On an
+    /// error what was known stays. Nothing happens for an issuer that the Program has not.
+    pub fn set_issuer(&self, name: &str, fetched: Option<&snapshot::Fetched>) -> Result<(), String> {
+        let program = self.program.load();
+        let Some(live) = program.issuers.get(name).and_then(|issuer| issuer.live()) else { return Ok(()) };
+        let Some(fetched) = fetched else {
+            live.failed();
+            return Ok(());
+        };
+        live.update(fetched).inspect_err(|_| live.failed())
+    }
+
     /// Swaps the whole program by one pointer. Exchanges under way finish under the old one; connections stay. The number
     /// of workers cannot change while they run.
     pub fn apply(&self, snapshot: &Snapshot) -> Result<(), StartError> {

@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 
 use crate::callout::CalloutPort;
 use crate::cluster::health::Health;
+use crate::policy::authenticate::issuer::live::Lives;
 use crate::policy::authenticate::oidc::Sessions;
 use crate::policy::authenticate::{LastUsed, Registry, Replays, Verifier};
 use crate::policy::rate_limit::Limiter;
@@ -24,6 +25,8 @@ pub struct Shared {
     pub registry: ArcSwap<Registry>,
     pub last_used: LastUsed,
     pub replays: Replays,
+    /// What issuers publish.
+    pub issuers: Lives,
     /// Of passwords.
     pub verifier: Verifier,
     /// Of browsers: what of them is over or under way.
@@ -46,6 +49,7 @@ impl Shared {
             registry: ArcSwap::default(),
             last_used: LastUsed::default(),
             replays: Replays::default(),
+            issuers: Lives::default(),
             verifier: Verifier::new(workers),
             sessions: Sessions::default(),
             loaded: Mutex::default(),

@@ -49,7 +49,8 @@ fn snapshot(keys: &Keys) -> Value {
     let jwt = |issuers: Value| {
         json!({"jwt": {
             "issuers": issuers, "audience": ["shop"], "types": [], "skew_s": 30, "required": {"tenant": "blue"},
-            "subject": "/sub", "groups": "/realm/groups", "scopes": null, "max_bytes": 4096, "forward": false,
+            "claims": {"subject": "/sub", "groups": "/realm/groups", "scopes": null, "plan": null, "headers": {}},
+            "max_bytes": 4096, "forward": false,
         }})
     };
     let route = |path: &str, policies: Value| {
@@ -169,6 +170,9 @@ fn whoever_shows_no_token_is_anonymous_and_whoever_shows_a_wrong_one_is_nobody()
         [bearer("opaque"), bearer("a.b"), bearer(""), bearer(&good[..good.len() - 1]), bearer(&format!("{good}x"))]
     {
         assert_eq!(ask(address, "/both", &fields).0, 401, "{fields}");
+    }
+    for other in ["Basic YTpi", "DPoP abc", "Digest x"] {
+        assert_eq!(ask(address, "/both", &format!("Authorization: {other}\r\n")).0, 401, "{other} is not anonymous");
     }
     let (status, answer) = ask(address, "/both", &format!("{}{}", bearer(&good), bearer(&good)));
     assert!(status == 400 && answer.contains("error=\"invalid_request\""), "{answer}");

@@ -160,7 +160,8 @@ fn a_token_that_is_bound_to_a_certificate_is_good_with_that_one_alone() {
     let (own, other) = (authority.issue(&["mail.example"]), authority.issue(&["mail.example"]));
     let jwt = |bound: Value| {
         json!({"any": [{"jwt": {"issuers": ["corp"], "audience": [], "types": [], "skew_s": 30, "required": {},
-            "subject": "/sub", "groups": null, "scopes": null, "max_bytes": 4096, "forward": false, "bound": bound}}]})
+            "claims": {"subject": "/sub", "groups": null, "scopes": null, "plan": null, "headers": {}},
+            "max_bytes": 4096, "forward": false, "bound": bound}}]})
     };
     let key = SigningKey::from_secret(SECRET.as_bytes()).unwrap();
     let token = |cnf: Value| {

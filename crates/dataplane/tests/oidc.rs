@@ -21,10 +21,10 @@ const PAGE: &str = "Sec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n";
 fn oidc() -> Value {
     json!({
         "issuer": "corp", "client_id": "shop", "client_secret": "s3cr&t +", "client_authentication": "client_secret_basic",
-        "scopes": ["openid", "profile"], "parameters": {"prompt": "login"}, "origin": null,
+        "scopes": ["openid", "profile"], "parameters": {"prompt": "login"}, "origin": null, "require_iss": true,
         "redirect_path": "/oauth2/callback", "logout_path": "/oauth2/logout", "after_logout": "/goodbye",
         "session": {"secrets": [SECRET], "lifetime_s": 3600, "idle_s": 600, "cookie": "stagedoor"},
-        "skew_s": 30, "required": {}, "claims": {"subject": "/sub", "groups": "/groups", "scopes": null},
+        "skew_s": 30, "required": {}, "claims": {"subject": "/sub", "groups": "/groups", "scopes": null, "plan": null, "headers": {"x-tenant": "/tenant"}},
         "timeout_ms": 10_000,
     })
 }
@@ -41,10 +41,10 @@ fn snapshot(provider: &Provider, change: impl FnOnce(&mut Value)) -> Value {
         "clusters": {"login": cluster(&provider.address.to_string()), "shop": cluster(&provider.address.to_string())},
         "issuers": {"corp": {
             "issuer": provider::ISSUER, "algorithms": ["ES256"], "jwks": provider.jwks(), "public_keys": [], "secret": null,
-            "cluster": "login",
             "endpoints": {
-                "authorization": "https://login.example/authorize?tenant=blue", "token": "/token",
-                "end_session": "https://login.example/end", "iss_parameter": true,
+                "authorization": endpoint("https://login.example/authorize?tenant=blue", Value::Null),
+                "token": endpoint("https://login.example/token", json!("login")),
+                "end_session": endpoint("https://login.example/end", Value::Null),
             },
         }},
         "routes": {"all": {
@@ -62,6 +62,10 @@ fn snapshot(provider: &Provider, change: impl FnOnce(&mut Value)) -> Value {
     settings.as_object_mut().expect("a map").remove("snapshot");
     snapshot["routes"]["all"]["policies"]["authenticate"] = json!({"any": [{"oidc": settings}]});
     snapshot
+}
+
+fn endpoint(url: &str, cluster: Value) -> Value {
+    json!({"url": url, "authority": "login.example", "path": "/token", "cluster": cluster})
 }
 
 fn cluster(authority: &str) -> Value {
@@ -228,10 +232,11 @@ fn a_user_logs_in_and_the_endpoint_sees_who_it_is_and_no_cookie_of_ours() {
         assert_eq!(browser.cookies.len(), 1, "the attempt is forgotten");
         // What the provider was asked has been compared by the provider itself.
         for _ in 0..2 {
-            let reply = shop.page(&mut browser, "/account?tab=1");
+            let reply = shop.ask(&mut browser, "GET", "/account?tab=1", "X-Tenant: evil\r\nX_Tenant: evil\r\n");
             assert_eq!(reply.status, 200, "{}", reply.text);
             let seen = reply.body().to_lowercase();
             assert!(seen.contains("x-consumer-id: corp/alice\r\n") && seen.contains("x-consumer-groups: staff,night"));
+            assert!(seen.contains("x-tenant: blue\r\n") && !seen.contains("evil"), "{seen}");
             assert!(seen.contains("cookie: theme=dark\r\n"), "{seen}");
             assert_eq!(reply.header("set-cookie"), None, "a fresh session needs no new cookie");
         }
@@ -591,11 +596,9 @@ fn a_client_shows_its_secret_as_it_is_configured_to() {
 #[test]
 fn what_cannot_work_is_an_error_of_the_configuration_that_shows_no_secret() {
     let provider = Provider::start();
-    let cases: [(&str, Change); 8] = [
+    let cases: [(&str, Change); 6] = [
         ("no issuer 'nobody'", |both| both["oidc"]["issuer"] = json!("nobody")),
-        ("has no endpoints", |both| both["snapshot"]["issuers"]["corp"]["endpoints"] = Value::Null),
-        ("has no cluster", |both| both["snapshot"]["issuers"]["corp"]["cluster"] = Value::Null),
-        ("there is no cluster 'gone'", |both| both["snapshot"]["issuers"]["corp"]["cluster"] = json!("gone")),
+        ("has no authorization endpoint", |both| both["snapshot"]["issuers"]["corp"]["endpoints"] = json!({})),
         ("fewer than 32 bytes", |both| both["oidc"]["session"]["secrets"] = json!(["short-secret"])),
         ("not a path of ours", |both| both["oidc"]["after_logout"] = json!("//evil.example")),
         ("are the same", |both| both["oidc"]["logout_path"] = json!("/oauth2/callback")),

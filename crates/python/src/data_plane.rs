@@ -137,6 +137,14 @@ impl DataPlane {
         py.detach(|| server.update_registry(&registry)).map_err(|errors| PyValueError::new_err(errors.join("\n")))
     }
 
+    #[pyo3(signature = (name, fetched))]
+    fn set_issuer(&self, py: Python<'_>, name: &str, fetched: Option<&str>) -> PyResult<()> {
+        let server = self.server()?;
+        let wrong = |error: serde_json::Error| PyValueError::new_err(format!("issuer '{name}': {error}"));
+        let fetched = fetched.map(serde_json::from_str).transpose().map_err(wrong)?;
+        py.detach(|| server.set_issuer(name, fetched.as_ref())).map_err(PyValueError::new_err)
+    }
+
     fn last_used(&self, py: Python<'_>) -> PyResult<BTreeMap<String, u64>> {
         let server = self.server()?;
         Ok(py.detach(|| server.shared.last_used.times()))

@@ -14,7 +14,7 @@ from stagedoor.config.certificate import compile_certificate
 from stagedoor.config.cluster import Cluster, Retry, endpoint
 from stagedoor.config.configuration import Configuration
 from stagedoor.config.consumer import ApiKeyEntry, Consumer, key, seconds
-from stagedoor.config.issuer import compile_issuer
+from stagedoor.config.issuer import compile_issuer, issuer_clusters
 from stagedoor.config.listener import Listener
 from stagedoor.config.plan import compile_plan
 from stagedoor.config.route import (
@@ -40,6 +40,8 @@ def compile(configuration: Configuration) -> Json:
     defaults = settings.policies.over(BUILT_IN)
     clusters = {name: _cluster(cluster, folder) for name, cluster in settings.clusters.items()}
     clusters |= {url: _cluster(Cluster(endpoints=[url]), folder) for url in settings.engine.allow_hosts}
+    for issuer in settings.issuers.values():
+        clusters |= {url: _cluster(Cluster(endpoints=[url]), folder) for url in issuer_clusters(issuer)}
     routes: Json = {}
     for name, route in settings.routes.items():
         policies = route.policies.over(defaults)

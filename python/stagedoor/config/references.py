@@ -31,6 +31,10 @@ def references(root: Node, settings: Settings, workflows: Workflows, incomplete:
     for name, consumer in settings.consumers.items():
         problems += _plan(("consumers", name, "plan"), consumer.plan, plans)
     problems += _clusters(settings)
+    for name, issuer in settings.issuers.items():
+        if issuer.cluster is not None and clusters is not None and issuer.cluster not in clusters:
+            known = did_you_mean(issuer.cluster, clusters) or f"there are: {listed(clusters)}"
+            problems.append((("issuers", name, "cluster"), f"there is no cluster '{issuer.cluster}'", known))
     shared: dict[str, tuple[str, RateLimit]] = {}
     defaults = settings.policies.over(BUILT_IN)
     for name, route in settings.routes.items():

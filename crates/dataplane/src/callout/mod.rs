@@ -40,6 +40,10 @@ pub enum Notice {
     Abandoned {
         callout: u64,
     },
+    /// A token is signed with a key of that issuer which is not known.
+    KeysWanted {
+        issuer: String,
+    },
     Answered {
         call: u64,
         status: StatusCode,

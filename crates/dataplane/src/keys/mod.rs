@@ -14,7 +14,7 @@ pub mod sign;
 pub mod verify;
 
 pub use algorithm::{Algorithm, Curve};
-pub use jwks::KeySet;
+pub use jwks::{KeySet, NotFound};
 pub use public::PublicKey;
 pub use sign::SigningKey;
 pub use verify::{Unverified, VerifyingKey};

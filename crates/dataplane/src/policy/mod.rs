@@ -143,7 +143,7 @@ pub struct Context<'a> {
     pub signature_keys: Arc<authenticate::SignatureKeys>,
     pub plans: Arc<plan::Plans>,
     /// By their names.
-    pub issuers: FxHashMap<String, Arc<authenticate::jwt::issuer::Issuer>>,
+    pub issuers: Arc<authenticate::issuer::Issuers>,
     /// The names of all clusters.
     pub clusters: FxHashSet<String>,
     /// Every header that carries a credential on some route.
@@ -165,7 +165,7 @@ impl<'a> Context<'a> {
             signature_keys: Arc::new(authenticate::SignatureKeys::new(&snapshot.consumers, report)),
             certificates: Arc::new(authenticate::Certificates::new(&snapshot.consumers, report)),
             plans: Arc::new(plans),
-            issuers: authenticate::jwt::issuer::compile(&snapshot.issuers, report),
+            issuers: Arc::new(authenticate::issuer::compile(snapshot, shared, report)),
             clusters: snapshot.clusters.keys().cloned().collect(),
             secret_headers: access_log::secret_headers(snapshot),
             documents: RefCell::new(validate::Documents::new(&snapshot.documents)),

@@ -20,25 +20,33 @@ pub struct Issuer {
     pub public_keys: Vec<String>,
     /// For HS256, HS384 and HS512.
     pub secret: Option<Secret>,
-    /// That its endpoints are called through.
+    /// Where the control plane fetches its keys and metadata; absent: it does not.
     #[serde(default)]
-    pub cluster: Option<String>,
+    pub source: Option<String>,
+    /// By their names in the metadata (RFC 8414 §2), without `_endpoint`.
     #[serde(default)]
-    pub endpoints: Option<Endpoints>,
+    pub endpoints: BTreeMap<String, IssuerEndpoint>,
 }
 
-/// Where an OpenID provider is asked (OpenID Connect Discovery §3).
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Endpoints {
-    /// An URL for browsers.
-    pub authorization: String,
-    /// A path on the issuer's cluster.
-    pub token: String,
-    /// An URL for browsers; absent: logouts are ours alone.
-    pub end_session: Option<String>,
-    /// Whether every authorization response names its issuer (RFC 9207 §3); one that names another is refused anyway.
-    pub iss_parameter: bool,
+pub struct IssuerEndpoint {
+    pub url: String,
+    /// Of the URL: `host` or `host:port`.
+    pub authority: String,
+    /// Of the URL: path and query.
+    pub path: String,
+    /// Through which it is called; null: only browsers go there.
+    pub cluster: Option<String>,
+}
+
+/// What an issuer publishes, as the control plane has fetched it.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fetched {
+    /// A JWK set (RFC 7517 §5).
+    pub jwks: Option<String>,
+    pub endpoints: BTreeMap<String, IssuerEndpoint>,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -52,10 +60,7 @@ pub struct Jwt {
     pub skew_s: u64,
     /// Claims that are there, with these values.
     pub required: BTreeMap<String, Value>,
-    /// JSON Pointers into the claims.
-    pub subject: String,
-    pub groups: Option<String>,
-    pub scopes: Option<String>,
+    pub claims: Claims,
     pub max_bytes: usize,
     /// Whether endpoints see the token.
     pub forward: bool,
@@ -69,4 +74,17 @@ pub struct Jwt {
 pub enum Bound {
     /// The client's certificate (RFC 8705).
     Mtls,
+}
+
+/// Where claims say what is asked: JSON Pointers into them.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Claims {
+    pub subject: String,
+    pub groups: Option<String>,
+    /// Absent: `scope`, else `scp`.
+    pub scopes: Option<String>,
+    pub plan: Option<String>,
+    /// Of headers that endpoints get.
+    pub headers: BTreeMap<String, String>,
 }

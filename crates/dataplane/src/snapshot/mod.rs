@@ -25,9 +25,9 @@ pub use browser::{Csrf, SecurityHeaders};
 pub use consumer::{
     ApiKey, Consumer, Plan, PlanRate, RegisteredConsumer, RegisteredKey, Registry, RestrictedKey, User,
 };
-pub use issuer::{Bound, Endpoints, Issuer, Jwt};
+pub use issuer::{Bound, Claims, Fetched, Issuer, IssuerEndpoint, Jwt};
 pub use mtls::{Certificate, CertificateField, ForwardedCertificate, Mtls};
-pub use oidc::{ClientAuthentication, Oidc, Session, SessionClaims};
+pub use oidc::{ClientAuthentication, Oidc, Session};
 pub use secret::Secret;
 pub use signature::{Signature, SignatureKey};
 pub use validate::{Validate, ValidateResponses};

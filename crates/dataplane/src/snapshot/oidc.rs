@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::Secret;
+use super::{Claims, Secret};
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Oidc {
-    /// Of `issuers`; it has endpoints and a cluster.
+    /// Of `issuers`.
     pub issuer: String,
     pub client_id: String,
     /// Absent only where `client_authentication` is `none`.
@@ -22,6 +22,8 @@ pub struct Oidc {
     pub parameters: BTreeMap<String, String>,
     /// Ours, as browsers see it; absent: as the request says.
     pub origin: Option<String>,
+    /// Whether every authorization response names its issuer (RFC 9207 §3); one that names another is refused anyway.
+    pub require_iss: bool,
     pub redirect_path: String,
     pub logout_path: String,
     /// Where a browser goes after its logout: a path of ours.
@@ -30,7 +32,7 @@ pub struct Oidc {
     pub skew_s: u64,
     /// Claims of the ID token that are there, with these values.
     pub required: BTreeMap<String, Value>,
-    pub claims: SessionClaims,
+    pub claims: Claims,
     /// Of a request to the provider.
     pub timeout_ms: u64,
 }
@@ -55,13 +57,4 @@ pub struct Session {
     pub idle_s: u64,
     /// Name of its cookie, without a prefix.
     pub cookie: String,
-}
-
-/// JSON Pointers into the claims of the ID token.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SessionClaims {
-    pub subject: String,
-    pub groups: Option<String>,
-    pub scopes: Option<String>,
 }

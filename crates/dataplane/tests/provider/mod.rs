@@ -193,7 +193,7 @@ fn token(head: &str, body: &str, key: &SigningKey, state: &Mutex<State>) -> Opti
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
     let half = base64url::encode(&Sha256::digest("an-access-token")[..16]);
     let mut claims = json!({
-        "iss": ISSUER, "sub": "alice", "aud": "shop", "exp": now + 300, "iat": now, "groups": ["staff", "night"],
+        "iss": ISSUER, "sub": "alice", "aud": "shop", "exp": now + 300, "iat": now, "groups": ["staff", "night"], "tenant": "blue",
         "at_hash": half, "nonce": state.nonce,
     });
     if let Answer::Changed(change) = answer {

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from stagedoor.policies.authenticate.jwt import Pointer
+from stagedoor.policies.authenticate.jwt import Claims, compile_claims
 from stagedoor.policies.model import Name, Scope, Strict, duration, wrong
 from stagedoor.policies.unit import Duration
 
@@ -76,22 +76,11 @@ class Session(Strict):
     """Name of its cookie. Over TLS ``__Host-`` is put before it."""
 
 
-class SessionClaims(Strict):
-    """Where the claims of the ID token say who the user is."""
-
-    subject: Pointer = "/sub"
-    """Its name."""
-    groups: Pointer | None = None
-    """Its groups: a text, or a list of texts."""
-    scopes: Pointer | None = None
-    """Its scopes. Left out: ``scope``, else ``scp``."""
-
-
 class Oidc(Strict):
     """Login with OpenID Connect: who asks for a page and has no session is sent to the provider."""
 
     issuer: Name
-    """Who logs users in: a name of ``issuers``, which has ``cluster`` and ``endpoints``."""
+    """Who logs users in: a name of ``issuers``, with ``discovery`` or ``endpoints``."""
     client_id: Annotated[str, Field(min_length=1, max_length=1000)]
     """Our name at the provider."""
     client_secret: SecretStr | None = None
@@ -104,6 +93,9 @@ class Oidc(Strict):
     """Further parameters of the request to log in, for example ``prompt`` or ``acr_values``."""
     origin: Annotated[str, AfterValidator(_origin)] | None = None
     """Ours, as browsers see it. Left out: scheme and host of the request."""
+    require_iss: bool = False
+    """Refuse an answer of the provider that does not name its issuer (RFC 9207); one that names another is refused
+    anyway. For providers whose metadata has ``authorization_response_iss_parameter_supported``."""
     redirect_path: OwnPath = "/oauth2/callback"
     """Where the provider sends users back to. A route with this policy must match it."""
     logout_path: OwnPath = "/oauth2/logout"
@@ -116,7 +108,7 @@ class Oidc(Strict):
     """How far the issuer's clock and ours may differ."""
     required: Annotated[dict[str, str | int | bool], Field(max_length=32)] = {}
     """Claims of the ID token that must be there, with these values."""
-    claims: SessionClaims = SessionClaims()
+    claims: Claims = Claims()
     """Where the ID token says who the user is."""
     timeout: Duration = duration("10s", least="100ms", most="1m")
     """Of a request to the provider."""
@@ -145,6 +137,7 @@ def compile_oidc(settings: Oidc) -> Json:
         "scopes": list(settings.scopes),
         "parameters": dict(settings.parameters),
         "origin": settings.origin,
+        "require_iss": settings.require_iss,
         "redirect_path": settings.redirect_path,
         "logout_path": settings.logout_path,
         "after_logout": settings.after_logout,
@@ -156,6 +149,6 @@ def compile_oidc(settings: Oidc) -> Json:
         },
         "skew_s": int(settings.skew) // 1000,
         "required": dict(settings.required),
-        "claims": settings.claims.model_dump(),
+        "claims": compile_claims(settings.claims),
         "timeout_ms": int(settings.timeout),
     }

@@ -2,8 +2,11 @@
 
 pub mod api_key;
 pub mod basic;
+pub mod bearer;
+pub mod claims;
 pub mod consumer;
 pub mod credential;
+pub mod issuer;
 pub mod jwt;
 pub mod mtls;
 pub mod oidc;

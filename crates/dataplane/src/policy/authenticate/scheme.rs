@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::api_key::ApiKey;
 use super::basic::{Basic, Looked};
 use super::consumer::Consumer;
-use super::jwt::Jwt;
+use super::jwt::{self, Jwt};
 use super::mtls::Mtls;
 use super::oidc::Oidc;
 use super::signature::Signature;
@@ -110,7 +110,10 @@ impl Scheme {
     ) -> Result<Verdict, Error> {
         match self {
             Self::ApiKey(scheme) => Ok(scheme.recognise(exchange, head, &worker.shared)),
-            Self::Jwt(scheme) => Ok(scheme.recognise(exchange, head)),
+            Self::Jwt(scheme) => match scheme.look(exchange, head) {
+                jwt::Looked::Decided(verdict) => Ok(verdict),
+                jwt::Looked::UnknownKey(presented) => Box::pin(scheme.wait(presented, exchange, worker)).await,
+            },
             Self::Mtls(scheme) => Ok(scheme.recognise(exchange)),
             Self::Oidc(scheme) => match scheme.look(exchange, head, &worker.shared) {
                 Some(consumer) => Ok(Verdict::Known(consumer)),

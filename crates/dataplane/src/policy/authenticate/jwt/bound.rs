@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::token::Wrong;
 use crate::exchange::Exchange;
+use crate::policy::authenticate::claims::Wrong;
 
 /// What every token of a policy must be bound to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

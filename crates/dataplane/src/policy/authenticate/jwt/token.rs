@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::keys::{base64url, json, Algorithm};
+use crate::policy::authenticate::claims::Wrong;
 
 /// How deep a header may be nested: it needs no nesting at all.
 pub const HEADER_DEPTH: usize = 4;
@@ -18,9 +19,6 @@ pub struct Token<'a> {
     pub signed: &'a [u8],
     pub signature: Vec<u8>,
 }
-
-/// What is wrong with it, for the log.
-pub type Wrong = &'static str;
 
 impl<'a> Token<'a> {
     /// None: it is not of this form at all, so something else may know it.

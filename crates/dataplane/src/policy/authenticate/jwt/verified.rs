@@ -12,14 +12,16 @@ use crate::policy::authenticate::Consumer;
 pub const REMEMBERED: usize = 16_384;
 const SHARDS: usize = 16;
 
-/// By the SHA-256 of the whole token: nobody can make another with the same one. Belongs to one Program, so that keys
-/// that are gone verify nothing any more.
+/// By the SHA-256 of the whole token: nobody can make another with the same one. Belongs to one Program, and to one
+/// set of the issuer's keys, so that keys that are gone verify nothing any more.
 pub struct Verified<T = Arc<Consumer>> {
     shards: [Mutex<FxHashMap<[u8; 32], Entry<T>>>; SHARDS],
 }
 
 struct Entry<T> {
     known: T,
+    /// Which issuer of the policy it was, and which of its sets of keys.
+    keys: (usize, u64),
     /// Seconds since 1970.
     until: f64,
 }
@@ -39,12 +41,14 @@ pub fn name(token: &[u8]) -> Name {
 }
 
 impl<T: Clone> Verified<T> {
-    pub fn find(&self, name: &Name, now: f64) -> Option<T> {
+    /// `generation` says which set of keys an issuer has now.
+    pub fn find(&self, name: &Name, now: f64, generation: impl Fn(usize) -> u64) -> Option<T> {
         let shard = self.shard(name).lock();
-        shard.get(name).filter(|entry| now < entry.until).map(|entry| entry.known.clone())
+        let good = |entry: &&Entry<T>| now < entry.until && generation(entry.keys.0) == entry.keys.1;
+        shard.get(name).filter(good).map(|entry| entry.known.clone())
     }
 
-    pub fn remember(&self, name: Name, known: T, until: f64, now: f64) {
+    pub fn remember(&self, name: Name, known: T, keys: (usize, u64), until: f64, now: f64) {
         let mut shard = self.shard(&name).lock();
         if shard.len() >= REMEMBERED / SHARDS {
             shard.retain(|_, entry| now < entry.until);
@@ -52,7 +56,7 @@ impl<T: Clone> Verified<T> {
         if shard.len() >= REMEMBERED / SHARDS {
             shard.clear();
         }
-        shard.insert(name, Entry { known, until });
+        shard.insert(name, Entry { known, keys, until });
     }
 
     fn shard(&self, name: &Name) -> &Mutex<FxHashMap<Name, Entry<T>>> {

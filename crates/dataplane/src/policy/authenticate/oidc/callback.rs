@@ -69,7 +69,7 @@ impl Oidc {
         let provider = &self.provider;
         match &answer.issuer {
             Some(issuer) if **issuer != *provider.issuer.issuer => return Err(lost("the answer is of another issuer")),
-            None if provider.endpoints.iss_parameter => return Err(lost("the answer does not name its issuer")),
+            None if self.settings.require_iss => return Err(lost("the answer does not name its issuer")),
             _ => {}
         }
         let code = match answer.outcome {
@@ -77,16 +77,9 @@ impl Oidc {
             Outcome::Error(error) => return Err(declined(&error)),
         };
         let tokens =
-            provider.exchange(&code, &attempt.verifier, &attempt.redirect_uri, worker).await.map_err(|failed| {
-                match failed {
-                    Failed::Refused(cause) => refused(cause),
-                    Failed::Unavailable(cause) => unavailable(cause),
-                }
-            })?;
+            provider.exchange(&code, &attempt.verifier, &attempt.redirect_uri, worker).await.map_err(failure)?;
         let id_token = tokens.id_token.clone().ok_or_else(|| refused("oidc: the provider sent no ID token"))?;
-        provider
-            .verify(&id_token, Some(&attempt.nonce), &tokens.access_token, now)
-            .map_err(|wrong| refused(format!("oidc: the ID token: {wrong}")))?;
+        provider.verify(&id_token, Some(&attempt.nonce), &tokens.access_token, worker).await.map_err(failure)?;
         Session::begin(tokens, id_token, now)
             .ok_or_else(|| Error::new(Kind::Internal, "The session cannot begin").cause("oidc: no randomness"))
     }
@@ -140,6 +133,13 @@ fn refused(cause: impl Into<Cow<'static, str>>) -> Error {
 
 pub(super) fn unavailable(cause: String) -> Error {
     Error::new(Kind::AuthenticationUnavailable, "The provider of logins cannot be asked now").cause(cause)
+}
+
+pub(super) fn failure(failed: Failed) -> Error {
+    match failed {
+        Failed::Refused(cause) => refused(cause),
+        Failed::Unavailable(cause) => unavailable(cause),
+    }
 }
 
 /// RFC 6749 §4.1.2.1.

@@ -1,19 +1,30 @@
 //! The way to the provider: an attempt begins, and the browser is sent there (OpenID Connect Core §3.1.2.1).
 
+use std::rc::Rc;
+
 use http::{Response, StatusCode};
 
 use super::attempt::{with_query, Attempt, ATTEMPT_S};
+use super::callback::failure;
 use super::navigation::own_path;
+use super::provider::AUTHORIZATION;
 use super::{now, redirect, Oidc, ATTEMPT};
 use crate::error::{Error, Kind};
 use crate::exchange::Exchange;
 use crate::policy::RequestHead;
 use crate::protocol::body::Body;
+use crate::worker::Worker;
 
 impl Oidc {
     /// Whatever session there was is not one any more.
-    pub(super) fn login(&self, exchange: &mut Exchange, head: &RequestHead) -> Result<Response<Body>, Error> {
+    pub(super) async fn login(
+        &self,
+        exchange: &mut Exchange,
+        head: &RequestHead,
+        worker: &Rc<Worker>,
+    ) -> Result<Response<Body>, Error> {
         let failed = |cause: &str| Error::new(Kind::Internal, "The login cannot begin").cause(format!("oidc: {cause}"));
+        let endpoint = self.provider.endpoint(AUTHORIZATION, exchange.deadline, worker).await.map_err(failure)?;
         let secure = self.is_secure(exchange);
         let back = own_path(exchange.target.as_str());
         let redirect_uri = format!("{}{}", self.origin(exchange), self.settings.redirect_path);
@@ -38,6 +49,6 @@ impl Oidc {
             ("code_challenge_method", "S256"),
         ];
         let more = self.settings.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        redirect(StatusCode::FOUND, &with_query(&self.provider.endpoints.authorization, ours.into_iter().chain(more)))
+        redirect(StatusCode::FOUND, &with_query(&endpoint.url, ours.into_iter().chain(more)))
     }
 }

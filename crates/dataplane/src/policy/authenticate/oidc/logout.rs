@@ -4,6 +4,7 @@ use http::{header, HeaderValue, Method, Response, StatusCode};
 
 use super::attempt::with_query;
 use super::cookie::Carried;
+use super::provider::END_SESSION;
 use super::{now, redirect, Oidc};
 use crate::error::{Error, Kind};
 use crate::exchange::Exchange;
@@ -39,7 +40,7 @@ impl Oidc {
         if let Some(session) = &session {
             shared.sessions.spend(&session.id, session.over(&self.settings.session), now());
         }
-        let (Some(end_session), Some(session)) = (&self.provider.endpoints.end_session, session) else {
+        let (Some(end_session), Some(session)) = (self.provider.issuer.endpoint(END_SESSION), session) else {
             return redirect(StatusCode::SEE_OTHER, &self.settings.after_logout);
         };
         let after = format!("{}{}", self.origin(exchange), self.settings.after_logout);
@@ -47,6 +48,6 @@ impl Oidc {
         if session.id_token.len() <= HINT_BYTES {
             pairs.push(("id_token_hint", &session.id_token));
         }
-        redirect(StatusCode::SEE_OTHER, &with_query(end_session, pairs))
+        redirect(StatusCode::SEE_OTHER, &with_query(&end_session.url, pairs))
     }
 }

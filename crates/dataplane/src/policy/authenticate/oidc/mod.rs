@@ -27,8 +27,7 @@ use self::cookie::{Carried, Cookies};
 use self::provider::Provider;
 use self::sealed::Seal;
 use self::session::{Need, Session};
-use super::consumer::Facts;
-use super::jwt::claims::Rules;
+use super::claims::Claims;
 use super::jwt::token::Token;
 use super::jwt::verified::{self, Verified};
 use super::{Consumer, Refusal, Verdict};
@@ -57,16 +56,11 @@ pub struct Oidc {
 impl Oidc {
     pub fn new(settings: &snapshot::Oidc, context: &Context<'_>) -> Result<Self, Vec<String>> {
         let mut errors = Vec::new();
-        let rules = Rules::new(&rules(settings), &mut errors);
+        let claims = Claims::new(&settings.claims, &mut errors);
         let provider = match context.issuers.get(&settings.issuer) {
             None => Err(format!("there is no issuer '{}', or it is wrong itself", settings.issuer)),
-            Some(issuer) => Provider::new(settings, issuer.clone(), rules),
+            Some(issuer) => Provider::new(settings, issuer.clone(), claims),
         };
-        if let Some(cluster) = provider.as_ref().ok().and_then(|provider| provider.issuer.cluster.as_ref()) {
-            if !context.clusters.contains(cluster) {
-                errors.push(format!("issuer '{}': there is no cluster '{cluster}'", settings.issuer));
-            }
-        }
         for path in [&settings.redirect_path, &settings.logout_path, &settings.after_logout] {
             if navigation::own_path(path) != path || PathAndQuery::try_from(path.as_str()).is_err() {
                 errors.push(format!("'{path}' is not a path of ours"));
@@ -110,7 +104,7 @@ impl Oidc {
         }
         let Carried::Text(text) = self.cookies.session(&head.headers, self.is_secure(exchange)) else { return None };
         // Seconds of our time: exact.
-        let (consumer, id) = self.opened.find(&verified::name(&text), now() as f64)?;
+        let (consumer, id) = self.opened.find(&verified::name(&text), now() as f64, |_| 0)?;
         (!shared.sessions.is_spent(&id)).then_some(consumer)
     }
 
@@ -128,32 +122,32 @@ impl Oidc {
         }
         let secure = self.is_secure(exchange);
         let text = match self.cookies.session(&head.headers, secure) {
-            Carried::Nothing => return self.without_session(false, exchange, head),
-            Carried::Damaged => return self.without_session(true, exchange, head),
+            Carried::Nothing => return self.without_session(false, exchange, head, worker).await,
+            Carried::Damaged => return self.without_session(true, exchange, head, worker).await,
             Carried::Text(text) => text,
         };
         let Some(session) = self.open(&text, &worker.shared) else {
-            return self.without_session(true, exchange, head);
+            return self.without_session(true, exchange, head, worker).await;
         };
         let now = now();
         let session = match session.need(&self.settings.session, now) {
-            Need::Login => return self.without_session(true, exchange, head),
+            Need::Login => return self.without_session(true, exchange, head, worker).await,
             Need::Nothing { until } => {
                 let Some(consumer) = self.consumer(&session) else {
-                    return self.without_session(true, exchange, head);
+                    return self.without_session(true, exchange, head, worker).await;
                 };
                 let entry = (consumer.clone(), session.id.as_str().into());
-                self.opened.remember(verified::name(&text), entry, until as f64, now as f64);
+                self.opened.remember(verified::name(&text), entry, (0, 0), until as f64, now as f64);
                 return Ok(Verdict::Known(consumer));
             }
             Need::Renewal => Session { seen: now, ..session },
             Need::Refresh => match self.refresh(session, exchange, worker).await? {
                 Some(session) => session,
-                None => return self.without_session(true, exchange, head),
+                None => return self.without_session(true, exchange, head, worker).await,
             },
         };
         match self.consumer(&session) {
-            None => self.without_session(true, exchange, head),
+            None => self.without_session(true, exchange, head, worker).await,
             Some(consumer) => {
                 let cookies = self.sealed(&session, head, secure, now)?;
                 exchange.set_cookies.extend(cookies);
@@ -165,12 +159,19 @@ impl Oidc {
     /// Takes our cookies out of what is forwarded.
     pub fn remove(&self, head: &mut RequestHead) {
         self.cookies.remove(&mut head.headers);
+        self.provider.claims.remove(&mut head.headers);
     }
 
     /// A user who waits for a page is sent to log in; a script is told, and can do nothing.
-    fn without_session(&self, damaged: bool, exchange: &mut Exchange, head: &RequestHead) -> Result<Verdict, Error> {
+    async fn without_session(
+        &self,
+        damaged: bool,
+        exchange: &mut Exchange,
+        head: &RequestHead,
+        worker: &Rc<Worker>,
+    ) -> Result<Verdict, Error> {
         if navigation::is_page(head) && exchange.wish.is_none() {
-            return self.login(exchange, head).map(Verdict::Respond);
+            return self.login(exchange, head, worker).await.map(Verdict::Respond);
         }
         Ok(match damaged {
             true => Verdict::Refused(Refusal::new("The session is over")),
@@ -196,13 +197,7 @@ impl Oidc {
     /// As its ID token says. That was verified before it was sealed.
     fn consumer(&self, session: &Session) -> Option<Arc<Consumer>> {
         let token = Token::parse(session.id_token.as_bytes())?.ok()?;
-        let subject = self.provider.subject(&token.claims, session.verified).ok()?;
-        // With its issuer's name, so that no user can be anybody whom the configuration or another issuer knows.
-        let name = format!("{}/{}", self.provider.issuer.name, subject.name);
-        let facts = Facts { groups: &subject.groups, scopes: &subject.scopes, plan: None, scheme: "oidc" };
-        let mut consumer = Consumer::proved(&name, &facts, None);
-        consumer.claims = Value::Object(token.claims);
-        Some(Arc::new(consumer))
+        self.provider.consumer(token.claims, session.verified).ok().map(Arc::new)
     }
 
     fn origin(&self, exchange: &Exchange) -> String {
@@ -217,23 +212,6 @@ impl Oidc {
             Some(origin) => origin.starts_with("https://"),
             None => exchange.scheme == "https",
         }
-    }
-}
-
-/// An ID token is a token for us, with what `jwt` asks of one.
-fn rules(settings: &snapshot::Oidc) -> snapshot::Jwt {
-    snapshot::Jwt {
-        issuers: vec![settings.issuer.clone()],
-        audience: vec![settings.client_id.clone()],
-        types: Vec::new(),
-        skew_s: settings.skew_s,
-        required: settings.required.clone(),
-        subject: settings.claims.subject.clone(),
-        groups: settings.claims.groups.clone(),
-        scopes: settings.claims.scopes.clone(),
-        max_bytes: provider::ANSWER_BYTES,
-        forward: false,
-        bound: None,
     }
 }
 

@@ -3,24 +3,27 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest::{digest, SHA256, SHA384, SHA512};
 use base64::engine::general_purpose::STANDARD;
 use base64::Engine as _;
-use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderValue, StatusCode};
 use percent_encoding::utf8_percent_encode;
 use serde_json::{Map, Value};
 use subtle::ConstantTimeEq;
 
 use super::attempt::{form, ESCAPED};
-use crate::cluster::call::{self, Call, Outcome};
+use super::now;
+use crate::cluster::call::Outcome;
 use crate::keys::{base64url, json, Algorithm};
-use crate::policy::authenticate::jwt::claims::{Rules, Subject};
-use crate::policy::authenticate::jwt::issuer::Issuer;
-use crate::policy::authenticate::jwt::token::{Token, Wrong};
+use crate::policy::authenticate::claims::{Claims, Wrong};
+use crate::policy::authenticate::issuer::endpoint::Endpoint;
+use crate::policy::authenticate::issuer::live::Fetched;
+use crate::policy::authenticate::issuer::{Issuer, Signature};
+use crate::policy::authenticate::jwt::rules::Rules;
+use crate::policy::authenticate::jwt::token::Token;
+use crate::policy::authenticate::Consumer;
 use crate::snapshot::{self, ClientAuthentication, Secret};
 use crate::worker::Worker;
 
@@ -31,11 +34,15 @@ const ANSWER_DEPTH: usize = 8;
 /// Errors are named in the log, if they are no longer than this.
 const ERROR_BYTES: usize = 64;
 
+/// Names of endpoints in the metadata, without `_endpoint`.
+pub const AUTHORIZATION: &str = "authorization";
+const TOKEN: &str = "token";
+pub const END_SESSION: &str = "end_session";
+
 pub struct Provider {
     pub issuer: Arc<Issuer>,
-    pub endpoints: snapshot::Endpoints,
+    pub claims: Claims,
     pub client_id: String,
-    cluster: String,
     client_secret: Option<Secret>,
     authentication: ClientAuthentication,
     rules: Rules,
@@ -67,21 +74,22 @@ impl Tokens {
 }
 
 impl Provider {
-    pub fn new(settings: &snapshot::Oidc, issuer: Arc<Issuer>, rules: Rules) -> Result<Self, String> {
-        let name = &issuer.name;
-        let endpoints = issuer.endpoints.clone().ok_or_else(|| format!("the issuer '{name}' has no endpoints"))?;
-        let cluster = issuer.cluster.clone().ok_or_else(|| format!("the issuer '{name}' has no cluster"))?;
+    pub fn new(settings: &snapshot::Oidc, issuer: Arc<Issuer>, claims: Claims) -> Result<Self, String> {
+        for endpoint in [AUTHORIZATION, TOKEN] {
+            if issuer.live().is_none() && issuer.endpoint(endpoint).is_none() {
+                return Err(format!("the issuer '{}' has no {endpoint} endpoint", issuer.name));
+            }
+        }
         if settings.client_secret.is_none() != (settings.client_authentication == ClientAuthentication::None) {
             return Err("a client has a secret, or its authentication is 'none'".to_owned());
         }
         Ok(Self {
             issuer,
-            endpoints,
+            claims,
             client_id: settings.client_id.clone(),
-            cluster,
             client_secret: settings.client_secret.clone(),
             authentication: settings.client_authentication,
-            rules,
+            rules: Rules::new(std::slice::from_ref(&settings.client_id), settings.skew_s, &settings.required),
             timeout: Duration::from_millis(settings.timeout_ms),
         })
     }
@@ -98,31 +106,20 @@ impl Provider {
 
     async fn ask(&self, pairs: &[(&str, &str)], worker: &Rc<Worker>) -> Result<Tokens, Failed> {
         let unavailable = |cause: String| Failed::Unavailable(format!("oidc: the token endpoint: {cause}"));
-        let mut headers = HeaderMap::from_iter([
-            (CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded")),
-            (ACCEPT, HeaderValue::from_static("application/json")),
-        ]);
+        let deadline = Instant::now() + self.timeout;
+        let endpoint = self.endpoint(TOKEN, deadline, worker).await?;
+        let mut authorization = None;
         let mut pairs = pairs.to_vec();
         match (self.authentication, &self.client_secret) {
             (ClientAuthentication::ClientSecretBasic, Some(secret)) => {
-                headers.insert(AUTHORIZATION, self.basic(secret).map_err(unavailable)?);
+                authorization = Some(self.basic(secret).map_err(unavailable)?);
             }
             (ClientAuthentication::ClientSecretPost, Some(secret)) => {
                 pairs.extend([("client_id", self.client_id.as_str()), ("client_secret", secret.reveal())]);
             }
             _ => pairs.push(("client_id", &self.client_id)),
         }
-        let call = Call {
-            id: 0,
-            cluster: self.cluster.clone(),
-            method: Method::POST,
-            path: self.endpoints.token.clone(),
-            headers,
-            body: Bytes::from(form(pairs)),
-            timeout: self.timeout,
-        };
-        let cluster = worker.program().clusters.get(self.cluster.as_str()).cloned();
-        match call::run(call, cluster, &worker.pools).await {
+        match endpoint.post(form(pairs), authorization, self.timeout, deadline, worker).await {
             Outcome::Answered { status: StatusCode::OK, body, .. } => {
                 tokens(&body).map_err(|wrong| unavailable(wrong.to_owned()))
             }
@@ -140,6 +137,16 @@ impl Provider {
         }
     }
 
+    /// Waits for the provider's metadata, if it is not there yet.
+    pub async fn endpoint(&self, name: &str, deadline: Instant, worker: &Rc<Worker>) -> Result<Arc<Endpoint>, Failed> {
+        if let Some(endpoint) = self.issuer.endpoint(name) {
+            return Ok(endpoint);
+        }
+        self.issuer.fetch(&worker.shared.callouts, deadline).await;
+        let unknown = || Failed::Unavailable(format!("oidc: it is not known where the provider's {name} endpoint is"));
+        self.issuer.endpoint(name).ok_or_else(unknown)
+    }
+
     /// RFC 6749 §2.3.1: name and secret as in a form.
     fn basic(&self, secret: &Secret) -> Result<HeaderValue, String> {
         let escape = |text| utf8_percent_encode(text, ESCAPED);
@@ -150,22 +157,43 @@ impl Provider {
     }
 
     /// OpenID Connect Core §3.1.3.7. `nonce` is that of the attempt, None for a refresh; `access_token` came with it.
-    pub fn verify(
+    pub async fn verify(
         &self,
         id_token: &str,
         nonce: Option<&str>,
         access_token: &str,
-        now: u64,
-    ) -> Result<Map<String, Value>, Wrong> {
-        let token = Token::parse(id_token.as_bytes()).ok_or("it is no signed token")??;
+        worker: &Rc<Worker>,
+    ) -> Result<Map<String, Value>, Failed> {
+        let wrong = |wrong: Wrong| Failed::Refused(format!("oidc: the ID token: {wrong}"));
+        let token = Token::parse(id_token.as_bytes()).unwrap_or(Err("it is no signed token")).map_err(wrong)?;
         if !self.issuer.algorithms.contains(&token.algorithm) {
-            return Err("its issuer does not sign with its alg");
+            return Err(wrong("its issuer does not sign with its alg"));
         }
-        let keys = &self.issuer.keys;
-        if !matches!(keys.verify(token.key.as_deref(), token.algorithm, token.signed, &token.signature), Ok(Ok(_))) {
-            return Err("no key of its issuer verifies it");
+        self.verify_signature(&token, worker).await?;
+        self.check(&token, nonce, access_token).map_err(wrong)?;
+        // Whatever says who it is must be there from the beginning.
+        self.consumer(token.claims.clone(), now()).map_err(wrong)?;
+        Ok(token.claims)
+    }
+
+    async fn verify_signature(&self, token: &Token<'_>, worker: &Rc<Worker>) -> Result<(), Failed> {
+        let verify = || self.issuer.verify(token.key.as_deref(), token.algorithm, token.signed, &token.signature);
+        let mut signature = verify();
+        if signature == Signature::UnknownKey {
+            let fetched = self.issuer.fetch(&worker.shared.callouts, Instant::now() + self.timeout).await;
+            signature = verify();
+            if signature == Signature::UnknownKey && fetched == Fetched::Failed {
+                return Err(Failed::Unavailable("oidc: the issuer's keys cannot be fetched".to_owned()));
+            }
         }
-        let claims = token.claims;
+        match signature {
+            Signature::Valid => Ok(()),
+            _ => Err(Failed::Refused("oidc: the ID token: no key of its issuer verifies it".to_owned())),
+        }
+    }
+
+    fn check(&self, token: &Token<'_>, nonce: Option<&str>, access_token: &str) -> Result<(), Wrong> {
+        let claims = &token.claims;
         let text = |name: &str| claims.get(name).and_then(Value::as_str);
         if text("iss") != Some(&self.issuer.issuer) {
             return Err("its issuer is another");
@@ -183,17 +211,17 @@ impl Provider {
         if claims.contains_key("at_hash") && text("at_hash") != Some(&half_hash(token.algorithm, access_token)) {
             return Err("it belongs to another access token");
         }
-        self.subject(&claims, now)?;
-        Ok(claims)
+        Ok(())
     }
 
     /// What verified claims say, as of the time at which they were verified.
-    pub fn subject(&self, claims: &Map<String, Value>, verified: u64) -> Result<Subject, Wrong> {
+    pub fn consumer(&self, claims: Map<String, Value>, verified: u64) -> Result<Consumer, Wrong> {
         if !claims.get("sub").is_some_and(Value::is_string) {
             return Err("it has no sub");
         }
         // Seconds of our time: exact.
-        self.rules.check(claims, verified as f64)
+        self.rules.check(&claims, verified as f64)?;
+        self.claims.consumer(&self.issuer.name, claims, "oidc")
     }
 }
 

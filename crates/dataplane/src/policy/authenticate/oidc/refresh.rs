@@ -57,15 +57,13 @@ impl Oidc {
 
 async fn ask(provider: &Provider, session: &Session, token: &str, worker: &Rc<Worker>) -> Result<Session, Failed> {
     let tokens = provider.refresh(token, worker).await?;
-    let now = now();
     if let Some(id_token) = &tokens.id_token {
-        let wrong = |wrong: &str| Failed::Refused(format!("oidc: the refreshed ID token: {wrong}"));
-        let claims = provider.verify(id_token, None, &tokens.access_token, now).map_err(wrong)?;
+        let claims = provider.verify(id_token, None, &tokens.access_token, worker).await?;
         if !is_same_user(session, &claims) {
-            return Err(wrong("it is another user's"));
+            return Err(Failed::Refused("oidc: the refreshed ID token is another user's".to_owned()));
         }
     }
-    Ok(session.refreshed(tokens, now))
+    Ok(session.refreshed(tokens, now()))
 }
 
 /// OpenID Connect Core §12.2.

@@ -1,0 +1,1 @@
+"""What issuers publish: their keys and metadata, fetched for the data plane."""

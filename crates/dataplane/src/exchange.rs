@@ -11,6 +11,7 @@ use http::{HeaderValue, Method};
 use crate::error::Kind;
 use crate::policy::access_log::Captured;
 use crate::policy::authenticate::Consumer;
+use crate::policy::authorize::Verdict;
 use crate::policy::compress::Accepted;
 use crate::policy::rate_limit::RateReport;
 use crate::policy::validate::Operation;
@@ -47,6 +48,8 @@ pub struct Exchange {
     pub consumer: Option<Arc<Consumer>>,
     /// `Set-Cookie` of a session that is renewed or ends, also where a target answers.
     pub set_cookies: Vec<HeaderValue>,
+    /// What an external authorizer adds to the response.
+    pub granted: Option<Arc<Verdict>>,
     pub request_id: Option<HeaderValue>,
     pub trace: Trace,
     /// `Origin` of a request that a CORS policy saw.
@@ -96,6 +99,7 @@ impl Exchange {
             route: None,
             consumer: None,
             set_cookies: Vec::new(),
+            granted: None,
             request_id: None,
             trace: Trace::default(),
             origin: None,

@@ -94,6 +94,7 @@ fn open(link: &Link, head: &mut request::Parts, refused: bool) -> Exchange {
         route: None,
         consumer: None,
         set_cookies: Vec::new(),
+        granted: None,
         request_id: None,
         trace,
         origin: None,

@@ -21,6 +21,7 @@ fn call(method: Method, body: &'static str) -> Call {
         path: "/reservations?x=1".into(),
         headers: HeaderMap::new(),
         body: Bytes::from_static(body.as_bytes()),
+        idempotent: false,
         timeout: Duration::from_secs(10),
     }
 }
@@ -47,7 +48,7 @@ fn a_call_yields_the_whole_answer_whatever_its_status() {
         let mut call = call(Method::POST, "{}");
         call.headers.insert("idempotency-key", "k1".parse().unwrap());
         match run_on(&[server.address], call).await {
-            Outcome::Answered { status, headers, body } => {
+            Outcome::Answered { status, headers, body, .. } => {
                 assert_eq!((status.as_u16(), &*body), (409, &b"abcdef"[..]));
                 assert_eq!(headers["x-a"], "1");
                 assert!(!headers.contains_key("x-b"));

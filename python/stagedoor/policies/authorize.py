@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag
 
+from stagedoor.policies.ext_authz import ExtAuthz, compile_ext_authz
 from stagedoor.policies.model import HeaderName, Name, Scope, Strict, duration, wrong
 from stagedoor.policies.unit import Duration
 
@@ -105,6 +106,8 @@ class Authorize(Conditions):
     """None of them may hold."""
     opa: Opa | None = None
     """Asked when everything else holds."""
+    ext_authz: ExtAuthz | None = None
+    """Asked last."""
 
 
 def compile_authorize(policy: Authorize) -> Json:
@@ -114,6 +117,7 @@ def compile_authorize(policy: Authorize) -> Json:
         "any": [_conditions(each) for each in policy.any],
         "none": [_conditions(each) for each in policy.none],
         "opa": None if policy.opa is None else _opa(policy.opa),
+        **({} if policy.ext_authz is None else {"ext_authz": compile_ext_authz(policy.ext_authz)}),
     }
 
 

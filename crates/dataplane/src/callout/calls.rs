@@ -33,7 +33,7 @@ pub fn request(
         let value = HeaderValue::from_str(&value).map_err(|_| invalid(&format!("header '{name}'")))?;
         headers.append(name, value);
     }
-    Ok(Call { id, cluster, method, path, headers, body, timeout })
+    Ok(Call { id, cluster, method, path, headers, body, idempotent: false, timeout })
 }
 
 /// Sends each; each yields one `Answered` or `Unanswered` unless it is cancelled.
@@ -91,7 +91,7 @@ impl Owed {
         }
         let call = self.call;
         self.worker.shared.callouts.push(match outcome {
-            Outcome::Answered { status, headers, body } => Notice::Answered { call, status, headers, body },
+            Outcome::Answered { status, headers, body, .. } => Notice::Answered { call, status, headers, body },
             Outcome::Unanswered { sent, error } => Notice::Unanswered { call, sent, error },
         });
     }

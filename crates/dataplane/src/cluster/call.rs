@@ -27,6 +27,8 @@ pub struct Call {
     pub path: String,
     pub headers: HeaderMap,
     pub body: Bytes,
+    /// A question: to ask it twice changes nothing, whatever its method.
+    pub idempotent: bool,
     /// The cluster's own time for a request counts where it is shorter.
     pub timeout: Duration,
 }
@@ -34,14 +36,14 @@ pub struct Call {
 #[derive(Debug)]
 pub enum Outcome {
     /// Whatever the status.
-    Answered { status: StatusCode, headers: HeaderMap, body: Bytes },
+    Answered { status: StatusCode, headers: HeaderMap, body: Bytes, trailers: HeaderMap },
     /// `sent` is false only when it is certain that no byte of the request was written.
     Unanswered { sent: bool, error: Error },
 }
 
 /// `cluster` is the one of that name in the current Program, if there is one.
 ///
-/// Idempotent by its method (RFC 9110 §9.2.2) or because it carries an `Idempotency-Key`.
+/// Idempotent by its own word, by its method (RFC 9110 §9.2.2) or because it carries an `Idempotency-Key`.
 pub async fn run(call: Call, cluster: Option<Arc<Cluster>>, pools: &Rc<Pools>) -> Outcome {
     let Some(cluster) = cluster else {
         let error = Error::new(Kind::ClusterUnavailable, format!("there is no cluster '{}'", call.cluster));
@@ -50,7 +52,7 @@ pub async fn run(call: Call, cluster: Option<Arc<Cluster>>, pools: &Rc<Pools>) -
     let deadline = Instant::now() + call.timeout.min(cluster.request_timeout());
     let mut report = SendReport::default();
     match answer(call, &cluster, pools, deadline, &mut report).await {
-        Ok((status, headers, body)) => Outcome::Answered { status, headers, body },
+        Ok((status, headers, body, trailers)) => Outcome::Answered { status, headers, body, trailers },
         Err(error) => Outcome::Unanswered { sent: report.sent, error },
     }
 }
@@ -61,12 +63,14 @@ async fn answer(
     pools: &Rc<Pools>,
     deadline: Instant,
     report: &mut SendReport,
-) -> Result<(StatusCode, HeaderMap, Bytes), Error> {
-    let idempotent = retry::is_idempotent(&call.method) || call.headers.contains_key("idempotency-key");
+) -> Result<(StatusCode, HeaderMap, Bytes, HeaderMap), Error> {
+    let idempotent =
+        call.idempotent || retry::is_idempotent(&call.method) || call.headers.contains_key("idempotency-key");
     let request = request(call, cluster)?;
     let options = SendOptions { deadline, stream: None, idempotent, interim: None, grant: None, source: None, report };
     let (head, body) = cluster.send(pools, request, options).await?.into_parts();
-    Ok((head.status, head.headers, collect(body).await?))
+    let (body, trailers) = collect(body).await?;
+    Ok((head.status, head.headers, body, trailers))
 }
 
 fn request(call: Call, cluster: &Cluster) -> Result<Request<Body>, Error> {
@@ -84,20 +88,19 @@ fn request(call: Call, cluster: &Cluster) -> Result<Request<Body>, Error> {
     Ok(request)
 }
 
-async fn collect(mut body: Body) -> Result<Bytes, Error> {
+async fn collect(mut body: Body) -> Result<(Bytes, HeaderMap), Error> {
     let too_large =
         || Error::new(Kind::BadReply, format!("the service's response is larger than {ANSWER_BYTES} bytes"));
     if body.size_hint().lower() > ANSWER_BYTES as u64 {
         return Err(too_large());
     }
-    let mut whole = BytesMut::new();
+    let (mut whole, mut trailers) = (BytesMut::new(), HeaderMap::new());
     while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
-        if let Ok(data) = frame?.into_data() {
-            if whole.len() + data.len() > ANSWER_BYTES {
-                return Err(too_large());
-            }
-            whole.extend_from_slice(&data);
+        match frame?.into_data() {
+            Ok(data) if whole.len() + data.len() > ANSWER_BYTES => return Err(too_large()),
+            Ok(data) => whole.extend_from_slice(&data),
+            Err(frame) => trailers = frame.into_trailers().unwrap_or_default(),
         }
     }
-    Ok(whole.freeze())
+    Ok((whole.freeze(), trailers))
 }

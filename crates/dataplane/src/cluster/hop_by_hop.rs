@@ -60,6 +60,11 @@ fn is_protected(name: &str) -> bool {
         || name.starts_with("access-control-")
 }
 
+/// Whether a field of this name (lower-case) is for one connection only.
+pub fn is_for_one_hop(name: &str) -> bool {
+    always(name).is_some()
+}
+
 /// Leaves `TE: trailers` if trailers are welcome, and `Upgrade` out: upgrades are not forwarded.
 pub fn strip_request(headers: &mut HeaderMap) {
     let trailers = strip_named(headers);

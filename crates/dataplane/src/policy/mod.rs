@@ -24,7 +24,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use http::{request, response, HeaderName, Response};
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 use serde_json::Value;
 
 use crate::error::Error;
@@ -144,8 +144,7 @@ pub struct Context<'a> {
     pub plans: Arc<plan::Plans>,
     /// By their names.
     pub issuers: Arc<authenticate::issuer::Issuers>,
-    /// The names of all clusters.
-    pub clusters: FxHashSet<String>,
+    pub clusters: &'a BTreeMap<String, snapshot::Cluster>,
     /// Every header that carries a credential on some route.
     pub secret_headers: Vec<HeaderName>,
     /// Descriptions of APIs, and what has been compiled of them so far.
@@ -166,7 +165,7 @@ impl<'a> Context<'a> {
             certificates: Arc::new(authenticate::Certificates::new(&snapshot.consumers, report)),
             plans: Arc::new(plans),
             issuers: Arc::new(authenticate::issuer::compile(snapshot, shared, report)),
-            clusters: snapshot.clusters.keys().cloned().collect(),
+            clusters: &snapshot.clusters,
             secret_headers: access_log::secret_headers(snapshot),
             documents: RefCell::new(validate::Documents::new(&snapshot.documents)),
             rules: RefCell::default(),
@@ -258,7 +257,12 @@ impl Policies {
                 Name::Csrf => self.csrf.iter().try_for_each(|policy| policy.on_request(exchange, head))?,
                 Name::Authorize => {
                     if let Some(policy) = &self.authorize {
-                        policy.on_request(exchange, head, self.authenticate.as_ref(), worker).await?;
+                        let authenticate = self.authenticate.as_ref();
+                        if let Flow::Respond(response) =
+                            policy.on_request(exchange, head, body, authenticate, worker).await?
+                        {
+                            return Ok(Flow::Respond(response));
+                        }
                     }
                 }
                 Name::RateLimit => {
@@ -295,13 +299,8 @@ impl Policies {
                 Name::SecurityHeaders => self.security_headers.iter().for_each(|policy| policy.on_response(head)),
                 Name::Headers => self.headers.iter().for_each(|policy| policy.on_response(head)),
                 Name::Authenticate => authenticate::on_response(exchange, head),
-                Name::AccessLog
-                | Name::Limits
-                | Name::Csrf
-                | Name::Authorize
-                | Name::Validate
-                | Name::GrpcWeb
-                | Name::Upgrade => {}
+                Name::Authorize => authorize::on_response(exchange, head),
+                Name::AccessLog | Name::Limits | Name::Csrf | Name::Validate | Name::GrpcWeb | Name::Upgrade => {}
             }
         }
         body

@@ -110,6 +110,7 @@ impl Body {
         if let Some(whole) = self.whole() {
             return Ok(Some(whole).filter(|whole| whole.len() <= most));
         }
+        let length = http_body::Body::size_hint(self).exact();
         let mut first = BytesMut::new();
         while let Some(frame) = poll_fn(|context| http_body::Body::poll_frame(Pin::new(&mut *self), context)).await {
             match frame?.into_data() {
@@ -123,13 +124,41 @@ impl Body {
             }
             if first.len() > most {
                 let rest = std::mem::take(self);
-                *self = Self::stream(Prefixed { first: Some(first.freeze()), rest });
+                *self = Self::stream(Prefixed { first: Some(first.freeze()), rest, length });
                 return Ok(None);
             }
         }
         let whole = first.freeze();
         *self = Self::full(whole.clone());
         Ok(Some(whole))
+    }
+
+    /// The first `most` bytes at most, and whether that is all of it; all of it is still to be read from here.
+    pub async fn first(&mut self, most: usize) -> Result<(Bytes, bool), Error> {
+        let length = http_body::Body::size_hint(self).exact();
+        let mut first = BytesMut::new();
+        while first.len() <= most {
+            match poll_fn(|context| http_body::Body::poll_frame(Pin::new(&mut *self), context)).await {
+                None => {
+                    let whole = first.freeze();
+                    *self = Self::full(whole.clone());
+                    return Ok((whole, true));
+                }
+                Some(frame) => match frame?.into_data() {
+                    Ok(data) => first.extend_from_slice(&data),
+                    Err(frame) => {
+                        let whole = first.freeze();
+                        let trailers = frame.into_trailers().ok();
+                        *self = Self::stream(Buffered { content: Some(whole.clone()), trailers });
+                        return Ok((whole.slice(..whole.len().min(most)), whole.len() <= most));
+                    }
+                },
+            }
+        }
+        let first = first.freeze();
+        let rest = std::mem::take(self);
+        *self = Self::stream(Prefixed { first: Some(first.clone()), rest, length });
+        Ok((first.slice(..most), false))
     }
 
     pub fn stream(body: impl http_body::Body<Data = Bytes, Error = Error> + 'static) -> Self {
@@ -161,6 +190,8 @@ impl http_body::Body for Buffered {
 struct Prefixed {
     first: Option<Bytes>,
     rest: Body,
+    /// Of all of it, where that was announced: what is forwarded announces it too.
+    length: Option<u64>,
 }
 
 impl http_body::Body for Prefixed {
@@ -176,6 +207,14 @@ impl http_body::Body for Prefixed {
 
     fn is_end_stream(&self) -> bool {
         self.first.is_none() && self.rest.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match (&self.first, self.length) {
+            (Some(_), Some(length)) => SizeHint::with_exact(length),
+            (Some(_), None) => SizeHint::default(),
+            (None, _) => self.rest.size_hint(),
+        }
     }
 }
 

@@ -12,6 +12,7 @@ pub mod http1;
 pub mod http2;
 pub mod link;
 pub mod media;
+pub mod protobuf;
 pub(crate) mod spare;
 pub mod tunnel;
 mod unwinding;

@@ -1,5 +1,7 @@
 //! What a caller may do.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -12,6 +14,8 @@ pub struct Authorize {
     /// None of these may hold.
     pub none: Vec<Conditions>,
     pub opa: Option<Opa>,
+    #[serde(default)]
+    pub ext_authz: Option<ExtAuthz>,
 }
 
 /// What is empty or absent is not asked for; everything else must hold.
@@ -67,4 +71,48 @@ pub struct Opa {
     pub headers: Vec<String>,
     /// 0: decisions are not kept.
     pub cache_ms: u64,
+}
+
+/// A decision of a server that speaks Envoy's external authorization.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExtAuthz {
+    pub cluster: String,
+    pub protocol: ExtAuthzProtocol,
+    pub timeout_ms: u64,
+    /// 0: decisions are not kept.
+    pub cache_ms: u64,
+    /// Headers that the decision may see, lower-case; `*` is all of them.
+    pub headers: Vec<String>,
+    /// None: the decision does not see the content.
+    pub body: Option<ExtAuthzBody>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum ExtAuthzProtocol {
+    Grpc {
+        /// `context_extensions`, as they are.
+        context: BTreeMap<String, String>,
+    },
+    /// Of header names `*` is every one that may be set at all.
+    Http {
+        path_prefix: String,
+        /// Of an answer that lets the request pass, for the target.
+        upstream_headers: Vec<String>,
+        /// Of the same, for the client.
+        response_headers: Vec<String>,
+        /// Of an answer that refuses it, besides those that say what it is.
+        client_headers: Vec<String>,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExtAuthzBody {
+    pub max: usize,
+    /// Of a larger one its beginning, rather than a refusal.
+    pub partial: bool,
+    /// As bytes; else as text.
+    pub raw: bool,
 }

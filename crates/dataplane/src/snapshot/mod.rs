@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 pub use authenticate::{Anonymous, Authenticate, Basic, Scheme};
-pub use authorize::{Authorize, Conditions, Opa, Window};
+pub use authorize::{Authorize, Conditions, ExtAuthz, ExtAuthzBody, ExtAuthzProtocol, Opa, Window};
 pub use browser::{Csrf, SecurityHeaders};
 pub use consumer::{
     ApiKey, Consumer, Plan, PlanRate, RegisteredConsumer, RegisteredKey, Registry, RestrictedKey, User,

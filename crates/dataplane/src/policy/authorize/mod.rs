@@ -1,8 +1,10 @@
 //! What a caller may do: conditions on its consumer, its address, the time and the request, and the word of Open Policy
-//! Agent. Fails closed; who is refused does not learn by what.
+//! Agent or of an external authorizer. Fails closed; who is refused does not learn by what.
 
 pub mod cel;
 mod conditions;
+mod decisions;
+mod ext_authz;
 mod opa;
 mod window;
 
@@ -13,11 +15,14 @@ use http::HeaderValue;
 use serde_json::{json, Value};
 
 use self::conditions::{Conditions, Unmet};
+use self::ext_authz::ExtAuthz;
+pub use self::ext_authz::Verdict;
 use self::opa::Opa;
 use super::authenticate::Authenticate;
-use super::{Context, RequestHead};
+use super::{Context, Flow, RequestHead, ResponseHead};
 use crate::error::{Error, Kind};
 use crate::exchange::Exchange;
+use crate::protocol::body::Body;
 use crate::snapshot;
 use crate::worker::Worker;
 
@@ -26,6 +31,7 @@ pub struct Authorize {
     any: Vec<Conditions>,
     none: Vec<Conditions>,
     opa: Option<Opa>,
+    ext_authz: Option<ExtAuthz>,
 }
 
 impl Authorize {
@@ -53,8 +59,15 @@ impl Authorize {
                 None
             }
         });
+        let ext_authz = settings.ext_authz.as_ref().and_then(|settings| match ExtAuthz::new(settings, context) {
+            Ok(ext_authz) => Some(ext_authz),
+            Err(wrong) => {
+                errors.push(format!("ext_authz: {wrong}"));
+                None
+            }
+        });
         match errors.is_empty() {
-            true => Ok(Self { must, any, none, opa }),
+            true => Ok(Self { must, any, none, opa, ext_authz }),
             false => Err(errors),
         }
     }
@@ -71,6 +84,9 @@ impl Authorize {
         if let Some(opa) = &self.opa {
             parts["opa"] = opa.describe();
         }
+        if let Some(ext_authz) = &self.ext_authz {
+            parts["ext_authz"] = ext_authz.describe();
+        }
         parts
     }
 
@@ -78,16 +94,20 @@ impl Authorize {
     pub async fn on_request(
         &self,
         exchange: &mut Exchange,
-        head: &RequestHead,
+        head: &mut RequestHead,
+        body: &mut Body,
         authenticate: Option<&Authenticate>,
         worker: &Rc<Worker>,
-    ) -> Result<(), Error> {
+    ) -> Result<Flow, Error> {
         if let Err((cause, unmet)) = self.decide(exchange, head) {
             return Err(refusal(exchange, cause, unmet, authenticate));
         }
-        match &self.opa {
-            Some(opa) => Box::pin(opa.decide(exchange, head, worker)).await,
-            None => Ok(()),
+        if let Some(opa) = &self.opa {
+            Box::pin(opa.decide(exchange, head, worker)).await?;
+        }
+        match &self.ext_authz {
+            Some(ext_authz) => Box::pin(ext_authz.decide(exchange, head, body, worker)).await,
+            None => Ok(Flow::Continue),
         }
     }
 
@@ -128,6 +148,13 @@ impl Authorize {
             (Ok(()), Some(_)) => json!({"decision": "open", "why": "every condition holds; opa is asked"}),
             (Ok(()), None) => json!({"decision": "passes", "why": "every condition holds"}),
         }
+    }
+}
+
+/// What an external authorizer adds, on whatever answers.
+pub fn on_response(exchange: &Exchange, head: &mut ResponseHead) {
+    if let Some(verdict) = &exchange.granted {
+        verdict.on_response(&mut head.headers);
     }
 }
 

@@ -8,11 +8,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use parking_lot::Mutex;
-use rustc_hash::FxHashMap;
 use serde_json::{json, Map, Value};
-use sha2::{Digest as _, Sha256};
 
+use super::decisions::{self, Decisions};
 use super::forbidden;
 use crate::cluster::call::{self, Call, Outcome};
 use crate::error::{Error, Kind};
@@ -21,24 +19,17 @@ use crate::policy::{Context, RequestHead};
 use crate::snapshot;
 use crate::worker::Worker;
 
-/// Decisions that are kept for a policy at most; more begin anew.
-pub const CACHED: usize = 10_000;
-
 pub struct Opa {
     cluster: String,
     path: String,
     timeout: Duration,
     headers: Vec<HeaderName>,
-    keep: Duration,
-    decisions: Mutex<Decisions>,
+    decisions: Decisions<bool>,
 }
-
-/// By the SHA-256 of the whole input: whether it passes, and until when that holds.
-type Decisions = FxHashMap<[u8; 32], (bool, Instant)>;
 
 impl Opa {
     pub fn new(settings: &snapshot::Opa, context: &Context<'_>) -> Result<Self, String> {
-        if !context.clusters.contains(&settings.cluster) {
+        if !context.clusters.contains_key(&settings.cluster) {
             return Err(format!("there is no cluster '{}'", settings.cluster));
         }
         let headers = settings.headers.iter().map(|name| {
@@ -49,8 +40,7 @@ impl Opa {
             path: settings.path.clone(),
             timeout: Duration::from_millis(settings.timeout_ms),
             headers: headers.collect::<Result<_, _>>()?,
-            keep: Duration::from_millis(settings.cache_ms),
-            decisions: Mutex::default(),
+            decisions: Decisions::new(Duration::from_millis(settings.cache_ms)),
         })
     }
 
@@ -60,26 +50,15 @@ impl Opa {
 
     pub async fn decide(&self, exchange: &Exchange, head: &RequestHead, worker: &Rc<Worker>) -> Result<(), Error> {
         let body = Bytes::from(json!({"input": self.input(exchange, head)}).to_string());
-        let key: [u8; 32] = Sha256::digest(&body).into();
-        let now = Instant::now();
-        if !self.keep.is_zero() {
-            if let Some((passes, until)) = self.decisions.lock().get(&key) {
-                if now < *until {
-                    return answer(*passes, "authorize: opa refused it");
-                }
+        let key = decisions::key(&body);
+        let passes = match self.decisions.find(&key) {
+            Some(passes) => passes,
+            None => {
+                let passes = self.ask(body, exchange, worker).await?;
+                self.decisions.keep(key, passes);
+                passes
             }
-        }
-        let passes = self.ask(body, exchange, worker).await?;
-        if !self.keep.is_zero() {
-            let mut decisions = self.decisions.lock();
-            if decisions.len() >= CACHED {
-                decisions.retain(|_, (_, until)| now < *until);
-            }
-            if decisions.len() >= CACHED {
-                decisions.clear();
-            }
-            decisions.insert(key, (passes, now + self.keep));
-        }
+        };
         answer(passes, "authorize: opa refused it")
     }
 
@@ -92,6 +71,7 @@ impl Opa {
             path: self.path.clone(),
             headers: HeaderMap::from_iter([(CONTENT_TYPE, json.clone()), (ACCEPT, json)]),
             body,
+            idempotent: true,
             timeout: self.timeout.min(exchange.deadline.saturating_duration_since(Instant::now())),
         };
         let cluster: Option<Arc<_>> = worker.program().clusters.get(self.cluster.as_str()).cloned();

@@ -68,6 +68,7 @@ impl Endpoint {
             path: self.path.clone(),
             headers,
             body: Bytes::from(form),
+            idempotent: false,
             timeout: timeout.min(deadline.saturating_duration_since(Instant::now())),
         };
         call::run(call, cluster, &worker.pools).await

@@ -18,9 +18,11 @@ from stock import Stock, serve  # noqa: E402
 OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.enable_http_proxy", 0)]
 
 
-def start(folder: Path, port: int) -> Gateway:
+def start(folder: Path, port: int, *changes: tuple[str, str]) -> Gateway:
+    """``changes`` of the example's configuration, each a text and what stands there instead."""
     config = (EXAMPLE / "stagedoor.yaml").read_text()
-    for written, real in (("127.0.0.1:8080", "127.0.0.1:0"), ("127.0.0.1:9901", "127.0.0.1:0"), (":50051", f":{port}")):
+    ports = ("127.0.0.1:8080", "127.0.0.1:0"), ("127.0.0.1:9901", "127.0.0.1:0"), (":50051", f":{port}")
+    for written, real in (*ports, *changes):
         assert written in config
         config = config.replace(written, real)
     (folder / "stagedoor.yaml").write_text(config.replace("access_log: {}", "access_log: {path: access.log}"))
@@ -63,6 +65,20 @@ def own_door(own_server: tuple[grpc.Server, int], tmp_path: Path) -> Iterator[Ga
     door = start(tmp_path, own_server[1])
     yield door
     door.kill()
+
+
+@pytest.fixture
+def changed_door(own_server: tuple[grpc.Server, int], tmp_path: Path) -> Iterator[Callable[..., Gateway]]:
+    """Of one's own, with changes of the configuration."""
+    doors = []
+
+    def change(*changes: tuple[str, str]) -> Gateway:
+        doors.append(start(tmp_path, own_server[1], *changes))
+        return doors[-1]
+
+    yield change
+    for door in doors:
+        door.kill()
 
 
 @pytest.fixture

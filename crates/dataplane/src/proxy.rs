@@ -199,6 +199,7 @@ async fn call_target(
     if let Some(limit) = grpc::timeout(&head.headers)? {
         exchange.deadline = exchange.deadline.min(exchange.received + limit);
     }
+    link.pauses.set(matches!(route.target, Target::Cluster(_)));
     grpc::welcome_trailers(&mut head.headers);
     if let Some(translation) = exchange.translation {
         body = translation.body(body);

@@ -15,5 +15,5 @@ class Limits(Strict):
     """The whole exchange, retries included; longer is answered with 504. Left out: the cluster's
     ``timeouts.request``, which bounds a stream only until its head."""
     stream_idle: Duration = duration("5m", least="1ms", most="1d")
-    """Between two pieces of a stream (``text/event-stream``, ``application/x-ndjson``, ``application/json-seq``);
-    longer breaks it off."""
+    """Between two pieces of a stream (``text/event-stream``, ``application/x-ndjson``, ``application/json-seq``, calls
+    of gRPC); longer breaks it off."""

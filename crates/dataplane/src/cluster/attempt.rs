@@ -1,15 +1,15 @@
 //! The attempts of one request: choose, connect, send, and after a failure decide whether there is another one.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::{response, Request, Response, StatusCode, Version};
 
 use super::balance::{self, Pick};
-use super::deadline::Deadline;
+use super::deadline::{Deadline, Patience};
 use super::http1::{self, Received, Receiver, Upload};
 use super::pool::{Connection, Wanted};
 use super::pools::View;
@@ -30,18 +30,39 @@ pub(super) struct Progress<'a> {
     visit: Option<Visit>,
     /// The endpoint has the whole request.
     complete: bool,
-    /// The same, of a request whose body is sent by a task of its own.
-    streamed: Option<Rc<Cell<bool>>>,
+    streamed: &'a Streamed,
+}
+
+/// The same, of a request that is on a stream.
+#[derive(Default)]
+pub(super) struct Streamed(RefCell<Option<Rc<http2::Progress>>>);
+
+impl Streamed {
+    fn set(&self, progress: Option<Rc<http2::Progress>>) {
+        self.0.replace(progress);
+    }
+
+    fn is_over(&self) -> bool {
+        self.0.borrow().as_ref().is_some_and(|sent| sent.is_over())
+    }
+
+    /// When a call of gRPC has waited long enough for its head: `limit` after its request was complete, and until then
+    /// as long as the client goes on.
+    pub(super) fn due(&self, limit: Duration, patience: Patience) -> Option<Instant> {
+        let sent = self.0.borrow();
+        let sent = sent.as_ref()?;
+        Some(if sent.is_over() { patience.until.min(sent.last() + limit) } else { patience.after(sent.last()) })
+    }
 }
 
 impl<'a> Progress<'a> {
-    pub(super) fn new(report: &'a mut SendReport) -> Self {
-        Self { report, visit: None, complete: false, streamed: None }
+    pub(super) fn new(report: &'a mut SendReport, streamed: &'a Streamed) -> Self {
+        Self { report, visit: None, complete: false, streamed }
     }
 
     /// An endpoint is to blame if it had the whole request; else the queue or the client was slow.
     pub(super) fn timed_out(&mut self) {
-        let complete = self.complete || self.streamed.as_ref().is_some_and(|sent| sent.get());
+        let complete = self.complete || self.streamed.is_over();
         if let Some(visit) = self.visit.take().filter(|_| complete) {
             visit.failed();
         }
@@ -190,7 +211,8 @@ impl Attempts {
     ) -> Result<Answer, Box<Failed>> {
         let endpoint = &self.view.cluster.endpoints[pick.index];
         progress.report.endpoint = Some(self.view.names[pick.index].clone());
-        (progress.complete, progress.streamed) = (false, None);
+        progress.complete = false;
+        progress.streamed.set(None);
         progress.visit = Some(Visit::begin(&self.view, pick));
         if let Some(pool) = self.view.http2.get(pick.index).filter(|pool| !pool.is_declined()) {
             match pool.acquire().await {
@@ -270,8 +292,7 @@ impl Attempts {
         // Whatever the method: the endpoint may say that it has not looked at the request.
         let kept = (head.clone(), body.whole());
         let sent_before = std::mem::replace(&mut progress.report.sent, true);
-        let whole = &mut progress.streamed;
-        let note = |upload| *whole = Some(upload);
+        let note = |upload| progress.streamed.set(Some(upload));
         let sent = lease.send(head, body, authority, self.sink.as_ref(), note).await;
         let (error, unprocessed, body) = match sent {
             Ok((head, incoming)) => {

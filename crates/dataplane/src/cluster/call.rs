@@ -67,7 +67,16 @@ async fn answer(
     let idempotent =
         call.idempotent || retry::is_idempotent(&call.method) || call.headers.contains_key("idempotency-key");
     let request = request(call, cluster)?;
-    let options = SendOptions { deadline, stream: None, idempotent, interim: None, grant: None, source: None, report };
+    let options = SendOptions {
+        deadline,
+        stream: None,
+        is_call: false,
+        idempotent,
+        interim: None,
+        grant: None,
+        source: None,
+        report,
+    };
     let (head, body) = cluster.send(pools, request, options).await?.into_parts();
     let (body, trailers) = collect(body).await?;
     Ok((head.status, head.headers, body, trailers))

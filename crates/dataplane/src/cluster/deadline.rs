@@ -43,8 +43,9 @@ pub struct Patience {
 }
 
 impl Patience {
-    fn next(self) -> Instant {
-        self.idle.map_or(self.until, |idle| self.until.min(Instant::now() + idle))
+    /// When it ends if nothing comes after `heard`.
+    pub(super) fn after(self, heard: Instant) -> Instant {
+        self.idle.map_or(self.until, |idle| self.until.min(heard + idle))
     }
 }
 
@@ -126,12 +127,20 @@ impl Deadline {
 
     /// A piece of the stream has come.
     pub fn heard(&mut self) {
-        if let Some(patience) = self.patience {
-            let at = patience.next();
-            let mut entries = self.of.entries.borrow_mut();
-            entries.slots[self.slot] = Slot::Waiting(at, None);
-            self.of.watch_until(at, &mut entries);
-        }
+        self.heard_at(Instant::now());
+    }
+
+    /// A piece came at that time. False: that is too long ago, or this is no stream's.
+    pub fn heard_at(&mut self, heard: Instant) -> bool {
+        self.patience.is_some_and(|patience| self.put_off(patience.after(heard)))
+    }
+
+    /// Passes at this time instead; false if that is over. To be polled again.
+    pub fn put_off(&mut self, at: Instant) -> bool {
+        let mut entries = self.of.entries.borrow_mut();
+        entries.slots[self.slot] = Slot::Waiting(at, None);
+        self.of.watch_until(at, &mut entries);
+        at > Instant::now()
     }
 
     pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {

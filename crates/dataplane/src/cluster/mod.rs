@@ -69,6 +69,9 @@ pub struct SendOptions<'a> {
     pub deadline: Instant,
     /// For an answer that is a stream, from its head on instead.
     pub stream: Option<Patience>,
+    /// A call of gRPC, whose messages may go on both ways: its answer is a stream whatever its type, and the cluster's
+    /// time for the head begins when the request is complete.
+    pub is_call: bool,
     /// RFC 9110 §9.2.2, or the caller's own word (a call with an `Idempotency-Key`).
     pub idempotent: bool,
     pub interim: Option<InterimSink>,
@@ -228,7 +231,9 @@ impl Cluster {
         let view = pools.view(self);
         view.budget.call(started);
         let mut deadline = pools.deadlines.at(options.deadline);
-        let mut progress = attempt::Progress::new(options.report);
+        let call = options.stream.filter(|_| options.is_call);
+        let streamed = attempt::Streamed::default();
+        let mut progress = attempt::Progress::new(options.report, &streamed);
         let attempts = attempt::Attempts {
             view,
             idempotent: options.idempotent,
@@ -241,7 +246,15 @@ impl Cluster {
             let mut running = pin!(attempts.run(request, &mut progress));
             std::future::poll_fn(|context| match running.as_mut().poll(context) {
                 Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
-                Poll::Pending => deadline.poll(context).map(|()| None),
+                Poll::Pending => {
+                    while deadline.poll(context).is_ready() {
+                        let due = call.and_then(|patience| streamed.due(self.request_timeout(), patience));
+                        if !due.is_some_and(|due| deadline.put_off(due)) {
+                            return Poll::Ready(None);
+                        }
+                    }
+                    Poll::Pending
+                }
             })
             .await
         };
@@ -252,7 +265,7 @@ impl Cluster {
         let status = outcome.as_ref().ok().map(Answer::status);
         self.metrics.record(pools.worker, status, started.elapsed());
         let answer = outcome?;
-        if let Some(patience) = options.stream.filter(|_| answer.is_stream()) {
+        if let Some(patience) = options.stream.filter(|_| options.is_call || answer.is_stream()) {
             deadline.follow(patience);
         }
         Ok(answer.into_response(deadline))

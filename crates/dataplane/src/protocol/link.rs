@@ -24,6 +24,8 @@ pub struct Link {
     pub received: Cell<u64>,
     /// How many there may be.
     pub allowed: Cell<u64>,
+    /// The body may pause for as long as the exchange may: its other side goes on meanwhile, and is bounded itself.
+    pub pauses: Cell<bool>,
     interim: RefCell<VecDeque<(StatusCode, HeaderMap)>>,
     sink: RefCell<Option<InterimSink>>,
     in_flight: Cell<bool>,
@@ -38,6 +40,7 @@ impl Link {
             deadline: Cell::new(None),
             received: Cell::new(0),
             allowed: Cell::new(u64::MAX),
+            pauses: Cell::new(false),
             interim: RefCell::default(),
             sink: RefCell::default(),
             in_flight: Cell::new(false),
@@ -50,6 +53,7 @@ impl Link {
         self.deadline.set(None);
         self.received.set(0);
         self.allowed.set(u64::MAX);
+        self.pauses.set(false);
         self.in_flight.set(true);
         self.drop_interim();
     }

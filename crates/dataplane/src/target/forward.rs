@@ -95,7 +95,7 @@ pub async fn forward(
         consumer.identity.set(headers);
     }
     if exchange.call.is_some() {
-        grpc::pass_timeout(headers, exchange.deadline);
+        grpc::pass_timeout(headers, stream.until);
     }
     if let Some(grant) = &exchange.grant {
         grant.ask(headers);
@@ -104,6 +104,7 @@ pub async fn forward(
     let options = SendOptions {
         deadline: exchange.deadline,
         stream: Some(stream),
+        is_call: exchange.call.is_some(),
         idempotent,
         interim,
         grant: exchange.grant.clone(),
@@ -113,7 +114,7 @@ pub async fn forward(
     let outcome = cluster.send(pools, request, options).await;
     exchange.endpoint = report.endpoint;
     exchange.retries = report.retries;
-    if outcome.as_ref().is_ok_and(|answer| media::is_stream(answer.headers())) {
+    if outcome.as_ref().is_ok_and(|answer| exchange.call.is_some() || media::is_stream(answer.headers())) {
         exchange.deadline = stream.until;
     }
     outcome

@@ -236,6 +236,7 @@ impl Worker {
         let options = SendOptions {
             deadline: Instant::now() + limit,
             stream: None,
+            is_call: false,
             idempotent,
             interim,
             grant: None,

@@ -1,6 +1,5 @@
 //! A request on its stream, from its head to the head of the answer.
 
-use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -16,6 +15,7 @@ use http_body::Body as _;
 use super::fault;
 use super::head;
 use super::pool::Lease;
+use super::progress::Progress;
 use super::reply::Incoming;
 use super::rest::Rest;
 use super::upload::Upload;
@@ -42,7 +42,7 @@ impl Lease {
         body: Body,
         authority: &str,
         sink: Option<&InterimSink>,
-        note: impl FnOnce(Rc<Cell<bool>>),
+        note: impl FnOnce(Rc<Progress>),
     ) -> Result<(response::Parts, Incoming), Unanswered> {
         // Streams of one client are read each for itself; over HTTP/1.1 one task reads and writes all.
         let apart = parts.version == Version::HTTP_2;
@@ -57,7 +57,8 @@ impl Lease {
         };
         drop(sender);
         let upload = Upload::new(body, stream, expects_continue);
-        note(upload.progress());
+        let progress = upload.progress();
+        note(progress.clone());
         let mut sent = Sent { answer, upload, sink, interim: 0 };
         match std::future::poll_fn(|context| sent.poll(context)).await {
             Ok(response) => {
@@ -65,7 +66,7 @@ impl Lease {
                 head::settle(&mut parts);
                 let length = length(&parts, is_head);
                 let rest = if apart { Rest::apart(sent.upload) } else { Rest::here(sent.upload) };
-                Ok((parts, Incoming::new(recv, rest, length, self)))
+                Ok((parts, Incoming::new(recv, rest, progress, length, self)))
             }
             Err(Stopped::Judged { error, theirs }) => Err(Unanswered::Judged { error, theirs }),
             Err(Stopped::Theirs(error)) => {

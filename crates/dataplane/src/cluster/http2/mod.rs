@@ -11,6 +11,7 @@ mod fault;
 mod head;
 mod keep_alive;
 mod pool;
+mod progress;
 mod reply;
 mod rest;
 mod upload;
@@ -18,6 +19,7 @@ mod upload;
 pub(super) use exchange::Unanswered;
 pub(super) use fault::classify;
 pub(super) use pool::{Connector, Lease, OpenError, Pool};
+pub(super) use progress::Progress;
 pub(super) use reply::{Incoming, Reply};
 
 /// Bytes of one answer that wait for its client at most.

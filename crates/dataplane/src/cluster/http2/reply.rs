@@ -1,6 +1,7 @@
 //! An endpoint's answer as it comes. The stream is given back when it has ended, or reset when nobody wants the rest.
 
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{ready, Context, Poll};
 
 use bytes::Bytes;
@@ -9,6 +10,7 @@ use http::HeaderMap;
 use http_body::{Frame, SizeHint};
 
 use super::pool::Lease;
+use super::progress::Progress;
 use super::rest::Rest;
 use crate::cluster::deadline::Deadline;
 use crate::cluster::fault::chain;
@@ -21,6 +23,7 @@ pub(in crate::cluster) struct Incoming {
     recv: RecvStream,
     /// None when its end no longer matters.
     upload: Option<Rest>,
+    progress: Rc<Progress>,
     left: Option<u64>,
     lease: Option<Lease>,
     ended: bool,
@@ -33,10 +36,10 @@ struct Broken {
 }
 
 impl Incoming {
-    pub(super) fn new(recv: RecvStream, upload: Rest, left: Option<u64>, lease: Lease) -> Self {
+    pub(super) fn new(recv: RecvStream, upload: Rest, progress: Rc<Progress>, left: Option<u64>, lease: Lease) -> Self {
         let ended = recv.is_end_stream();
         let (upload, lease) = if ended { (None, None) } else { (Some(upload), Some(lease)) };
-        Self { recv, upload, left, lease, ended }
+        Self { recv, upload, progress, left, lease, ended }
     }
 
     /// The request's own body may fail while the answer comes.
@@ -118,6 +121,16 @@ impl Reply {
         Self { incoming, deadline, visit }
     }
 
+    /// The time is over, and it was not the client that spoke last: a stream lives by what either side says.
+    fn is_late(&mut self, context: &mut Context<'_>) -> bool {
+        while self.deadline.poll(context).is_ready() {
+            if !self.deadline.heard_at(self.incoming.progress.last()) {
+                return true;
+            }
+        }
+        false
+    }
+
     fn fail(&mut self, broken: Broken) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         self.incoming.end();
         match (self.visit.take(), broken.theirs) {
@@ -138,7 +151,7 @@ impl http_body::Body for Reply {
             self.deadline.heard();
         }
         // Also where there is something: whoever does not ask for more is woken at the deadline all the same.
-        let late = !self.incoming.ended && self.deadline.poll(context).is_ready();
+        let late = !self.incoming.ended && self.is_late(context);
         match polled {
             Poll::Ready(Some(Err(broken))) => self.fail(broken),
             Poll::Pending if late => {

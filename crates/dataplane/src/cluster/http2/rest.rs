@@ -33,7 +33,7 @@ impl Rest {
 
     pub(super) fn apart(mut upload: Upload) -> Self {
         upload.open();
-        if upload.progress().get() {
+        if upload.progress().is_over() {
             return Self::Here(Box::new(upload));
         }
         let ending = Rc::<Ending>::default();

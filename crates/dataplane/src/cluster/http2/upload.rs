@@ -1,7 +1,6 @@
 //! A request's body on its way: as much at a time as the endpoint has room for (RFC 9113 §5.2), so that a client is read
 //! no faster than the endpoint reads.
 
-use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -13,6 +12,7 @@ use h2::{Reason, SendStream};
 use http_body::Body as _;
 use tokio::time::Sleep;
 
+use super::progress::Progress;
 use crate::cluster::hop_by_hop;
 use crate::error::Error;
 use crate::protocol::body::Body;
@@ -29,19 +29,17 @@ pub(super) struct Upload {
     gate: Option<Pin<Box<Sleep>>>,
     /// Anything of the body has been asked for.
     begun: bool,
-    /// The last byte has been handed over, or nobody wants the rest.
-    sent: Rc<Cell<bool>>,
+    sent: Rc<Progress>,
 }
 
 impl Upload {
     pub(super) fn new(body: Body, stream: SendStream<Bytes>, expects_continue: bool) -> Self {
         let gate = (expects_continue && !body.is_at_hand()).then(|| Box::pin(tokio::time::sleep(CONTINUE_WAIT)));
-        let sent = Rc::new(Cell::new(body.is_end_stream()));
+        let sent = Rc::new(Progress::new(body.is_end_stream()));
         Self { body, stream, chunk: Bytes::new(), gate, begun: false, sent }
     }
 
-    /// Becomes true when all has been sent.
-    pub(super) fn progress(&self) -> Rc<Cell<bool>> {
+    pub(super) fn progress(&self) -> Rc<Progress> {
         self.sent.clone()
     }
 
@@ -58,7 +56,7 @@ impl Upload {
     /// Ready when there is nothing more to send; the error is the body's own, for which the stream has been reset. That
     /// the endpoint has reset it shows on the answer's side.
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        while !self.sent.get() {
+        while !self.sent.is_over() {
             if let Some(gate) = &mut self.gate {
                 ready!(gate.as_mut().poll(context));
                 self.gate = None;
@@ -68,7 +66,7 @@ impl Upload {
                 continue;
             }
             if self.stream.poll_reset(context).is_ready() {
-                self.sent.set(true);
+                self.sent.end();
                 break;
             }
             self.begun = true;
@@ -76,7 +74,7 @@ impl Upload {
                 None => self.close(Bytes::new()),
                 Some(Err(error)) => {
                     self.stream.send_reset(Reason::CANCEL);
-                    self.sent.set(true);
+                    self.sent.end();
                     return Poll::Ready(Err(error));
                 }
                 Some(Ok(frame)) => match frame.into_data() {
@@ -86,7 +84,7 @@ impl Upload {
                         let mut trailers = frame.into_trailers().unwrap_or_default();
                         hop_by_hop::strip_trailers(&mut trailers);
                         let _reset = self.stream.send_trailers(trailers);
-                        self.sent.set(true);
+                        self.sent.end();
                     }
                 },
             }
@@ -100,7 +98,7 @@ impl Upload {
             match ready!(self.stream.poll_capacity(context)) {
                 Some(Ok(_)) => {}
                 Some(Err(_)) | None => {
-                    self.sent.set(true);
+                    self.sent.end();
                     return Poll::Ready(());
                 }
             }
@@ -108,8 +106,11 @@ impl Upload {
         let piece = self.chunk.split_to(self.stream.capacity().min(self.chunk.len()));
         if self.chunk.is_empty() && self.body.is_end_stream() {
             self.close(piece);
-        } else if !piece.is_empty() && self.stream.send_data(piece, false).is_err() {
-            self.sent.set(true);
+        } else if !piece.is_empty() {
+            match self.stream.send_data(piece, false) {
+                Ok(()) => self.sent.moved(),
+                Err(_) => self.sent.end(),
+            }
         }
         Poll::Ready(())
     }
@@ -117,6 +118,6 @@ impl Upload {
     fn close(&mut self, last: Bytes) {
         // Refused only if the stream is closed already.
         let _closed = self.stream.send_data(last, true);
-        self.sent.set(true);
+        self.sent.end();
     }
 }

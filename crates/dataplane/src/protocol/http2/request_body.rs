@@ -50,6 +50,9 @@ impl RequestBody {
     }
 
     fn poll_patience(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if self.link.pauses.get() {
+            return Poll::Pending;
+        }
         let limit = Duration::from_millis(self.link.connection.listener.limits.body_idle_ms);
         let patience = self.patience.get_or_insert_with(|| Box::pin(sleep(limit)));
         patience.as_mut().poll(context)

@@ -20,7 +20,7 @@ use crate::protocol::grpc_web;
 use crate::protocol::link::Link;
 use crate::protocol::upgrade::Wish;
 use crate::route::{path, Found, Route};
-use crate::target::{forward, Target};
+use crate::target::{forward, reflect, Target};
 use crate::telemetry::recording::{Recorded, Recording};
 use crate::telemetry::trace::Trace;
 use crate::worker::Worker;
@@ -146,6 +146,9 @@ async fn phases(
     if exchange.wish.take().is_some_and(|wish| wish.extended) && exchange.grant.is_none() {
         return Err(Error::new(Kind::MethodNotImplemented, "The gateway does not open WebSockets here"));
     }
+    if head.method == Method::TRACE {
+        return reflect::respond(head, &body);
+    }
     if let Some(policy) = &route.policies.validate {
         policy.before_target(exchange, head);
     }
@@ -236,8 +239,9 @@ fn locate(
     exchange: &mut Exchange,
     head: &mut request::Parts,
 ) -> Result<Located, Error> {
-    if head.method == Method::CONNECT || head.method == Method::TRACE {
-        return Err(Error::new(Kind::MethodNotImplemented, "The gateway does not serve this method"));
+    let not_served = || Error::new(Kind::MethodNotImplemented, "The gateway does not serve this method");
+    if head.method == Method::CONNECT {
+        return Err(not_served());
     }
     if head.headers.get(EXPECT).is_some_and(|expected| !expected.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
         return Err(Error::new(Kind::ExpectationFailed, "The only expectation that is supported is 100-continue"));
@@ -263,6 +267,8 @@ fn locate(
             exchange.params = params;
             Ok(Located::Route(route.clone()))
         }
+        // What no route names is refused as what nobody serves: it says nothing of what there is.
+        Found::MethodNotAllowed { .. } | Found::NotFound if head.method == Method::TRACE => Err(not_served()),
         Found::MethodNotAllowed { allow } if head.method == Method::OPTIONS => {
             let mut response = empty(StatusCode::NO_CONTENT);
             response.headers_mut().insert(ALLOW, allow);

@@ -81,7 +81,7 @@ class Match(Strict):
     path: PathTemplate
     """Exact, with ``{param}`` for a whole segment, or with a last ``{rest...}`` for all that follows."""
     methods: Annotated[list[Method], Field(max_length=32)] = []
-    """Methods in upper case; GET also stands for HEAD. Left out: any method."""
+    """Methods in upper case; GET also stands for HEAD. Left out: any method but TRACE."""
     headers: Annotated[dict[HeaderName, ValueMatch], Field(max_length=32), OneSpelling] = {}
     """Header name → the exact value, or ``{present: true}``."""
     query: Annotated[dict[str, ValueMatch], Field(max_length=32)] = {}

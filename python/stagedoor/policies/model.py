@@ -59,8 +59,8 @@ def _header_value(value: str) -> str:
 def _method(value: str) -> str:
     if not is_token(value) or len(value) > 32:
         raise wrong("expected a method, for example GET")
-    if value.upper() in ("CONNECT", "TRACE"):
-        raise wrong(f"the gateway does not serve the method {value.upper()}")
+    if value.upper() == "CONNECT":
+        raise wrong("the gateway does not serve the method CONNECT")
     if value != value.upper():
         raise wrong("methods are case-sensitive", f"did you mean '{value.upper()}'?")
     return value

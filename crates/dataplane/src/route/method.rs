@@ -5,7 +5,7 @@ use http::{HeaderValue, Method};
 const KNOWN: [Method; 7] =
     [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
 
-/// Empty is any method.
+/// Empty is any method but TRACE, which must be named.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MethodSet {
     known: u8,
@@ -34,7 +34,7 @@ impl MethodSet {
             if name.bytes().any(|byte| byte.is_ascii_lowercase()) {
                 return Err(format!("the method '{name}' is not in upper case; methods are case-sensitive"));
             }
-            if method == Method::CONNECT || method == Method::TRACE {
+            if method == Method::CONNECT {
                 return Err(format!("the gateway does not serve the method '{name}'"));
             }
             set.insert(&method);
@@ -61,9 +61,14 @@ impl MethodSet {
         self.known == 0 && self.other.is_empty()
     }
 
+    /// TRACE and no other.
+    fn is_trace(&self) -> bool {
+        self.known == 0 && self.other == [Method::TRACE]
+    }
+
     pub fn accepts(&self, method: &Method) -> Accepts {
         if self.is_any() {
-            return Accepts::Explicitly;
+            return if method == Method::TRACE { Accepts::No } else { Accepts::Explicitly };
         }
         match bit(method) {
             0 if self.other.contains(method) => Accepts::Explicitly,
@@ -76,8 +81,8 @@ impl MethodSet {
 
     /// Whether some method is in both.
     pub fn intersects(&self, other: &Self) -> bool {
-        self.is_any()
-            || other.is_any()
+        (self.is_any() && !other.is_trace())
+            || (other.is_any() && !self.is_trace())
             || self.known & other.known != 0
             || self.other.iter().any(|method| other.other.contains(method))
     }
@@ -88,7 +93,7 @@ impl MethodSet {
         if known & bit(&Method::GET) != 0 {
             known |= bit(&Method::HEAD);
         }
-        self.is_any()
+        (self.is_any() && !other.other.contains(&Method::TRACE))
             || (!other.is_any()
                 && other.known & !known == 0
                 && other.other.iter().all(|method| self.other.contains(method)))

@@ -2,6 +2,7 @@
 
 pub mod execution;
 pub mod forward;
+pub mod reflect;
 pub mod respond;
 pub mod workflow;
 

@@ -71,6 +71,9 @@ class KeysWanted:
 
     @property
     def issuer(self) -> str: ...
+    @property
+    def first(self) -> bool:
+        """No key of the issuer was known."""
 
 @final
 class Answered:

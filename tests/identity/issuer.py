@@ -19,6 +19,9 @@ class Issuer:
         self.keys: list[OKPKey] = []
         self.fetches = 0
         self.down = False
+        self.open = threading.Event()
+        """Cleared, it lets askers for keys wait."""
+        self.open.set()
         self.changes: dict[str, Json] = {}
         """Of the metadata."""
         issuer = self
@@ -32,6 +35,7 @@ class Issuer:
                     body = {"issuer": issuer.url, "jwks_uri": f"{issuer.url}/keys", **issuer.changes}
                 else:
                     issuer.fetches += 1
+                    issuer.open.wait(30)
                     body = KeySet(issuer.keys).as_dict(private=False)
                 text = json.dumps(body).encode()
                 self.send_response(200)

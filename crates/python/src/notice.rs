@@ -41,6 +41,7 @@ pub struct Abandoned {
 #[pyclass(frozen, get_all, module = "stagedoor._core")]
 pub struct KeysWanted {
     issuer: String,
+    first: bool,
 }
 
 #[pyclass(frozen, get_all, module = "stagedoor._core")]
@@ -81,7 +82,7 @@ pub fn to_python(py: Python<'_>, notice: Notice) -> PyResult<Py<PyAny>> {
             Py::new(py, ShowExecution { callout, route, execution, consumer })?.into_any()
         }
         Notice::Abandoned { callout } => Py::new(py, Abandoned { callout })?.into_any(),
-        Notice::KeysWanted { issuer } => Py::new(py, KeysWanted { issuer })?.into_any(),
+        Notice::KeysWanted { issuer, first } => Py::new(py, KeysWanted { issuer, first })?.into_any(),
         Notice::Answered { call, status, headers, body } => {
             // ISO-8859-1, as Python's own HTTP libraries read header values.
             let text = |value: &[u8]| value.iter().map(|byte| char::from(*byte)).collect();

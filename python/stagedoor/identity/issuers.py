@@ -41,7 +41,7 @@ class Issuers:
     def wanted(self, notice: _core.KeysWanted) -> None:
         keeper = self._keepers.get(notice.issuer)
         if keeper is not None:
-            keeper.wanted.set()
+            keeper.want(first=notice.first)
 
     def stop(self) -> None:
         self.use({})
@@ -52,9 +52,17 @@ class _Keeper:
 
     def __init__(self, name: str, issuer: Issuer, plane: _core.DataPlane, fetcher: Fetcher) -> None:
         self.issuer = issuer
-        self.wanted = asyncio.Event()
+        self._wanted = asyncio.Event()
+        self._fetching = False
+        self._known = False
+        """The data plane has what was fetched."""
         self._name, self._plane, self._fetcher = name, plane, fetcher
         self._task = asyncio.get_running_loop().create_task(self._keep())
+
+    def want(self, *, first: bool) -> None:
+        """``first``: for want of any keys, which a fetch brings that is under way, or has brought since."""
+        if not (first and (self._fetching or self._known)):
+            self._wanted.set()
 
     def stop(self) -> None:
         self._task.cancel()
@@ -65,6 +73,7 @@ class _Keeper:
             try:
                 fetched = await self._fresh()
                 self._plane.set_issuer(self._name, fetched)
+                self._known = True
             except (StagedoorError, ValueError) as error:
                 log.error("issuer '%s': what it publishes cannot be used: %s", self._name, error)
                 self._plane.set_issuer(self._name, None)
@@ -73,14 +82,18 @@ class _Keeper:
                 wait, pause = int(self.issuer.refresh) / 1000, FIRST_PAUSE_S
             with contextlib.suppress(TimeoutError):
                 # Not all gateways at the same moment.
-                await asyncio.wait_for(self.wanted.wait(), wait * random.uniform(0.8, 1))
+                await asyncio.wait_for(self._wanted.wait(), wait * random.uniform(0.8, 1))
 
     async def _fresh(self) -> str:
         """Of a time after the last request for it."""
         while True:
-            self.wanted.clear()
-            fetched = await self._fetch()
-            if not self.wanted.is_set():
+            self._wanted.clear()
+            self._fetching = True
+            try:
+                fetched = await self._fetch()
+            finally:
+                self._fetching = False
+            if not self._wanted.is_set():
                 return fetched
 
     async def _fetch(self) -> str:

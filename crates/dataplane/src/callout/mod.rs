@@ -43,6 +43,8 @@ pub enum Notice {
     /// A token is signed with a key of that issuer which is not known.
     KeysWanted {
         issuer: String,
+        /// None of its keys are.
+        first: bool,
     },
     Answered {
         call: u64,

@@ -143,7 +143,7 @@ impl Live {
             return None;
         }
         *asked = Asked { last: Some(Instant::now()), under_way: true };
-        port.push(Notice::KeysWanted { issuer: issuer.to_owned() });
+        port.push(Notice::KeysWanted { issuer: issuer.to_owned(), first: self.generation() == 0 });
         Some(ended)
     }
 }

@@ -7,6 +7,8 @@ import json
 import queue
 import time
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -14,6 +16,7 @@ from running import Gateway, until
 from stock import Stock
 
 Channel = grpc.Channel
+UNITS_S = {"H": 3600, "M": 60, "S": 1, "m": 1e-3, "u": 1e-6, "n": 1e-9}
 
 
 @pytest.fixture
@@ -24,6 +27,10 @@ def channel(door: Gateway, dial: Callable[[Gateway], Channel]) -> Channel:
 @pytest.fixture
 def own_channel(own_door: Gateway, dial: Callable[[Gateway], Channel]) -> Channel:
     return dial(own_door)
+
+
+def lines(log: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in log.read_text().splitlines()]
 
 
 def refused(call: Callable[[], object]) -> grpc.RpcError:
@@ -94,13 +101,21 @@ def test_more_than_every_window_in_both_directions_at_once(channel: Channel) -> 
     assert sum(len(answer) for answer in answers) == 100 * len(piece)
 
 
-def test_the_clients_time_reaches_the_service_and_ends_the_call(channel: Channel, stock: Stock) -> None:
+def test_the_clients_time_reaches_the_service_and_ends_the_call(
+    door: Gateway, channel: Channel, stock: Stock
+) -> None:
     started = time.monotonic()
-    error = refused(lambda: channel.unary_unary("/shop.Stock/Wait")(b"", timeout=1))
+    error = refused(
+        lambda: channel.unary_unary("/shop.Stock/Wait")(b"", timeout=1, metadata=[("x-call", "timed")])
+    )
     assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     assert time.monotonic() - started < 30
-    assert 0 < stock.remaining[0] <= 1
     assert stock.cancelled.wait(30)
+    log = door.folder / "access.log"
+    until(lambda: log.exists() and '"timed"' in log.read_text())
+    [sent] = [line["headers"]["grpc-timeout"] for line in lines(log) if line["headers"].get("x-call") == "timed"]
+    # The client rounds up what it sends: 1 s less a little may be 101 hundredths.
+    assert 0 < stock.remaining[0] <= int(sent[:-1]) * UNITS_S[sent[-1]]
 
 
 def test_the_gateways_own_time_is_a_deadline_too(own_door: Gateway, own_channel: Channel) -> None:
@@ -164,7 +179,6 @@ def test_the_access_log_has_the_status_of_a_call(door: Gateway, channel: Channel
     refused(lambda: channel.unary_unary("/shop.Stock/Get")(b"missing", timeout=30))
     refused(lambda: channel.unary_unary("/shop.Logged/Get")(b"", timeout=30))
     log = door.folder / "access.log"
-    until(lambda: "/shop.Logged/Get" in log.read_text())
-    lines = [json.loads(line) for line in log.read_text().splitlines()]
-    found = {(line["path"], line["status"], line.get("grpc_status")) for line in lines}
+    until(lambda: log.exists() and "/shop.Logged/Get" in log.read_text())
+    found = {(line["path"], line["status"], line.get("grpc_status")) for line in lines(log)}
     assert {("/shop.Stock/Get", 200, 5), ("/shop.Logged/Get", 200, 12)} <= found

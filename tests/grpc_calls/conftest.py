@@ -25,7 +25,9 @@ def start(folder: Path, port: int, *changes: tuple[str, str]) -> Gateway:
     for written, real in (*ports, *changes):
         assert written in config
         config = config.replace(written, real)
-    (folder / "stagedoor.yaml").write_text(config.replace("access_log: {}", "access_log: {path: access.log, headers: [grpc-timeout, x-call]}"))
+    (folder / "stagedoor.yaml").write_text(
+        config.replace("access_log: {}", "access_log: {path: access.log, headers: [grpc-timeout, x-call]}")
+    )
     return Gateway(folder)
 
 

@@ -101,13 +101,9 @@ def test_more_than_every_window_in_both_directions_at_once(channel: Channel) -> 
     assert sum(len(answer) for answer in answers) == 100 * len(piece)
 
 
-def test_the_clients_time_reaches_the_service_and_ends_the_call(
-    door: Gateway, channel: Channel, stock: Stock
-) -> None:
+def test_the_clients_time_reaches_the_service_and_ends_the_call(door: Gateway, channel: Channel, stock: Stock) -> None:
     started = time.monotonic()
-    error = refused(
-        lambda: channel.unary_unary("/shop.Stock/Wait")(b"", timeout=1, metadata=[("x-call", "timed")])
-    )
+    error = refused(lambda: channel.unary_unary("/shop.Stock/Wait")(b"", timeout=1, metadata=[("x-call", "timed")]))
     assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     assert time.monotonic() - started < 30
     assert stock.cancelled.wait(30)

@@ -39,7 +39,9 @@ def ended(call: Callable[[], object]) -> str:
     return raised.value.code().name
 
 
-def test_a_stream_outlives_the_clusters_time_whoever_is_silent(changed_door: Callable[..., Gateway], dial: Dial) -> None:
+def test_a_stream_outlives_the_clusters_time_whoever_is_silent(
+    changed_door: Callable[..., Gateway], dial: Dial
+) -> None:
     channel = dial(changed_door(BRISK))
     early, late, upload = Said(), Said(), Said()
     begun = channel.stream_stream("/shop.Stock/Chat")(iter(early), timeout=60)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from stagedoor.config.include import Reader
 from stagedoor.config.node import Mapping, Node, Place, Scalar, find, plain, scalars
 from stagedoor.config.problem import Located
-from stagedoor.errors import InvalidDefinition
+from stagedoor.errors import InvalidDefinition, Problem
 
 
 @dataclass(slots=True)
@@ -61,13 +61,18 @@ def _load(reader: Reader, workflows: Workflows, path: Path, origin: Place, at: t
     try:
         definition = parse(plain(node))
     except InvalidDefinition as invalid:
-        for problem in invalid.problems:
-            place, _ = find(node, problem.path)
-            reader.problems.append(Located(place, problem.path, problem.message, problem.hint, problem.severity))
+        reader.problems += _located(node, invalid.problems)
         workflows.unreadable = workflows.unreadable or name is None
         return
+    reader.problems += _located(node, definition.warnings)
     if name is not None:
         workflows.definitions[name] = definition
+
+
+def _located(node: Node, problems: Iterable[Problem]) -> Iterator[Located]:
+    for problem in problems:
+        place, _ = find(node, problem.path)
+        yield Located(place, problem.path, problem.message, problem.hint, problem.severity)
 
 
 def _name(node: Node) -> tuple[str | None, Place]:

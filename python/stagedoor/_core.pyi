@@ -2,6 +2,7 @@
 takes microseconds keeps it, because getting it back from a busy thread takes longer than the work."""
 
 from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any, Self, final
 
 Json = Any
@@ -162,8 +163,11 @@ class DataPlane:
 def check(snapshot: str) -> list[tuple[str, str]]:
     """Compile without serving: (severity, message) for every error and warning, for example routes that hide others."""
 
-def explain(snapshot: str, method: str, url: str, headers: list[tuple[str, str]]) -> Json:
-    """Which route answers, why, which policies in which order, and where it leads."""
+def explain(
+    snapshot: str, method: str, url: str, headers: list[tuple[str, str]], client: IPv4Address | IPv6Address
+) -> Json:
+    """Which route answers a request from ``client``, why, which policies in which order, what they decide, and where it
+    leads."""
 
 def routes(snapshot: str) -> Json:
     """The route table in precedence order."""

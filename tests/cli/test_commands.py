@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -132,6 +133,17 @@ def test_explain_tells_the_route_its_policies_and_where_it_leads(folder: Path) -
     told = json.loads(stagedoor(folder, "explain", "GET", "/v1/items/5", "--json").stdout)
     assert told["params"] == {"id": "5"}
     assert [each["policy"] for each in told["policies"]] == ["limits", "authenticate"]
+    assert [each["decision"] for each in told["decisions"]] == ["passes", "refused"]
+
+
+def test_explain_tells_what_the_policies_decide_and_no_secret(folder: Path) -> None:
+    ask = ("explain", "GET", "/v1/items/5", "--from", "192.0.2.7", "-H", f"x-api-key: {KEY}")
+    done = stagedoor(folder, *ask)
+    assert re.search(r"^authenticate +passes +the consumer is 'web'", done.stdout, re.MULTILINE)
+    assert "the consumer is web (" in done.stdout
+    assert KEY not in done.stdout + stagedoor(folder, *ask, "--json").stdout
+    assert "401" in stagedoor(folder, "explain", "GET", "/v1/items/5").stdout
+    assert "not an address" in stagedoor(folder, "explain", "GET", "/v1/items/5", "--from", "here").stderr
 
 
 def test_explain_ends_with_1_where_no_route_answers(folder: Path) -> None:

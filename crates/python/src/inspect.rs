@@ -1,5 +1,7 @@
 //! What a snapshot means, without serving it.
 
+use std::net::IpAddr;
+
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use stagedoor_dataplane::error::Kind;
@@ -39,9 +41,10 @@ pub fn explain(
     method: &str,
     url: &str,
     headers: Vec<(String, String)>,
+    client: IpAddr,
 ) -> PyResult<Py<PyAny>> {
     let explained = py.detach(|| {
-        compile(snapshot).map(|program| stagedoor_dataplane::explain::explain(&program, method, url, &headers))
+        compile(snapshot).map(|program| stagedoor_dataplane::explain::explain(&program, method, url, &headers, client))
     });
     json(py, &explained.map_err(wrong)?)
 }

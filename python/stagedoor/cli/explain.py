@@ -1,9 +1,11 @@
-"""``stagedoor explain METHOD URL``: which route answers, why, with which policies, and where it leads."""
+"""``stagedoor explain METHOD URL``: which route answers, why, what its policies decide, and where it leads."""
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterator
+from ipaddress import ip_address
 from typing import Any
 
 from rich.text import Text
@@ -14,7 +16,8 @@ from stagedoor.cli.target import target_text
 from stagedoor.config import compile, load
 
 NAME = "explain"
-HELP = "tell which route answers a request, why, with which policies in which order, and where it leads"
+HELP = "tell which route answers a request, why, what its policies decide in which order, and where it leads"
+_SHADES = {"passes": "green", "open": "yellow", "refused": "red", "answered": "cyan"}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -22,6 +25,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("url", metavar="URL", help="http://HOST/PATH?QUERY, or a path")
     parser.add_argument(
         "-H", "--header", action="append", default=[], metavar="'NAME: VALUE'", help="a request header; may be repeated"
+    )
+    parser.add_argument(
+        "--from", dest="client", default="127.0.0.1", metavar="ADDRESS", help="of the client (default: 127.0.0.1)"
     )
     parser.add_argument(
         "-f", "--file", default=DEFAULT_FILE, metavar="FILE", help=f"the configuration (default: {DEFAULT_FILE})"
@@ -37,8 +43,12 @@ def run(arguments: argparse.Namespace) -> int:
         if not colon:
             return fail("a header is written 'NAME: VALUE'") + 1
         headers.append((name.strip(), value.strip()))
+    try:
+        client = ip_address(arguments.client)
+    except ValueError:
+        return fail(f"'{arguments.client}' is not an address") + 1
     snapshot = json.dumps(compile(load(arguments.file)))
-    explained = _core.explain(snapshot, arguments.method, arguments.url, headers)
+    explained = _core.explain(snapshot, arguments.method, arguments.url, headers, client)
     if arguments.json:
         say_json(explained)
     else:
@@ -60,6 +70,9 @@ def _print(explained: dict[str, Any]) -> None:
         say("")
         rows = ((each["policy"], _settings(each["settings"])) for each in explained["policies"])
         say_table(("POLICY, IN ORDER", "SETTINGS"), rows)
+    if explained.get("decisions"):
+        say("")
+        _decisions(explained["decisions"], explained.get("consumer"))
     if "target" in explained:
         target = explained["target"]
         say("")
@@ -72,6 +85,35 @@ def _print(explained: dict[str, Any]) -> None:
         say("")
         rows = ((each["route"], each["refused"]) for each in explained["candidates"])
         say_table(("NOT TAKEN", "BECAUSE"), rows)
+
+
+def _decisions(decisions: list[dict[str, Any]], consumer: dict[str, Any] | None) -> None:
+    say_table(("POLICY", "DECISION", "BECAUSE"), [row for each in decisions for row in _rows(each)])
+    if consumer is not None:
+        parts = (f"{name}: {_text(value)}" for name, value in consumer.items() if value and name != "name")
+        say(f"the consumer is {consumer['name']} ({', '.join(parts)})")
+    for each in decisions:
+        for asked in each.get("asks", ()):
+            say(f"{asked['who']} would be asked, in the cluster {asked['cluster']}: {asked['method']} {asked['path']}")
+            say(f"  {_settings(asked['input'])}")
+
+
+def _rows(decision: dict[str, Any]) -> Iterator[tuple[str, Text, str]]:
+    """What a policy decides, and below it what it looked at."""
+    word = decision["decision"] + (f" {decision['status']}" if "status" in decision else "")
+    yield decision["policy"], Text(word, style=_SHADES.get(decision["decision"], "")), decision["why"]
+    for scheme in decision.get("schemes", ()):
+        yield f"  {scheme['scheme']}", Text(scheme["says"]), scheme["why"]
+    for looked in decision.get("conditions", ()):
+        word = "holds" if looked["holds"] else "does not hold"
+        why = ": ".join(part for part in (looked.get("unmet"), looked.get("why")) if part)
+        yield f"  {looked['conditions']}", Text(word), why
+    for limit in decision.get("limits", ()):
+        yield f"  {limit['id']}", Text(""), f"{limit['limit']} in {limit['per_ms']} ms by {limit['by']}"
+
+
+def _text(value: Any) -> str:
+    return ", ".join(value) if isinstance(value, list) else str(value)
 
 
 def _outcome(explained: dict[str, Any]) -> Text:

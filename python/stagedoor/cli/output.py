@@ -39,7 +39,7 @@ def say_json(value: Any) -> None:
     sys.stdout.write("\n")
 
 
-def say_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def say_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> None:
     """Cells are text, never markup. Where nobody looks, nothing is cut off."""
     console = Console(highlight=False)
     if not console.is_terminal:
@@ -48,7 +48,7 @@ def say_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
     console.print(table)
 
 

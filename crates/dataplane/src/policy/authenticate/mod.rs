@@ -6,6 +6,7 @@ pub mod bearer;
 pub mod claims;
 pub mod consumer;
 pub mod credential;
+pub mod explain;
 pub mod issuer;
 pub mod jwt;
 pub mod mtls;
@@ -126,18 +127,24 @@ impl Authenticate {
                 break;
             }
         }
-        let consumer = match (consumer, &self.anonymous) {
-            (Some(consumer), _) if !missing && !foreign => consumer,
-            (None, Some(anonymous)) if !foreign => anonymous.clone(),
-            (None, _) if !foreign => return Err(self.unknown("The request carries no credential")),
-            (None, _) => return Err(self.unknown("The credential is not valid")),
-            (Some(_), _) => return Err(self.unknown("The request does not carry every credential that is asked for")),
-        };
+        let consumer = self.settle(consumer, missing, foreign)?;
         exchange.consumer = Some(consumer);
         for scheme in &self.schemes {
             scheme.remove(exchange, head)?;
         }
         Ok(Flow::Continue)
+    }
+
+    /// Who it is when all have been asked: `missing`, that one found no credential; `foreign`, that there is one nobody
+    /// knows.
+    fn settle(&self, consumer: Option<Arc<Consumer>>, missing: bool, foreign: bool) -> Result<Arc<Consumer>, Error> {
+        match (consumer, &self.anonymous) {
+            (Some(consumer), _) if !missing && !foreign => Ok(consumer),
+            (None, Some(anonymous)) if !foreign => Ok(anonymous.clone()),
+            (None, _) if !foreign => Err(self.unknown("The request carries no credential")),
+            (None, _) => Err(self.unknown("The credential is not valid")),
+            (Some(_), _) => Err(self.unknown("The request does not carry every credential that is asked for")),
+        }
     }
 
     /// 401 for somebody who has to be known, here or by a policy after this one.

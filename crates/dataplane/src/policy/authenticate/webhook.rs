@@ -160,7 +160,7 @@ impl Webhook {
     }
 }
 
-fn is_signed(head: &RequestHead) -> bool {
+pub(super) fn is_signed(head: &RequestHead) -> bool {
     [ID, TIMESTAMP, SIGNATURE].iter().any(|name| head.headers.contains_key(name))
 }
 

@@ -22,6 +22,7 @@ use super::authenticate::Authenticate;
 use super::{Context, Flow, RequestHead, ResponseHead};
 use crate::error::{Error, Kind};
 use crate::exchange::Exchange;
+use crate::explain::decision::{open, passes, refused};
 use crate::protocol::body::Body;
 use crate::snapshot;
 use crate::worker::Worker;
@@ -141,13 +142,36 @@ impl Authorize {
         last.map_or(Ok(()), Err)
     }
 
-    /// Whether and why it would let a request pass, for people. The decision of others is not asked for.
-    pub fn explain(&self, exchange: &Exchange, head: &RequestHead) -> Value {
-        match (self.decide(exchange, head), &self.opa) {
-            (Err((cause, _)), _) => json!({"decision": "refused", "why": cause}),
-            (Ok(()), Some(_)) => json!({"decision": "open", "why": "every condition holds; opa is asked"}),
-            (Ok(()), None) => json!({"decision": "passes", "why": "every condition holds"}),
+    /// Whether and why it would let a request pass, for people, with each set of conditions and what of it does not hold.
+    /// Others are not asked; what they would be is told.
+    pub fn explain(&self, exchange: &Exchange, head: &RequestHead, authenticate: Option<&Authenticate>) -> Value {
+        let mut conditions = Vec::new();
+        let mut look = |place: String, set: &Conditions| {
+            conditions.push(match set.hold(exchange, head) {
+                Ok(()) => json!({"conditions": place, "holds": true}),
+                Err(unmet) => {
+                    json!({"conditions": place, "holds": false, "unmet": unmet.condition, "why": unmet.cause})
+                }
+            });
+        };
+        look("all".to_owned(), &self.must);
+        self.none.iter().enumerate().for_each(|(index, set)| look(format!("none[{index}]"), set));
+        self.any.iter().enumerate().for_each(|(index, set)| look(format!("any[{index}]"), set));
+        let mut decision = match self.decide(exchange, head) {
+            Err((cause, unmet)) => refused(&refusal(exchange, cause, unmet, authenticate)),
+            Ok(()) if self.opa.is_none() && self.ext_authz.is_none() => passes("every condition holds"),
+            Ok(()) => open("every condition holds, and somebody else is asked"),
+        };
+        let asks = [
+            self.opa.as_ref().map(|opa| opa.explain(exchange, head)),
+            self.ext_authz.as_ref().map(|ext_authz| ext_authz.explain(exchange, head)),
+        ];
+        let asks: Vec<Value> = asks.into_iter().flatten().collect();
+        if !asks.is_empty() && decision["decision"] == "open" {
+            decision["asks"] = asks.into();
         }
+        decision["conditions"] = conditions.into();
+        decision
     }
 }
 

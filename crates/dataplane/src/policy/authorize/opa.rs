@@ -48,6 +48,15 @@ impl Opa {
         json!({"cluster": self.cluster, "path": self.path})
     }
 
+    /// What it would be asked, for people: without the values of headers.
+    pub fn explain(&self, exchange: &Exchange, head: &RequestHead) -> Value {
+        let mut input = self.input(exchange, head);
+        for (_, value) in input["request"]["headers"].as_object_mut().into_iter().flatten() {
+            *value = "[not shown]".into();
+        }
+        json!({"who": "opa", "cluster": self.cluster, "method": "POST", "path": self.path, "input": input})
+    }
+
     pub async fn decide(&self, exchange: &Exchange, head: &RequestHead, worker: &Rc<Worker>) -> Result<(), Error> {
         let body = Bytes::from(json!({"input": self.input(exchange, head)}).to_string());
         let key = decisions::key(&body);

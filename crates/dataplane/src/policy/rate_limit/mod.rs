@@ -188,6 +188,17 @@ impl RateLimit {
         (!self.rules.rules.is_empty()).then(|| self.rules.describe())
     }
 
+    /// What a request would count against, for people; nothing is counted. None: against nothing.
+    pub fn explain(&self, exchange: &Exchange) -> Option<Value> {
+        let plan = exchange.consumer.as_ref().and_then(|consumer| consumer.plan.clone());
+        let plan = plan.and_then(|name| self.plans.get(&name)).map(|plan| plan.rates.describe());
+        let described = [Some(self.rules.describe()), plan].into_iter().flatten();
+        let limits: Vec<Value> = described.flat_map(|rules| rules.as_array().cloned().unwrap_or_default()).collect();
+        (!limits.is_empty()).then(|| {
+            json!({"decision": "open", "why": "how often it came is counted by a running gateway", "limits": limits})
+        })
+    }
+
     /// Takes from every rule, or from none and refuses with 429. A consumer whose plan is gone is not served: nobody has
     /// said how much it may use.
     pub fn on_request(&self, exchange: &mut Exchange, head: &RequestHead, shared: &Shared) -> Result<(), Error> {

@@ -90,7 +90,7 @@ impl Signature {
         body: &mut Body,
         shared: &Shared,
     ) -> Result<Verdict, Error> {
-        if !head.headers.contains_key(SIGNATURE) && !head.headers.contains_key(INPUT) {
+        if !is_signed(head) {
             return Ok(Verdict::Absent);
         }
         let (inputs, signatures) = match (dictionary(head, &INPUT), dictionary(head, &SIGNATURE)) {
@@ -199,6 +199,10 @@ impl Signature {
 }
 
 /// The field as one dictionary, however many lines it has.
+pub(super) fn is_signed(head: &RequestHead) -> bool {
+    head.headers.contains_key(SIGNATURE) || head.headers.contains_key(INPUT)
+}
+
 fn dictionary(head: &RequestHead, name: &HeaderName) -> Option<Dictionary> {
     let lines: Vec<&[u8]> = head.headers.get_all(name).iter().map(|value| value.as_bytes()).collect();
     Parser::new(&lines.join(&b", "[..])).parse::<Dictionary>().ok()

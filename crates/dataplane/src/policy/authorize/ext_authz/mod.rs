@@ -96,6 +96,23 @@ impl ExtAuthz {
         description
     }
 
+    /// What it would be asked, for people: without the values of headers.
+    pub fn explain(&self, exchange: &Exchange, head: &RequestHead) -> Value {
+        let question = Question::new(exchange, head, &self.headers, None);
+        let (method, path) = match &self.protocol {
+            Protocol::Grpc { .. } => ("POST", grpc::PATH.to_owned()),
+            Protocol::Http(http) => (head.method.as_str(), http.path(&question)),
+        };
+        let names: Vec<&str> = question.headers.iter().map(|(name, _)| name.as_str()).collect();
+        let mut input = question.knowledge();
+        input["request"] = json!({
+            "method": head.method.as_str(), "host": question.host(), "scheme": exchange.scheme,
+            "path": exchange.target.as_str(), "headers": names, "content": self.body.is_some(),
+        });
+        input["client"] = json!({"address": exchange.client.to_string()});
+        json!({"who": "ext_authz", "cluster": self.cluster, "method": method, "path": path, "input": input})
+    }
+
     /// Lets the request pass, changed as the authorizer wants it, or answers in its words.
     pub async fn decide(
         &self,

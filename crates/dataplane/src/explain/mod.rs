@@ -1,12 +1,19 @@
 //! Which route answers a request and why, what happens to it there, and the table of all routes: for people. Nothing
 //! here is on a request's way, so it may look at every route.
 
-use std::cmp::Reverse;
-use std::sync::Arc;
+pub(crate) mod decision;
 
+use std::cmp::Reverse;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::uri::PathAndQuery;
 use http::{request, HeaderName, HeaderValue, Method, Uri};
 use serde_json::{json, Map, Value};
 
+use crate::exchange::Exchange;
+use crate::forwarded::{self, Peer, TrustedProxies};
 use crate::policy::Policies;
 use crate::program::Program;
 use crate::route::condition::{header_holds, query_holds};
@@ -20,10 +27,11 @@ use crate::snapshot::ValueMatch;
 use crate::target::Target;
 
 /// The way of a request, as JSON: `request`, `outcome` (`route`, `method_not_allowed`, `not_found` or `refused`), `route`,
-/// `why`, `params`, `candidates` with the reason each was not taken, `policies` in their order, and `target`. `url` is
-/// absolute, or a path whose host is in `headers`. Secrets are not shown.
-pub fn explain(program: &Program, method: &str, url: &str, headers: &[(String, String)]) -> Value {
-    let asked = match Asked::new(method, url, headers) {
+/// `why`, `params`, `candidates` with the reason each was not taken, `policies` in their order, `decisions` of those that
+/// decide about requests, and `target`. `url` is absolute, or a path whose host is in `headers`; `client` is the address
+/// from which it comes. Secrets are not shown.
+pub fn explain(program: &Program, method: &str, url: &str, headers: &[(String, String)], client: IpAddr) -> Value {
+    let mut asked = match Asked::new(method, url, headers) {
         Ok(asked) => asked,
         Err(reason) => return json!({"outcome": "refused", "status": 400, "reason": reason}),
     };
@@ -53,8 +61,16 @@ pub fn explain(program: &Program, method: &str, url: &str, headers: &[(String, S
     };
     answer["candidates"] = candidates(program, &asked, chosen);
     answer["policies"] = policies(chosen.map_or(&program.unrouted, |route| &route.policies));
-    if let Some(route) = chosen {
+    if let Found::Route { route, params } = found {
         answer["target"] = target(&route.target);
+        let (route, params) = (route.clone(), params);
+        match asked.exchange(client) {
+            Some(mut exchange) => {
+                (exchange.params, exchange.route) = (params, Some(route.clone()));
+                decision::decide(&route.policies, &mut exchange, &mut asked.head, &mut answer);
+            }
+            None => answer["decisions"] = json!([]),
+        }
     }
     answer
 }
@@ -118,6 +134,22 @@ impl Asked {
         let path = normalise(uri.path()).map_err(|error| error.detail)?.into_owned();
         *request.uri_mut() = uri;
         Ok(Self { host, path, head: request.into_parts().0 })
+    }
+
+    /// On its way from a client that no proxy stands before: what it claims of itself is taken away, as it would be.
+    fn exchange(&mut self, client: IpAddr) -> Option<Exchange> {
+        let scheme = if self.head.uri.scheme_str() == Some("https") { "https" } else { "http" };
+        let target = match self.head.uri.query() {
+            Some(query) => format!("{}?{query}", self.path),
+            None => self.path.clone(),
+        };
+        let (target, host) = (PathAndQuery::try_from(target).ok()?, HeaderValue::from_str(&self.host).ok()?);
+        self.head.headers.insert(http::header::HOST, host.clone());
+        let peer = SocketAddr::new(client, 0);
+        let mut exchange = Exchange::new(Instant::now(), peer, self.head.method.clone(), host, target);
+        exchange.scheme = scheme;
+        forwarded::receive(&mut self.head, &Peer::new(peer), scheme, &TrustedProxies::default());
+        Some(exchange)
     }
 }
 

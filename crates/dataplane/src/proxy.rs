@@ -183,7 +183,7 @@ async fn ask(
         Target::Response(target) => Ok(target.respond()),
     };
     match &route.policies.validate {
-        Some(policy) if exchange.operation.is_some() => Box::pin(policy.on_answer(exchange, answer?)).await,
+        Some(policy) if policy.looks_at_answers(exchange) => Box::pin(policy.on_answer(exchange, answer?)).await,
         _ => answer,
     }
 }

@@ -329,6 +329,32 @@ fn a_preflight_is_answered_by_the_gateway() {
 }
 
 #[test]
+fn a_private_network_is_opened_to_the_origins_that_are_named_and_only_where_that_is_asked() {
+    let mut policies = cors(&["https://*.a.example"], &[], false);
+    policies["cors"]["private_network"] = json!(true);
+    let gateway = Gateway::new(policies);
+    let ask = |origin: &str, asked: &str| {
+        let mut headers = vec![("origin", origin), ("access-control-request-method", "GET")];
+        headers.extend(Some(("access-control-request-private-network", asked)).filter(|_| !asked.is_empty()));
+        let seen = gateway.ask("OPTIONS", "/", &headers, "192.0.2.1");
+        assert_eq!(seen.all("vary"), ["origin", "access-control-request-private-network"]);
+        seen.one("access-control-allow-private-network").map(str::to_owned)
+    };
+    assert_eq!(ask("https://www.a.example", "true").as_deref(), Some("true"));
+    assert_eq!(ask("https://www.a.example", ""), None);
+    assert_eq!(ask("https://www.a.example", "false"), None);
+    assert_eq!(ask("https://a.example", "true"), None);
+    let gateway = Gateway::new(cors(&["https://www.a.example"], &[], false));
+    let headers = [
+        ("origin", "https://www.a.example"),
+        ("access-control-request-method", "GET"),
+        ("access-control-request-private-network", "true"),
+    ];
+    let seen = gateway.ask("OPTIONS", "/", &headers, "192.0.2.1");
+    assert_eq!(seen.one("access-control-allow-private-network"), None);
+}
+
+#[test]
 fn a_wildcard_of_names_reflects_what_is_asked_for() {
     let gateway = Gateway::new(cors(&["https://a.example"], &["*"], true));
     let headers = [
@@ -499,7 +525,7 @@ fn every_mistake_in_a_policy_is_told_with_its_place_and_no_secret() {
         "request_id": {"header": "connection", "accept": true},
         "access_log": {"path": "stdout", "headers": ["bad name"]},
         "limits": {"body_bytes": 1, "request_ms": 0},
-        "cors": {"origins": ["*", "https://a.example/path"], "methods": ["GET"], "headers": ["x y"], "expose": ["*"], "credentials": true, "max_age_s": 1},
+        "cors": {"origins": ["*", "null"], "methods": ["GET"], "headers": ["x y"], "expose": ["*"], "credentials": true, "max_age_s": 1},
         "authenticate": {"any": [{"api_key": {"header": "te", "query": null}}, {"api_key": {"header": null, "query": null}}]},
         "rate_limit": [rule("a\u{e9}", 1, 1, json!("route")), rule("b", 0, 1, json!("route")), rule("c", 1, 1, json!("address")), rule("c", 1, 1, json!("address")), rule("c", 2, 1, json!("address"))],
         "headers": {
@@ -513,6 +539,7 @@ fn every_mistake_in_a_policy_is_told_with_its_place_and_no_secret() {
         "limits: a request time of 0 ms lets nothing through",
         "cors: credentials are never allowed for the origin '*'; name the origins",
         "cors: the origin '*' stands alone",
+        "cors: credentials are never allowed for the origin 'null': every page can make itself that",
         "cors: headers: 'x y' is not a name",
         "cors: expose: '*' is not a name with credentials",
         "authenticate: api_key: the header 'te' belongs to the protocol and cannot carry a key",
@@ -528,6 +555,14 @@ fn every_mistake_in_a_policy_is_told_with_its_place_and_no_secret() {
         "headers: response.set: the header 'transfer-encoding' belongs to the protocol and cannot be changed",
     ];
     assert_eq!(errors(wrong), expected.map(|message| format!("route 'all': {message}")));
+    let told = errors(cors(&["https://a.example/path", "https://*.com"], &[], false));
+    assert_eq!(
+        told,
+        [
+            "route 'all': cors: 'https://a.example/path' is not an origin as browsers send it, such as 'https://example.com'",
+            "route 'all': cors: 'https://*.com': '*.' stands before a name of at least two parts",
+        ]
+    );
     assert_eq!(
         errors(json!({"rate_limit": [rule("c", 1, 1, json!("consumer"))]})),
         ["route 'all': rate_limit: rule 'c': by consumer needs the policy 'authenticate', else nobody is known"]

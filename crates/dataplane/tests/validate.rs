@@ -403,6 +403,7 @@ fn a_schema_alone_is_for_json_and_media_types_alone_look_into_nothing() {
         let (found, head, _) = gateway.ask("POST /any", fields, b"not json");
         assert_eq!(found, status, "{fields}");
         assert_eq!(head.contains("accept: application/json, image/*"), status == 415);
+        assert_eq!(head.contains("accept-post: application/json, image/*"), status == 415);
     }
     assert_eq!(gateway.ask("GET /any", "", b"").0, 200);
 }
@@ -517,4 +518,32 @@ fn answers_are_told_of_or_enforced() {
     let fields = "Content-Type: application/json\r\nX-Tenant: a\r\n";
     let gateway = start(&shop(), &enforce(false), &leak);
     assert_eq!(gateway.ask("POST /v1/orders", fields, order.as_bytes()).0, 502, "what is write-only is not answered");
+}
+
+#[test]
+fn responses_have_one_of_the_types_that_are_listed_or_are_told_of_or_refused() {
+    let policy = |enforce: bool| {
+        policy(json!({
+            "openapi": null, "response_types": ["application/json", "image/*"],
+            "responses": {"enforce": enforce, "body_bytes": 0, "larger": false},
+        }))
+    };
+    for (response, status) in [
+        (json!({"status": 200, "headers": {"content-type": "application/json; charset=utf-8"}, "body": "{}"}), 200),
+        (json!({"status": 200, "headers": {"content-type": "image/png"}, "body": "x"}), 200),
+        (json!({"status": 204, "headers": {}, "body": ""}), 204),
+        (json!({"status": 200, "headers": {}, "body": ""}), 200),
+        (json!({"status": 200, "headers": {"content-type": "text/html"}, "body": "<html>"}), 502),
+        (json!({"status": 404, "headers": {"content-type": "text/html"}, "body": "<html>"}), 502),
+        (json!({"status": 200, "headers": {"content-type": "application/json-seq"}, "body": "x"}), 502),
+        (json!({"status": 200, "headers": {}, "body": "x"}), 502),
+    ] {
+        let (answered, head, content) = start(&shop(), &policy(true), &response).ask("GET /a", "", b"");
+        assert_eq!(answered, status, "{response}\n{head}");
+        assert!(!content.contains("<html>"), "{content}");
+        let told = start(&shop(), &policy(false), &response).ask("GET /a", "", b"").0;
+        assert_eq!(Value::from(told), response["status"]);
+    }
+    let response = json!({"status": 200, "headers": {"content-type": "text/html"}, "body": "<html>"});
+    assert_eq!(start(&shop(), &policy(true), &response).ask("HEAD /a", "", b"").0, 502);
 }

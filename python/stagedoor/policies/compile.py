@@ -90,6 +90,7 @@ def _cors(policy: Cors) -> Json:
         "headers": list(policy.headers),
         "expose": list(policy.expose),
         "credentials": policy.credentials,
+        "private_network": policy.private_network,
         "max_age_s": int(policy.max_age) // 1000,
     }
 

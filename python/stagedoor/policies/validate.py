@@ -40,6 +40,9 @@ class Validate(Strict):
     content_types: Annotated[list[Annotated[str, AfterValidator(_range)]], Field(max_length=100)] = []
     """The media types that a body may have, ``type/subtype`` or ``type/*``; others are answered with 415. Left out:
     any, or those of the document."""
+    response_types: Annotated[list[Annotated[str, AfterValidator(_range)]], Field(max_length=100)] = []
+    """The media types that the content of a response may have; others are told of or enforced as ``responses`` says.
+    Left out: any, or those of the document."""
     unknown: Literal["refuse", "pass"] = "refuse"
     """Requests for a path or method that the document does not have: 404 and 405, or pass unchecked."""
     body: Size = size("1MiB", least="0B", most="64MiB")
@@ -55,10 +58,15 @@ class Validate(Strict):
     def _something_to_do(self) -> Self:
         if self.openapi is not None and self.json_schema is not None:
             raise wrong("'openapi' and 'schema' do not go together", "an OpenAPI document has schemas of its own")
-        if self.openapi is None and self.json_schema is None and not self.content_types:
-            raise wrong("it needs 'openapi', 'schema' or 'content_types': nothing would be checked")
-        if self.openapi is None and (self.responses != "off" or self.base_path is not None):
-            raise wrong("'responses' and 'base_path' need 'openapi', which describes responses and paths")
+        described = self.openapi is not None or self.json_schema is not None
+        if not described and not self.content_types and not self.response_types:
+            raise wrong("it needs 'openapi', 'schema', 'content_types' or 'response_types': nothing would be checked")
+        if self.openapi is None and self.base_path is not None:
+            raise wrong("'base_path' needs 'openapi', which describes paths")
+        if self.openapi is None and not self.response_types and self.responses != "off":
+            raise wrong("'responses' needs 'openapi' or 'response_types', which describe them")
+        if self.response_types and self.responses == "off":
+            raise wrong("'response_types' needs 'responses': report or enforce")
         return self
 
 
@@ -74,6 +82,7 @@ def compile_validate(policy: Validate) -> dict[str, Any]:
         "schema": policy.json_schema,
         "base_path": policy.base_path,
         "content_types": list(policy.content_types),
+        **({"response_types": list(policy.response_types)} if policy.response_types else {}),
         "unknown": policy.unknown == "pass",
         "body_bytes": int(policy.body),
         "responses": None if policy.responses == "off" else responses,

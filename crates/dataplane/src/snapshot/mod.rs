@@ -421,12 +421,15 @@ pub struct AccessLog {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cors {
-    /// `*`, or origins exactly as browsers send them.
+    /// `*`, or origins as browsers send them; the host may begin with `*.`, the port may be `*`.
     pub origins: Vec<String>,
     pub methods: Vec<String>,
     pub headers: Vec<String>,
     pub expose: Vec<String>,
     pub credentials: bool,
+    /// Whether pages of the public network may ask, where this is a private one.
+    #[serde(default)]
+    pub private_network: bool,
     pub max_age_s: u64,
 }
 

@@ -13,6 +13,9 @@ pub struct Validate {
     pub base_path: Option<String>,
     /// `type/subtype`, `type/*` or `*/*`, lower-case; empty is any.
     pub content_types: Vec<String>,
+    /// The same of responses with content; empty is any.
+    #[serde(default)]
+    pub response_types: Vec<String>,
     /// What the document does not have passes.
     pub unknown: bool,
     /// Content that is read; more is 413.

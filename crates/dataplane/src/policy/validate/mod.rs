@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::header::ACCEPT;
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue, Method};
 use http_body::Body as _;
 use rustc_hash::FxHashMap;
 use serde_json::Value;
@@ -34,8 +34,12 @@ use media::Media;
 pub use operation::Operation;
 use response::Responses;
 
+const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
+const ACCEPT_POST: HeaderName = HeaderName::from_static("accept-post");
+
 pub struct Validate {
     content_types: Vec<String>,
+    response_types: Vec<String>,
     rule: Rule,
     body_bytes: usize,
     responses: Option<Responses>,
@@ -92,12 +96,13 @@ impl Validate {
         };
         Ok(Self {
             content_types: settings.content_types.clone(),
+            response_types: settings.response_types.clone(),
             rule,
             body_bytes: settings.body_bytes,
             responses: settings.responses.as_ref().map(Responses::new),
             description: serde_json::json!({
                 "openapi": settings.openapi, "schema": settings.schema, "base_path": settings.base_path,
-                "content_types": settings.content_types, "unknown": settings.unknown,
+                "content_types": settings.content_types, "response_types": settings.response_types, "unknown": settings.unknown,
                 "body_bytes": settings.body_bytes, "responses": settings.responses.as_ref().map(Responses::describe),
             }),
         })
@@ -112,14 +117,14 @@ impl Validate {
         let declared = media::declared(&head.headers).unwrap_or_default();
         let listed = self.content_types.iter().any(|range| media::fits(range, &declared));
         if has_body && !self.content_types.is_empty() && !listed {
-            return Err(unsupported(&self.content_types.join(", ")));
+            return Err(unsupported(&self.content_types.join(", "), &head.method));
         }
         let mut faults = Faults::default();
         match &self.rule {
             Rule::Any => return Ok(()),
             Rule::Schema(media) => {
                 if has_body && !parameter::is_json(&declared) {
-                    return Err(unsupported("application/json"));
+                    return Err(unsupported("application/json", &head.method));
                 }
                 self.check_body(head, body, media, true, &mut faults).await?;
             }
@@ -142,7 +147,7 @@ impl Validate {
                         Some(_) if !has_body => missing(found.operation, &mut faults),
                         Some(_) => {}
                         None if described.content.is_empty() => {}
-                        None => return Err(unsupported(&described.content.names())),
+                        None => return Err(unsupported(&described.content.names(), &head.method)),
                     },
                 }
                 if self.responses.is_some() {
@@ -197,11 +202,15 @@ fn missing(operation: &Operation, faults: &mut Faults) {
     }
 }
 
-/// RFC 9110 §15.5.16: with what would be taken.
-fn unsupported(types: &str) -> Error {
+/// RFC 9110 §15.5.16: with what would be taken, also by the name that there is for the method (RFC 5789 §2.2, Linked Data
+/// Platform §7.1).
+fn unsupported(types: &str, method: &Method) -> Error {
     let error = Error::new(Kind::UnsupportedMediaType, format!("Here the request's content is one of {types}"));
-    match HeaderValue::from_str(types) {
-        Ok(value) => error.header(ACCEPT, value),
-        Err(_) => error,
+    let Ok(value) = HeaderValue::from_str(types) else { return error };
+    let error = error.header(ACCEPT, value.clone());
+    match *method {
+        Method::POST => error.header(ACCEPT_POST, value),
+        Method::PATCH => error.header(ACCEPT_PATCH, value),
+        _ => error,
     }
 }

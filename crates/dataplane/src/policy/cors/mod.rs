@@ -1,22 +1,33 @@
 //! Cross-origin resource sharing: the server's side of the Fetch standard, §3.2.
 
+mod explain;
+mod origin;
+
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Response, StatusCode};
 use serde_json::{json, Value};
+
+pub(super) use origin::is_origin;
 
 use super::{Flow, RequestHead, ResponseHead};
 use crate::exchange::Exchange;
 use crate::protocol::body::Body;
 use crate::snapshot;
+use origin::Origin;
+
+const REQUEST_PRIVATE_NETWORK: HeaderName = HeaderName::from_static("access-control-request-private-network");
+const ALLOW_PRIVATE_NETWORK: HeaderName = HeaderName::from_static("access-control-allow-private-network");
 
 pub struct Cors {
     /// None is `*`.
-    pub origins: Option<Vec<HeaderValue>>,
+    origins: Option<Vec<Origin>>,
     /// For preflights; None is whatever is asked for.
     methods: Option<HeaderValue>,
     headers: Option<HeaderValue>,
     expose: Option<HeaderValue>,
     credentials: bool,
+    /// Whether pages of the public network may ask here, in a private one.
+    private_network: bool,
     max_age: HeaderValue,
 }
 
@@ -33,10 +44,15 @@ impl Cors {
         if settings.origins.is_empty() {
             errors.push("it allows no origin".to_owned());
         }
-        let origins = settings.origins.iter().filter(|_| !any).filter_map(|origin| match is_origin(origin) {
-            true => HeaderValue::from_str(origin).ok(),
-            false => {
-                errors.push(format!("'{origin}' is not an origin as browsers send it, such as 'https://example.com'"));
+        if settings.credentials && settings.origins.iter().any(|origin| origin == "null") {
+            errors.push(
+                "credentials are never allowed for the origin 'null': every page can make itself that".to_owned(),
+            );
+        }
+        let origins = settings.origins.iter().filter(|_| !any).filter_map(|origin| match Origin::parse(origin) {
+            Ok(origin) => Some(origin),
+            Err(wrong) => {
+                errors.push(wrong);
                 None
             }
         });
@@ -67,6 +83,7 @@ impl Cors {
             headers: headers.or((!wild(&settings.headers)).then_some(none)),
             expose,
             credentials: settings.credentials,
+            private_network: settings.private_network,
             max_age: HeaderValue::from(settings.max_age_s),
         })
     }
@@ -75,11 +92,12 @@ impl Cors {
         let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         let list = |value: &Option<HeaderValue>| value.as_ref().map_or_else(|| "*".to_owned(), text);
         json!({
-            "origins": self.origins.as_ref().map_or_else(|| vec!["*".to_owned()], |all| all.iter().map(text).collect()),
+            "origins": self.origins.as_ref().map_or_else(|| vec!["*".to_owned()], |all| all.iter().map(Origin::text).collect()),
             "methods": list(&self.methods),
             "headers": list(&self.headers),
             "expose": self.expose.as_ref().map(text),
             "credentials": self.credentials,
+            "private_network": self.private_network,
             "max_age_s": text(&self.max_age).parse::<u64>().ok(),
         })
     }
@@ -97,40 +115,6 @@ impl Cors {
         }
     }
 
-    /// What it would say, for people. It is the browser who keeps to it.
-    pub fn explain(&self, head: &RequestHead) -> Value {
-        let Some(origin) = head.headers.get(header::ORIGIN) else {
-            return json!({"decision": "passes", "why": "without Origin it is no request of another origin's page"});
-        };
-        let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-        let (origin, allowed) = (text(origin), self.allows(origin));
-        let word = if allowed { "may" } else { "may not" };
-        let asked = head.headers.get(header::ACCESS_CONTROL_REQUEST_METHOD).filter(|_| head.method == Method::OPTIONS);
-        let Some(method) = asked.map(text) else {
-            let credentials = if allowed && self.credentials { ", with the user's credentials" } else { "" };
-            return json!({"decision": "passes", "why": format!("pages of {origin} {word} read the answer{credentials}")});
-        };
-        let listed = |list: &Option<HeaderValue>, name: &str, fold: bool| {
-            let is = |one: &str| if fold { one.eq_ignore_ascii_case(name) } else { one == name };
-            list.as_ref().is_none_or(|list| text(list).split(',').any(|one| is(one.trim())))
-        };
-        let names = head.headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS).map(text).unwrap_or_default();
-        let simple = ["GET", "HEAD", "POST"].contains(&method.as_str());
-        let mut refused: Vec<String> = Vec::new();
-        if !simple && !listed(&self.methods, &method, false) {
-            refused.push(format!("the method {method}"));
-        }
-        let names = names.split(',').map(str::trim).filter(|name| !name.is_empty());
-        refused
-            .extend(names.filter(|name| !listed(&self.headers, name, true)).map(|name| format!("the header {name}")));
-        let why = match (allowed, refused.is_empty()) {
-            (true, true) => format!("a preflight: pages of {origin} may ask so"),
-            (true, false) => format!("a preflight: pages of {origin} may ask, but not with {}", refused.join(", ")),
-            (false, _) => format!("a preflight: pages of {origin} may not ask"),
-        };
-        json!({"decision": "answered", "status": 204, "why": why})
-    }
-
     fn preflight(&self, origin: &HeaderValue, method: &HeaderValue, head: &RequestHead) -> Response<Body> {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NO_CONTENT;
@@ -142,6 +126,9 @@ impl Cors {
         if self.headers.is_none() {
             headers.append(header::VARY, HeaderValue::from_static("access-control-request-headers"));
         }
+        if self.private_network {
+            headers.append(header::VARY, REQUEST_PRIVATE_NETWORK.into());
+        }
         // Without these headers the browser refuses; the status is not what tells it.
         if self.allows(origin) {
             let asked = head.headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS);
@@ -151,6 +138,9 @@ impl Cors {
                 headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, names.clone());
             }
             headers.insert(header::ACCESS_CONTROL_MAX_AGE, self.max_age.clone());
+            if self.private_network && head.headers.get(REQUEST_PRIVATE_NETWORK).is_some_and(|asked| asked == "true") {
+                headers.insert(ALLOW_PRIVATE_NETWORK, HeaderValue::from_static("true"));
+            }
         }
         response
     }
@@ -179,7 +169,7 @@ impl Cors {
     }
 
     fn allows(&self, origin: &HeaderValue) -> bool {
-        self.origins.as_ref().is_none_or(|origins| origins.contains(origin))
+        self.origins.as_ref().is_none_or(|origins| origins.iter().any(|one| one.matches(origin)))
     }
 
     /// A cache must not give one origin's answer to another (Fetch §3.2.5), also when this request had no origin.
@@ -192,13 +182,4 @@ impl Cors {
             headers.append(header::VARY, name.into());
         }
     }
-}
-
-/// `null`, or scheme, host and port with no path, lower-case (Fetch §3.2.1).
-pub(super) fn is_origin(text: &str) -> bool {
-    let Some((scheme, authority)) = text.split_once("://") else {
-        return text == "null";
-    };
-    let plain = |char: char| char.is_ascii_graphic() && !char.is_ascii_uppercase() && !"/?#*@,\"".contains(char);
-    !scheme.is_empty() && !authority.is_empty() && text.replacen("://", "", 1).chars().all(plain)
 }

@@ -17,12 +17,14 @@ sys.path.insert(0, str(EXAMPLE))
 import chat  # noqa: E402
 
 
-def before(port: int, gateway: Callable[..., Gateway]) -> Gateway:
+def before(port: int, gateway: Callable[..., Gateway], *changes: tuple[str, str], **options: str) -> Gateway:
+    """``changes`` of the example's configuration, each a text and what stands there instead."""
     config = (EXAMPLE / "stagedoor.yaml").read_text()
-    for written, real in (("127.0.0.1:8080", "127.0.0.1:0"), ("127.0.0.1:9901", "127.0.0.1:0"), (":8765", f":{port}")):
+    ports = ("127.0.0.1:8080", "127.0.0.1:0"), ("127.0.0.1:9901", "127.0.0.1:0"), (":8765", f":{port}")
+    for written, real in (*ports, *changes):
         assert written in config
         config = config.replace(written, real)
-    return gateway(config.replace("access_log: {}", "access_log: {path: access.log}"))
+    return gateway(config.replace("access_log: {}", "access_log: {path: access.log}"), **options)
 
 
 @pytest.fixture
@@ -31,10 +33,16 @@ def echo() -> Echo:
 
 
 @pytest.fixture
-def echo_door(echo: Echo, gateway: Callable[..., Gateway]) -> Iterator[Gateway]:
+def open_door(echo: Echo, gateway: Callable[..., Gateway]) -> Iterator[Callable[..., Gateway]]:
+    """With changes of the configuration, and options of the gateway."""
     running = Running(lambda: serve(echo, "127.0.0.1", 0, max_size=None))
-    yield before(running.port, gateway)
+    yield lambda *changes, **options: before(running.port, gateway, *changes, **options)
     running.stop()
+
+
+@pytest.fixture
+def echo_door(open_door: Callable[..., Gateway]) -> Gateway:
+    return open_door()
 
 
 @pytest.fixture

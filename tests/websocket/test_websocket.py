@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -82,6 +83,26 @@ def test_the_services_close_code_reaches_the_client(echo_door: Gateway) -> None:
         assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4002, "as you wish")
 
     run(echo_door, test)
+
+
+@pytest.mark.parametrize(("drain", "policy"), [("20s", "100ms"), ("2s", "1h")], ids=["policy", "shutdown"])
+def test_a_shutdown_ends_in_1001_on_both_sides(
+    echo: Echo, open_door: Callable[..., Gateway], drain: str, policy: str
+) -> None:
+    door = open_door(("idle: 5m", f"idle: 5m, drain: {policy}"), drain=drain)
+
+    async def test(client: ClientConnection) -> None:
+        await client.send("hello")
+        assert await client.recv() == "hello"
+        door.signal(signal.SIGTERM)
+        with pytest.raises(ConnectionClosed) as closed:
+            await client.recv()
+        assert closed.value.rcvd is not None
+        assert (closed.value.rcvd.code, closed.value.rcvd_then_sent) == (1001, True)
+
+    run(door, test)
+    assert until(lambda: echo.closed) == [(1001, "")]
+    assert door.process.wait(60) == 0, "nothing was cut off"
 
 
 def test_a_handshake_without_the_key_is_401_and_the_service_hears_nothing(echo_door: Gateway, echo: Echo) -> None:

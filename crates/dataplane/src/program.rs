@@ -212,10 +212,11 @@ fn compile_route(
     let target_context = target::Context { route: &id, path: &matcher.path, clusters, snapshot };
     let target = Target::compile(&settings.target, &target_context, report);
     let (mut policies, target) = (policies?, target?);
-    if policies.upgrade.is_some() && !target.can_switch() {
+    if policies.upgrade.as_ref().is_some_and(|upgrade| !target.can_switch(upgrade)) {
         policies.upgrade = None;
-        report
-            .warning(format!("{place}: upgrade: it has no effect where the target is not a cluster that speaks http1"));
+        report.warning(format!(
+            "{place}: upgrade: it has no effect where the target is not a cluster, and over HTTP/2 for WebSocket alone"
+        ));
     }
     Some(Arc::new(Route {
         priority: settings.priority,

@@ -22,6 +22,9 @@ use crate::snapshot::{self, Snapshot};
 use crate::transport::unix::SocketFile;
 use crate::worker::Worker;
 
+/// So long before the time for a drain is over tunnels end, so that both sides can be told: a quarter of that time where
+/// it is short.
+const PARTING: Duration = Duration::from_secs(2);
 /// How often a draining worker looks whether its last connection has ended.
 const DRAIN_CHECK: Duration = Duration::from_millis(10);
 
@@ -64,7 +67,11 @@ enum Control {
     },
     Run(Job),
     /// Answered when the worker's last connection has ended.
-    Drain(mpsc::Sender<()>),
+    Drain {
+        drained: mpsc::Sender<()>,
+        /// When tunnels must have ended.
+        latest: Instant,
+    },
     Stop,
 }
 
@@ -286,13 +293,14 @@ impl Server {
     /// Accepts no more, lets exchanges finish and closes idle connections. False when the time ran out.
     pub fn drain(&self, timeout: Duration) -> bool {
         let until = Instant::now() + timeout;
+        let latest = until - PARTING.min(timeout / 4);
         for bound in self.listeners.lock().values() {
             bound.stop.send_replace(true);
         }
         let (drained, done) = mpsc::channel();
         let mut open = 0;
         for thread in self.threads.lock().iter() {
-            if thread.control.send(Control::Drain(drained.clone())).is_ok() {
+            if thread.control.send(Control::Drain { drained: drained.clone(), latest }).is_ok() {
                 open += 1;
             }
         }
@@ -343,12 +351,12 @@ async fn work(worker: Rc<Worker>, mut commands: control::UnboundedReceiver<Contr
                 tokio::task::spawn_local(listener::accept(worker.clone(), socket, current, stop));
             }
             Control::Run(job) => job(&worker),
-            Control::Drain(drained) => {
+            Control::Drain { drained, latest } => {
                 let worker = worker.clone();
                 tokio::task::spawn_local(async move {
                     // The accept loops take in what the kernel holds for them before they end.
                     tokio::time::sleep(DRAIN_CHECK).await;
-                    worker.drain();
+                    worker.drain(latest);
                     while worker.open() > 0 {
                         tokio::time::sleep(DRAIN_CHECK).await;
                     }

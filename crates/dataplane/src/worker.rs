@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
+use std::time::Instant;
 
 use arc_swap::{ArcSwap, Cache};
 use tokio::sync::Semaphore;
@@ -29,7 +30,8 @@ pub struct Worker {
     connections: RefCell<Vec<Weak<Connection>>>,
     /// Connections that are open.
     open: Cell<usize>,
-    draining: Cell<bool>,
+    /// Set while it drains: when tunnels must have ended.
+    draining: Cell<Option<Instant>>,
 }
 
 impl Worker {
@@ -43,7 +45,7 @@ impl Worker {
             program: RefCell::new(Cache::new(program)),
             connections: RefCell::default(),
             open: Cell::new(0),
-            draining: Cell::new(false),
+            draining: Cell::new(None),
         })
     }
 
@@ -57,7 +59,7 @@ impl Worker {
     }
 
     pub fn is_draining(&self) -> bool {
-        self.draining.get()
+        self.draining.get().is_some()
     }
 
     /// Holds a connection's place among the worker's until it is dropped.
@@ -70,18 +72,18 @@ impl Worker {
         connections.push(Rc::downgrade(connection));
         self.open.set(self.open.get() + 1);
         self.shared.metrics.accepted(self.index);
-        if self.draining.get() {
-            connection.drain();
+        if let Some(latest) = self.draining.get() {
+            connection.drain(latest);
         }
         Admitted { worker: self.clone() }
     }
 
-    /// Every connection ends after its exchanges at hand.
-    pub fn drain(&self) {
-        self.draining.set(true);
+    /// Every connection ends after its exchanges at hand, tunnels at this time at the latest.
+    pub fn drain(&self, latest: Instant) {
+        self.draining.set(Some(latest));
         let connections: Vec<_> = self.connections.borrow().iter().filter_map(Weak::upgrade).collect();
         for connection in connections {
-            connection.drain();
+            connection.drain(latest);
         }
         self.pools.close_idle();
     }

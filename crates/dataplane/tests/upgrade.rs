@@ -424,6 +424,67 @@ fn a_drain_lets_tunnels_live_for_as_long_as_the_policy_says() {
     });
 }
 
+const GOING_AWAY: &[u8] = b"\x88\x02\x03\xe9";
+
+/// Whether the client ends in 1001 and whether the endpoint does, when a drain of this time ends a tunnel in which either
+/// side has said this.
+fn told(drain: Duration, drain_ms: u64, said: &'static [u8], answered: &'static [u8], ask: &[u8]) -> (bool, bool) {
+    let protocol = if ask == ASK { "websocket" } else { "chat/2" };
+    let endpoint = Endpoint::start(move |mut connection| {
+        connection.head();
+        let switched = format!("HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: {protocol}\r\n\r\n");
+        connection.send(&[switched.as_bytes(), answered].concat());
+        connection.wait_closed();
+    });
+    let door = door(&endpoint, json!({"drain_ms": drain_ms}));
+    let mut client = door.client();
+    client.send(ask);
+    head(&mut client);
+    client.send(said);
+    assert_eq!(read_exactly(&mut client, answered.len()), answered);
+    let sent = || {
+        let all = endpoint.received.lock().unwrap()[0].clone();
+        let end = all.windows(4).position(|end| end == b"\r\n\r\n").unwrap() + 4;
+        all[end..].to_vec()
+    };
+    until("the endpoint has heard it", || sent() == said);
+    let last = std::thread::scope(|scope| {
+        let draining = scope.spawn(|| door.server.drain(drain));
+        let (last, end) = client.rest();
+        assert_eq!(end, End::Closed);
+        client.shut();
+        assert!(draining.join().unwrap(), "the tunnel has ended in time");
+        last
+    });
+    let told = &sent()[said.len()..];
+    let masked = matches!(told, [0x88, 0x82, a, b, _, _, c, d] if [a ^ c, b ^ d] == GOING_AWAY[2..]);
+    assert!((last.is_empty() || last == GOING_AWAY) && (told.is_empty() || masked), "{last:x?} {told:x?}");
+    (!last.is_empty(), masked)
+}
+
+#[test]
+fn a_drain_ends_a_websocket_with_1001_where_a_frame_may_stand() {
+    let cases: [(&[u8], &[u8], (bool, bool)); 6] = [
+        (b"\x81\x82abcd\x09\x0b", b"\x81\x02hi", (true, true)),
+        (b"", b"", (true, true)),
+        (b"\x81\x82abcd\x09\x0b", b"\x81\x05hi", (false, true)),
+        (b"\x81\x85abcd\x09", b"\x01\x02hi", (true, false)),
+        (b"\x88\x82abcd\x62\x8b", b"\x88\x02\x03\xe8", (false, false)),
+        (b"no frames", b"nor here", (false, false)),
+    ];
+    for (said, answered, expected) in cases {
+        let got = told(door::PATIENCE, 0, said, answered, ASK);
+        assert_eq!(got, expected, "{said:x?} {answered:x?}");
+    }
+    let other = String::from_utf8_lossy(ASK).replace("Upgrade: WebSocket", "Upgrade: chat/2");
+    assert_eq!(told(door::PATIENCE, 0, b"", b"", other.as_bytes()), (false, false), "another protocol");
+}
+
+#[test]
+fn a_shutdown_that_is_over_before_the_tunnels_time_says_1001_too() {
+    assert_eq!(told(Duration::from_millis(800), 60_000, b"", b"\x81\x00", ASK), (true, true));
+}
+
 #[test]
 fn a_tunnel_is_logged_once_when_it_is_over() {
     let log = std::env::temp_dir().join(format!("stagedoor-upgrade-{:032x}.log", fastrand::u128(..)));

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use http::header::SEC_WEBSOCKET_ACCEPT;
 use http::{response, Request, Response, StatusCode, Version};
 
 use super::balance::{self, Pick};
@@ -15,7 +16,7 @@ use super::pool::{Connection, Wanted};
 use super::pools::View;
 use super::reply::{self, Reply};
 use super::retry::{self, Decision, Failure};
-use super::tunnel::Tunnel;
+use super::tunnel::{Tunnel, Way};
 use super::visit::Visit;
 use super::{fault, framing, hop_by_hop, http2, InterimSink, SendReport};
 use crate::error::{Error, Kind};
@@ -293,7 +294,25 @@ impl Attempts {
         let kept = (head.clone(), body.whole());
         let sent_before = std::mem::replace(&mut progress.report.sent, true);
         let note = |upload| progress.streamed.set(Some(upload));
-        let sent = lease.send(head, body, authority, self.sink.as_ref(), note).await;
+        let sink = self.sink.as_ref();
+        let sent = match self.grant.as_ref().filter(|grant| grant.is_websocket()) {
+            None => lease.send(head, body, authority, sink, note).await,
+            Some(grant) => {
+                let accept = grant.accept(&head.headers).map_err(|error| Failed::boxed(Failure::BadReply, error))?;
+                match lease.open(head, authority, sink, note).await {
+                    Ok((mut head, http2::Outcome::Opened(opened))) => {
+                        self.note(head.status, progress);
+                        // What the client would see of an endpoint that speaks HTTP/1.1.
+                        head.status = StatusCode::SWITCHING_PROTOCOLS;
+                        head.headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
+                        let tunnel = Tunnel::new(grant.clone(), Way::Stream(opened), progress.visit.take());
+                        return Ok(Answer { head, content: Content::Tunnel(tunnel), visit: None });
+                    }
+                    Ok((head, http2::Outcome::Answered(incoming))) => Ok((head, incoming)),
+                    Err(unanswered) => Err(unanswered),
+                }
+            }
+        };
         let (error, unprocessed, body) = match sent {
             Ok((head, incoming)) => {
                 self.note(head.status, progress);
@@ -362,7 +381,7 @@ impl Attempts {
         })?;
         head.version = Version::HTTP_11;
         hop_by_hop::strip_response(&mut head.headers);
-        let tunnel = Tunnel::new(grant, connection, progress.visit.take());
+        let tunnel = Tunnel::new(grant, Way::Connection(connection), progress.visit.take());
         Ok(Answer { head, content: Content::Tunnel(tunnel), visit: None })
     }
 

@@ -208,8 +208,8 @@ impl Cluster {
         }
     }
 
-    pub fn speaks_http1(&self) -> bool {
-        self.settings.protocol == snapshot::Protocol::Http1
+    pub fn may_speak_http1(&self) -> bool {
+        matches!(self.settings.protocol, snapshot::Protocol::Http1 | snapshot::Protocol::Auto)
     }
 
     pub fn request_timeout(&self) -> Duration {

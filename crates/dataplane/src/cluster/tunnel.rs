@@ -1,5 +1,5 @@
-//! A connection to an endpoint that has gone over to another protocol. It is the tunnel's until its end and never goes
-//! back to the pool; its place among the pool's connections is taken as long.
+//! What has gone over to another protocol on the endpoint's side: a connection, which is the tunnel's until its end and
+//! never goes back to the pool, or a stream of HTTP/2 (RFC 8441) beside others. Its place in the pool is taken as long.
 
 use std::io;
 use std::rc::Rc;
@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
+use super::http2;
 use super::pool::Connection;
 use super::visit::Visit;
 use crate::protocol::tunnel::Side;
@@ -14,36 +15,55 @@ use crate::protocol::upgrade::Grant;
 
 pub struct Tunnel {
     pub grant: Rc<Grant>,
-    connection: Box<Connection>,
+    way: Way,
     /// Its place among the exchanges of the endpoint.
     _visit: Option<Visit>,
 }
 
+pub(super) enum Way {
+    Connection(Box<Connection>),
+    Stream(Box<http2::Opened>),
+}
+
 impl Tunnel {
-    pub(super) fn new(grant: Rc<Grant>, mut connection: Box<Connection>, mut visit: Option<Visit>) -> Self {
-        connection.single = true;
+    pub(super) fn new(grant: Rc<Grant>, mut way: Way, mut visit: Option<Visit>) -> Self {
+        if let Way::Connection(connection) = &mut way {
+            connection.single = true;
+        }
         if let Some(visit) = &mut visit {
             visit.succeed();
         }
-        Self { grant, connection, _visit: visit }
+        Self { grant, way, _visit: visit }
     }
 
     /// Lets the endpoint see that the tunnel broke off.
-    pub(crate) fn reset(&self) {
-        self.connection.wire.reset();
+    pub(crate) fn reset(&mut self) {
+        match &mut self.way {
+            Way::Connection(connection) => connection.wire.reset(),
+            Way::Stream(stream) => stream.duplex.reset(),
+        }
     }
 }
 
 impl Side for Tunnel {
     fn poll_take(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
-        self.connection.wire.poll_take(context)
+        match &mut self.way {
+            Way::Connection(connection) => connection.wire.poll_take(context),
+            Way::Stream(stream) => stream.duplex.poll_take(context),
+        }
     }
 
     fn poll_give(&mut self, data: &mut Bytes, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.connection.wire.poll_give(data, context)
+        match &mut self.way {
+            Way::Connection(connection) => connection.wire.poll_give(data, context),
+            Way::Stream(stream) => stream.duplex.poll_give(data, context),
+        }
     }
 
     fn poll_finish(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.connection.wire.poll_finish(context)
+        match &mut self.way {
+            Way::Connection(connection) => connection.wire.poll_finish(context),
+            Way::Stream(stream) => stream.duplex.poll_finish(context),
+        }
     }
 }

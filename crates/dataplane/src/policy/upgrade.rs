@@ -50,6 +50,10 @@ impl Upgrade {
         })
     }
 
+    pub fn allows_websocket(&self) -> bool {
+        self.protocols.iter().any(|protocol| protocol.eq_ignore_ascii_case("websocket"))
+    }
+
     /// Grants what the request asks for, if it is among what is allowed.
     pub fn on_request(&self, exchange: &mut Exchange) -> Result<(), Error> {
         let (Some(wish), Some(route)) = (&exchange.wish, &exchange.route) else { return Ok(()) };

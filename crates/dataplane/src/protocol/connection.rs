@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Waker};
+use std::time::Instant;
 
 use tokio::sync::Notify;
 
@@ -22,7 +23,8 @@ pub struct Connection {
     /// What the handshake has shown; empty without TLS.
     tls: OnceCell<tls::Facts>,
     waker: RefCell<Option<Waker>>,
-    draining: Cell<bool>,
+    /// Set while it drains: when the last of it must have been said.
+    draining: Cell<Option<Instant>>,
     drained: Notify,
 }
 
@@ -35,7 +37,7 @@ impl Connection {
             scheme,
             tls: OnceCell::new(),
             waker: RefCell::default(),
-            draining: Cell::new(false),
+            draining: Cell::new(None),
             drained: Notify::new(),
         })
     }
@@ -50,9 +52,10 @@ impl Connection {
         self.tls.get()
     }
 
-    /// Asks the connection to end after the exchanges at hand, at once if there is none.
-    pub fn drain(&self) {
-        self.draining.set(true);
+    /// Asks the connection to end after the exchanges at hand, at once if there is none, and tunnels at this time at the
+    /// latest.
+    pub fn drain(&self, latest: Instant) {
+        self.draining.set(Some(latest));
         self.drained.notify_waiters();
         self.wake();
     }
@@ -65,12 +68,15 @@ impl Connection {
     }
 
     pub fn is_draining(&self) -> bool {
-        self.draining.get()
+        self.draining.get().is_some()
     }
 
-    /// Ready when `drain` has been called.
-    pub(super) async fn drained(&self) {
-        while !self.draining.get() {
+    /// Ready when `drain` has been called, with its time.
+    pub(super) async fn drained(&self) -> Instant {
+        loop {
+            if let Some(latest) = self.draining.get() {
+                return latest;
+            }
             self.drained.notified().await;
         }
     }

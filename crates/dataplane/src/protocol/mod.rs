@@ -5,6 +5,7 @@ pub mod body;
 pub mod connection;
 mod date;
 pub(crate) mod decoder;
+pub(crate) mod duplex;
 pub(crate) mod encoder;
 pub mod grpc;
 pub mod grpc_web;
@@ -17,6 +18,7 @@ pub(crate) mod spare;
 pub mod tunnel;
 mod unwinding;
 pub mod upgrade;
+mod websocket;
 
 use std::rc::Rc;
 use std::time::Duration;

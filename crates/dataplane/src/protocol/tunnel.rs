@@ -11,7 +11,11 @@ use bytes::Bytes;
 use tokio::time::{sleep_until, Instant, Sleep};
 
 use super::connection::Connection;
+use super::websocket::{Frames, Sender};
 use crate::cluster::Tunnel;
+
+/// How long a tunnel that the gateway ends may take to say so, and to hear out what is on its way already.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// One end of a tunnel.
 pub(crate) trait Side {
@@ -64,15 +68,17 @@ pub(super) async fn relay(
     connection: &Connection,
     mut note: impl FnMut(u64, u64),
 ) -> End {
+    let frames = |sender| tunnel.grant.is_websocket().then(|| Frames::new(sender));
+    let mut up = Lane { frames: frames(Sender::Client), ..Lane::default() };
     // The answer to the handshake may still have to leave.
-    let (mut up, mut down) = (Lane::default(), Lane { giving: true, ..Lane::default() });
+    let mut down = Lane { giving: true, frames: frames(Sender::Server), ..Lane::default() };
     let mut idle = Idle::new(tunnel.grant.idle);
     let drain = tunnel.grant.drain;
     let mut drained = pin!(async {
-        connection.drained().await;
-        tokio::time::sleep(drain).await;
+        let latest = connection.drained().await;
+        sleep_until(latest.min(Instant::now().into_std() + drain).into()).await;
     });
-    poll_fn(|context| {
+    let end = poll_fn(|context| {
         let before = (up.progress(), down.progress());
         let sent = up.poll(client, tunnel, context);
         let answered = down.poll(tunnel, client, context);
@@ -91,7 +97,29 @@ pub(super) async fn relay(
         }
         idle.poll(context).map(|()| End::Idle)
     })
-    .await
+    .await;
+    if end == End::Drained {
+        let farewells = (up.farewell(), down.farewell());
+        if farewells.0.is_some() || farewells.1.is_some() {
+            let said = async { tokio::join!(part(tunnel, farewells.0), part(client, farewells.1)) };
+            // Whoever does not listen is left all the same.
+            let _late = tokio::time::timeout(FAREWELL, said).await;
+        }
+    }
+    end
+}
+
+/// Says the last thing, and takes in what the other side still says: closed before, a connection could be reset and the
+/// last thing be lost.
+async fn part(side: &mut impl Side, farewell: Option<Bytes>) {
+    let Some(mut farewell) = farewell else { return };
+    let said = poll_fn(|context| {
+        ready!(side.poll_give(&mut farewell, context))?;
+        side.poll_finish(context)
+    });
+    if said.await.is_ok() {
+        while let Ok(Some(_dropped)) = poll_fn(|context| side.poll_take(context)).await {}
+    }
 }
 
 /// One way through the tunnel.
@@ -103,6 +131,8 @@ struct Lane {
     giving: bool,
     state: State,
     taken: u64,
+    /// Where it is WebSocket.
+    frames: Option<Frames>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -118,6 +148,12 @@ impl Lane {
     /// Grows with every byte that moves.
     fn progress(&self) -> (u64, usize) {
         (self.taken, self.data.len())
+    }
+
+    /// What can be said at its end, where all that was taken has left and a frame may follow.
+    fn farewell(&self) -> Option<Bytes> {
+        let complete = self.state == State::Open && !self.giving;
+        self.frames.as_ref().filter(|_| complete)?.farewell()
     }
 
     /// Ready when the way is over, with an error if `from` is gone.
@@ -136,6 +172,9 @@ impl Lane {
                 State::Open => match ready!(from.poll_take(context))? {
                     Some(data) => {
                         self.taken += data.len() as u64;
+                        if let Some(frames) = &mut self.frames {
+                            frames.follow(&data);
+                        }
                         self.data = data;
                         self.giving = true;
                     }

@@ -11,11 +11,13 @@ use sha1::{Digest, Sha1};
 
 use super::base64;
 use super::body::Body;
+use crate::error::{Error, Kind};
 use crate::telemetry::metrics::TunnelPlace;
 
 /// Protocols of one request that are looked at; more are passed over.
 const PROTOCOLS: usize = 8;
 
+const WEBSOCKET: &[u8] = b"websocket";
 /// RFC 6455 §1.3.
 const WEBSOCKET_ID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
@@ -106,6 +108,20 @@ impl Grant {
         Some(Ok(Rc::new(Self { protocol, idle: times.0, drain: times.1, challenge, _place: place })))
     }
 
+    pub fn is_websocket(&self) -> bool {
+        self.protocol.as_bytes().eq_ignore_ascii_case(WEBSOCKET)
+    }
+
+    /// What an endpoint that speaks HTTP/1.1 would answer to the key in these headers (RFC 6455 §4.2.2).
+    ///
+    /// Errors: `BadRequest` where there is none.
+    pub fn accept(&self, headers: &HeaderMap) -> Result<HeaderValue, Error> {
+        let key = headers.get(SEC_WEBSOCKET_KEY).filter(|key| !key.is_empty());
+        let key = key.ok_or_else(|| Error::new(Kind::BadRequest, "Sec-WebSocket-Key is missing"))?;
+        HeaderValue::from_bytes(&accept(key.as_bytes()))
+            .map_err(|error| Error::new(Kind::Internal, "the answer to a handshake could not be made").cause(error))
+    }
+
     /// Asks the endpoint.
     pub fn ask(&self, headers: &mut HeaderMap) {
         headers.remove(TE);
@@ -138,10 +154,14 @@ impl Grant {
 #[derive(Debug)]
 pub struct Full;
 
+fn accept(key: &[u8]) -> Vec<u8> {
+    base64::encode(&Sha1::new().chain_update(key).chain_update(WEBSOCKET_ID).finalize())
+}
+
 impl Challenge {
     fn new() -> Option<Self> {
         let key = base64::encode(&fastrand::u128(..).to_be_bytes());
-        let accept = base64::encode(&Sha1::new().chain_update(&key).chain_update(WEBSOCKET_ID).finalize());
+        let accept = accept(&key);
         HeaderValue::from_bytes(&key).ok().map(|key| Self { key, accept })
     }
 }

@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::cluster::Cluster;
+use crate::policy::upgrade::Upgrade;
 use crate::program::Report;
 use crate::route::pattern::PathPattern;
 use crate::snapshot;
@@ -37,9 +38,9 @@ impl Context<'_> {
 }
 
 impl Target {
-    /// Its connections can go over to another protocol (RFC 9110 §7.8).
-    pub fn can_switch(&self) -> bool {
-        matches!(self, Target::Cluster(target) if target.cluster.speaks_http1())
+    /// What it is connected by can go over to one of these protocols (RFC 9110 §7.8; in HTTP/2 WebSocket alone, RFC 8441).
+    pub fn can_switch(&self, upgrade: &Upgrade) -> bool {
+        matches!(self, Target::Cluster(target) if target.cluster.may_speak_http1() || upgrade.allows_websocket())
     }
 
     /// Every mistake goes to `report`; None then.

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use h2::client::ResponseFuture;
+use h2::ext::Protocol;
 use h2::RecvStream;
 use http::header::{CONTENT_LENGTH, EXPECT};
 use http::uri::Scheme;
@@ -34,8 +35,6 @@ pub(in crate::cluster) enum Unanswered {
 }
 
 impl Lease {
-    /// Sends, and passes interim answers on until the final one comes. `note` is called with the state of the upload as
-    /// soon as the head has been handed over.
     pub(in crate::cluster) async fn send(
         self,
         parts: request::Parts,
@@ -46,27 +45,45 @@ impl Lease {
     ) -> Result<(response::Parts, Incoming), Unanswered> {
         // Streams of one client are read each for itself; over HTTP/1.1 one task reads and writes all.
         let apart = parts.version == Version::HTTP_2;
-        let scheme = if self.connection.secure { Scheme::HTTPS } else { Scheme::HTTP };
         let is_head = parts.method == Method::HEAD;
+        let (parts, recv, upload) = self.ask(parts, body, None, authority, sink, note).await?;
+        let (progress, length) = (upload.progress(), length(&parts, is_head));
+        let rest = if apart { Rest::apart(upload) } else { Rest::here(upload) };
+        Ok((parts, Incoming::new(recv, rest, progress, length, self)))
+    }
+
+    /// Sends, and passes interim answers on until the final one comes. `note` is called with the state of the upload as
+    /// soon as the head has been handed over. With a `protocol` the stream stays open after the body.
+    pub(super) async fn ask(
+        &self,
+        parts: request::Parts,
+        body: Body,
+        protocol: Option<Protocol>,
+        authority: &str,
+        sink: Option<&InterimSink>,
+        note: impl FnOnce(Rc<Progress>),
+    ) -> Result<(response::Parts, RecvStream, Upload), Unanswered> {
+        let scheme = if self.connection.secure { Scheme::HTTPS } else { Scheme::HTTP };
         let expects_continue = parts.headers.contains_key(EXPECT);
-        let request = head::request(parts, &body, scheme, authority);
+        let mut request = head::request(parts, &body, scheme, authority);
+        let ends = protocol.is_none() && body.is_end_stream();
+        if let Some(protocol) = protocol {
+            request.extensions_mut().insert(protocol);
+        }
         let mut sender = self.connection.sender.clone();
-        let (answer, stream) = match sender.send_request(request, body.is_end_stream()) {
+        let (answer, stream) = match sender.send_request(request, ends) {
             Ok(sent) => sent,
             Err(error) => return Err(Unanswered::Theirs { error, unprocessed: true, body: Some(Box::new(body)) }),
         };
         drop(sender);
         let upload = Upload::new(body, stream, expects_continue);
-        let progress = upload.progress();
-        note(progress.clone());
+        note(upload.progress());
         let mut sent = Sent { answer, upload, sink, interim: 0 };
         match std::future::poll_fn(|context| sent.poll(context)).await {
             Ok(response) => {
                 let (mut parts, recv) = response.into_parts();
                 head::settle(&mut parts);
-                let length = length(&parts, is_head);
-                let rest = if apart { Rest::apart(sent.upload) } else { Rest::here(sent.upload) };
-                Ok((parts, Incoming::new(recv, rest, progress, length, self)))
+                Ok((parts, recv, sent.upload))
             }
             Err(Stopped::Judged { error, theirs }) => Err(Unanswered::Judged { error, theirs }),
             Err(Stopped::Theirs(error)) => {
@@ -120,7 +137,7 @@ impl Sent<'_> {
 }
 
 /// How many bytes of content are to come, if that is known.
-fn length(head: &response::Parts, is_head: bool) -> Option<u64> {
+pub(super) fn length(head: &response::Parts, is_head: bool) -> Option<u64> {
     if is_head || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
         return Some(0);
     }

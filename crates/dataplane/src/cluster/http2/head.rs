@@ -1,6 +1,6 @@
 //! Heads as HTTP/2 has them: what HTTP/1.1 says of the connection has no place there (RFC 9113 §8.2.2, §8.3.1).
 
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{request, response, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version};
 use http_body::Body as _;
@@ -14,7 +14,7 @@ const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection")
 /// A head whose fields for one connection have been removed, to be sent with this body; `authority` stands in for a
 /// `Host` that is missing.
 pub(super) fn request(mut head: request::Parts, body: &Body, scheme: Scheme, authority: &str) -> Request<()> {
-    for name in [CONNECTION, TRANSFER_ENCODING, KEEP_ALIVE, PROXY_CONNECTION] {
+    for name in [CONNECTION, TRANSFER_ENCODING, KEEP_ALIVE, PROXY_CONNECTION, UPGRADE] {
         head.headers.remove(name);
     }
     set_length(&mut head, body);

@@ -15,12 +15,14 @@ mod progress;
 mod reply;
 mod rest;
 mod upload;
+mod websocket;
 
 pub(super) use exchange::Unanswered;
 pub(super) use fault::classify;
 pub(super) use pool::{Connector, Lease, OpenError, Pool};
 pub(super) use progress::Progress;
 pub(super) use reply::{Incoming, Reply};
+pub(super) use websocket::{Opened, Outcome};
 
 /// Bytes of one answer that wait for its client at most.
 const STREAM_WINDOW: u32 = 128 * 1024;

@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
+use bytes::Bytes;
 use tokio::task::AbortHandle;
 
 use super::upload::Upload;
@@ -28,6 +29,12 @@ impl Rest {
     pub(super) fn here(mut upload: Upload) -> Self {
         // What the endpoint has to say it says without waiting for the rest.
         upload.open();
+        Self::Here(Box::new(upload))
+    }
+
+    /// There is nothing more to send.
+    pub(super) fn ended(mut upload: Upload) -> Self {
+        upload.close(Bytes::new());
         Self::Here(Box::new(upload))
     }
 

@@ -53,6 +53,11 @@ impl Upload {
         (!self.begun).then_some(self.body)
     }
 
+    /// For what is no body.
+    pub(super) fn into_stream(self) -> SendStream<Bytes> {
+        self.stream
+    }
+
     /// Ready when there is nothing more to send; the error is the body's own, for which the stream has been reset. That
     /// the endpoint has reset it shows on the answer's side.
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
@@ -115,7 +120,7 @@ impl Upload {
         Poll::Ready(())
     }
 
-    fn close(&mut self, last: Bytes) {
+    pub(super) fn close(&mut self, last: Bytes) {
         // Refused only if the stream is closed already.
         let _closed = self.stream.send_data(last, true);
         self.sent.end();

@@ -63,6 +63,7 @@ kinds! {
     ExpressionFailed 500 Gateway "expression-failed" "An expression of the configuration failed";
     MethodNotImplemented 501 Downstream "method-not-implemented" "The method is not implemented";
     EndpointUnreachable 502 Upstream "endpoint-unreachable" "The service could not be reached";
+    CallFailed 502 Upstream "call-failed" "A service that the answer is made of has failed";
     BadReply 502 Upstream "bad-reply" "The service answered with an invalid or incomplete response";
     ResponseInvalid 502 Upstream "response-invalid" "The service's answer is not as its API describes it";
     ClusterUnavailable 503 Upstream "cluster-unavailable" "No endpoint of the service is available";
@@ -128,14 +129,24 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// The page that explains a kind.
+pub fn documentation(kind: Kind) -> String {
+    format!("{DOCUMENTATION}{}", kind.code())
+}
+
 /// The one mapping from errors to responses: `application/problem+json` (RFC 9457). `detail` is for the client; the
 /// cause stays in the log. A request that could not be read to its end closes its connection.
 pub fn respond(error: &Error, request_id: Option<&http::HeaderValue>) -> http::Response<Body> {
+    respond_with(error, error.kind.status(), request_id)
+}
+
+/// With another status than the kind's own.
+pub fn respond_with(error: &Error, status: u16, request_id: Option<&http::HeaderValue>) -> http::Response<Body> {
     let kind = error.kind;
     let mut problem = serde_json::json!({
-        "type": format!("{DOCUMENTATION}{}", kind.code()),
+        "type": documentation(kind),
         "title": kind.title(),
-        "status": kind.status(),
+        "status": status,
         "detail": error.detail,
     });
     if !error.errors.is_empty() {
@@ -145,7 +156,7 @@ pub fn respond(error: &Error, request_id: Option<&http::HeaderValue>) -> http::R
         problem["request_id"] = id.into();
     }
     let mut response = http::Response::new(Body::full(problem.to_string()));
-    *response.status_mut() = http::StatusCode::from_u16(kind.status()).unwrap_or(http::StatusCode::BAD_GATEWAY);
+    *response.status_mut() = http::StatusCode::from_u16(status).unwrap_or(http::StatusCode::BAD_GATEWAY);
     let headers = response.headers_mut();
     headers.insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/problem+json"));
     for (name, value) in &error.headers {

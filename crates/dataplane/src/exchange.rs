@@ -24,6 +24,34 @@ use crate::telemetry::trace::Trace;
 use crate::transport::tls::ClientCertificate;
 use crate::transport::unix::NOWHERE;
 
+/// What became of one call of an aggregate, for the log.
+#[derive(Debug, Clone)]
+pub struct CallReport {
+    pub name: Arc<str>,
+    /// Of the service's answer, the last one where there were several.
+    pub status: Option<u16>,
+    pub error: Option<Kind>,
+    pub endpoint: Option<Arc<str>>,
+    /// Sent, without retries: more than one for the items of a list, none where its condition did not hold.
+    pub sent: u32,
+    pub retries: u32,
+    pub duration: Duration,
+}
+
+impl CallReport {
+    pub fn new(name: Arc<str>) -> Self {
+        Self { name, status: None, error: None, endpoint: None, sent: 0, retries: 0, duration: Duration::ZERO }
+    }
+
+    /// One of several.
+    pub fn add(&mut self, other: Self) {
+        self.status = other.status.or(self.status);
+        self.endpoint = other.endpoint.or_else(|| self.endpoint.take());
+        self.sent += other.sent;
+        self.retries += other.retries;
+    }
+}
+
 /// Where neither a policy nor a cluster says how long an exchange may take.
 const DEADLINE: Duration = Duration::from_secs(3600);
 
@@ -71,6 +99,8 @@ pub struct Exchange {
     pub accepted: Option<Accepted>,
     /// Kept of the request's head for its access-log line.
     pub captured: Captured,
+    /// Of an aggregate, in the order in which they ended.
+    pub calls: Vec<CallReport>,
     /// `host:port` that answered, or was tried last.
     pub endpoint: Option<Arc<str>>,
     pub retries: u32,
@@ -112,6 +142,7 @@ impl Exchange {
             tunnel: None,
             accepted: None,
             captured: Captured::default(),
+            calls: Vec::new(),
             endpoint: None,
             retries: 0,
             bytes_in: 0,

@@ -8,7 +8,9 @@
 
 pub mod callout;
 pub mod cluster;
+pub mod described;
 pub mod error;
+pub mod evaluation;
 pub mod exchange;
 pub mod explain;
 pub mod forwarded;

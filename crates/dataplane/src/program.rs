@@ -209,7 +209,8 @@ fn compile_route(
     // Each part is compiled even where another is wrong, so that all errors are told.
     let policies = Policies::compile(&place, &settings.policies, context, report);
     let matcher = Matcher::compile(&id, &settings.matches, report)?;
-    let target_context = target::Context { route: &id, path: &matcher.path, clusters, snapshot };
+    let target_context =
+        target::Context { route: &id, path: &matcher.path, clusters, snapshot, metrics: &context.shared.metrics };
     let target = Target::compile(&settings.target, &target_context, report);
     let (mut policies, target) = (policies?, target?);
     if policies.upgrade.as_ref().is_some_and(|upgrade| !target.can_switch(upgrade)) {

@@ -107,6 +107,7 @@ fn open(link: &Link, head: &mut request::Parts, refused: bool) -> Exchange {
         tunnel: None,
         accepted: None,
         captured: Default::default(),
+        calls: Vec::new(),
         endpoint: None,
         retries: 0,
         bytes_in: 0,
@@ -178,6 +179,7 @@ async fn ask(
             }
             answer
         }
+        Target::Aggregate(target) => Box::pin(target.run(worker, exchange, request)).await,
         Target::Workflow(target) => Box::pin(target.run(worker, exchange, request)).await,
         Target::Execution(target) => Box::pin(target.run(worker, exchange)).await,
         Target::Response(target) => Ok(target.respond()),

@@ -78,7 +78,7 @@ async fn answer(
         report,
     };
     let (head, body) = cluster.send(pools, request, options).await?.into_parts();
-    let (body, trailers) = collect(body).await?;
+    let (body, trailers) = collect(body, ANSWER_BYTES).await?;
     Ok((head.status, head.headers, body, trailers))
 }
 
@@ -97,16 +97,19 @@ fn request(call: Call, cluster: &Cluster) -> Result<Request<Body>, Error> {
     Ok(request)
 }
 
-async fn collect(mut body: Body) -> Result<(Bytes, HeaderMap), Error> {
-    let too_large =
-        || Error::new(Kind::BadReply, format!("the service's response is larger than {ANSWER_BYTES} bytes"));
-    if body.size_hint().lower() > ANSWER_BYTES as u64 {
+/// The whole content of an answer, and its trailers; more than `most` bytes are `BadReply`.
+pub(crate) async fn collect(mut body: Body, most: usize) -> Result<(Bytes, HeaderMap), Error> {
+    let too_large = || Error::new(Kind::BadReply, format!("the service's response is larger than {most} bytes"));
+    if body.size_hint().lower() > most as u64 {
         return Err(too_large());
+    }
+    if let Some(whole) = body.whole() {
+        return Ok((whole, HeaderMap::new()));
     }
     let (mut whole, mut trailers) = (BytesMut::new(), HeaderMap::new());
     while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
         match frame?.into_data() {
-            Ok(data) if whole.len() + data.len() > ANSWER_BYTES => return Err(too_large()),
+            Ok(data) if whole.len() + data.len() > most => return Err(too_large()),
             Ok(data) => whole.extend_from_slice(&data),
             Err(frame) => trailers = frame.into_trailers().unwrap_or_default(),
         }

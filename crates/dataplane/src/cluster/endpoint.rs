@@ -10,6 +10,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use super::health::EndpointHealth;
 use crate::transport::{tls, unix};
 
+#[derive(Clone)]
 pub struct Endpoint {
     /// `host:port` or `unix:/path`, as configured: for logs and metrics.
     pub name: Arc<str>,

@@ -195,7 +195,20 @@ impl Cluster {
         }))
     }
 
-    /// How long a whole exchange may take unless its route says less.
+    /// The same with other rules for retries: the same endpoints, health, connections and budget.
+    pub(crate) fn with_retry(&self, retry: &snapshot::Retry) -> Arc<Self> {
+        let mut settings = self.settings.clone();
+        settings.retry = snapshot::Retry { budget_percent: settings.retry.budget_percent, ..retry.clone() };
+        Arc::new(Self {
+            name: self.name.clone(),
+            endpoints: self.endpoints.clone(),
+            settings,
+            metrics: self.metrics.clone(),
+            version: VERSION.fetch_add(1, Relaxed),
+            connect_timeout: self.connect_timeout,
+        })
+    }
+
     /// A call needs a `Host` (RFC 9112 §3.2); a client that speaks HTTP/1.0 may have sent none. The authority of the first
     /// endpoint: a cluster is one service, so its servers share a name.
     pub(crate) fn name_host(&self, headers: &mut HeaderMap) {
@@ -212,6 +225,7 @@ impl Cluster {
         matches!(self.settings.protocol, snapshot::Protocol::Http1 | snapshot::Protocol::Auto)
     }
 
+    /// How long a whole exchange may take unless its route says less.
     pub fn request_timeout(&self) -> Duration {
         Duration::from_millis(self.settings.request_ms)
     }

@@ -252,6 +252,7 @@ fn target(target: &Target) -> Value {
             "path": forward.path.as_ref().map(|template| template.text()),
             "endpoints": forward.cluster.endpoints.iter().map(|endpoint| &*endpoint.name).collect::<Vec<_>>(),
         }),
+        Target::Aggregate(aggregate) => aggregate.describe(),
         Target::Workflow(workflow) => json!({
             "workflow": workflow.settings.workflow,
             "wait_ms": workflow.settings.wait_ms,

@@ -6,10 +6,10 @@ use http::{header, HeaderName, HeaderValue};
 use serde_json::{json, Value};
 
 use super::{Context, RequestHead};
-use crate::exchange::Exchange;
+use crate::exchange::{CallReport, Exchange};
 use crate::snapshot::{self, Snapshot};
 use crate::target::Target;
-use crate::telemetry::access_log::Sink;
+use crate::telemetry::access_log::{Line, Sink};
 use crate::telemetry::metrics::Outcome;
 
 pub struct AccessLog {
@@ -87,6 +87,13 @@ impl AccessLog {
             line.optional("endpoint", exchange.endpoint.as_ref().map(|name| name.as_bytes()));
             line.number("retries", exchange.retries.into());
             line.optional("error", exchange.error.map(|kind| kind.code().as_bytes()));
+            if !exchange.calls.is_empty() {
+                line.nested("calls", |line| {
+                    for call in &exchange.calls {
+                        line.nested(&call.name, |line| tell(call, line));
+                    }
+                });
+            }
             if let Some(status) = exchange.call.as_ref().and_then(|call| call.status()) {
                 line.number("grpc_status", status.into());
             }
@@ -103,6 +110,26 @@ impl AccessLog {
                 line.object("headers", names.zip(values));
             }
         });
+    }
+}
+
+/// Of a call that was not made, nothing.
+fn tell(call: &CallReport, line: &mut Line<'_>) {
+    if let Some(status) = call.status {
+        line.number("status", status.into());
+    }
+    if let Some(error) = call.error {
+        line.text("error", error.code().as_bytes());
+    }
+    if let Some(endpoint) = &call.endpoint {
+        line.text("endpoint", endpoint.as_bytes());
+        line.milliseconds("duration_ms", call.duration);
+    }
+    if call.sent > 1 {
+        line.number("sent", call.sent.into());
+    }
+    if call.retries > 0 {
+        line.number("retries", call.retries.into());
     }
 }
 

@@ -11,6 +11,7 @@ pub mod grpc;
 pub mod grpc_web;
 pub mod http1;
 pub mod http2;
+pub mod json;
 pub mod link;
 pub mod media;
 pub mod protobuf;

@@ -60,19 +60,7 @@ impl PathTemplate {
             return Err(format!("'{}' has a '}}' without its '{{'", self.text));
         }
         if !text.is_empty() {
-            // Escaped as a path must be, without touching dot segments: they may stand beside a value.
-            let escaped: String = text.chars().fold(String::new(), |mut escaped, char| {
-                if char.is_ascii_graphic() && !matches!(char, '"' | '<' | '>' | '[' | ']' | '^' | '`' | '|') {
-                    escaped.push(char);
-                } else {
-                    let mut bytes = [0; 4];
-                    for byte in char.encode_utf8(&mut bytes).bytes() {
-                        escaped.push_str(&format!("%{byte:02X}"));
-                    }
-                }
-                escaped
-            });
-            self.parts.push(Part::Text(escaped.into()));
+            self.parts.push(Part::Text(escape(text).into()));
         }
         Ok(())
     }
@@ -94,6 +82,21 @@ impl PathTemplate {
         }
         rendered
     }
+}
+
+/// Escaped as a path must be, without touching dot segments: they may stand beside a value.
+pub(crate) fn escape(text: &str) -> String {
+    text.chars().fold(String::new(), |mut escaped, char| {
+        if char.is_ascii_graphic() && !matches!(char, '"' | '<' | '>' | '[' | ']' | '^' | '`' | '|') {
+            escaped.push(char);
+        } else {
+            let mut bytes = [0; 4];
+            for byte in char.encode_utf8(&mut bytes).bytes() {
+                escaped.push_str(&format!("%{byte:02X}"));
+            }
+        }
+        escaped
+    })
 }
 
 #[cfg(test)]

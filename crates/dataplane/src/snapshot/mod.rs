@@ -3,6 +3,7 @@
 //!
 //! Units are in the names: `_ms` are milliseconds, `_bytes` are bytes. Times are never bare numbers.
 
+mod aggregate;
 mod authenticate;
 mod authorize;
 mod browser;
@@ -19,6 +20,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+pub use aggregate::{AggregateCall, AggregateResponse, AggregateTarget, AnswerFormat, AnswerShape, Each};
 pub use authenticate::{Anonymous, Authenticate, Basic, Scheme};
 pub use authorize::{Authorize, Conditions, ExtAuthz, ExtAuthzBody, ExtAuthzProtocol, Opa, Window};
 pub use browser::{Csrf, SecurityHeaders};
@@ -479,6 +481,7 @@ pub struct HeaderChanges {
 #[serde(rename_all = "snake_case")]
 pub enum Target {
     Cluster(ForwardTarget),
+    Aggregate(AggregateTarget),
     Workflow(WorkflowTarget),
     /// The status resource of executions that a workflow route started; made by the control plane beside each of those.
     Execution(ExecutionTarget),

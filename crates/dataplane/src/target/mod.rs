@@ -1,5 +1,6 @@
-//! Where a route ends: a cluster, a workflow, the status of an execution, or a fixed response.
+//! Where a route ends: a cluster, several calls put together, a workflow, the status of an execution, or a fixed response.
 
+pub mod aggregate;
 pub mod execution;
 pub mod forward;
 pub mod reflect;
@@ -14,9 +15,11 @@ use crate::policy::upgrade::Upgrade;
 use crate::program::Report;
 use crate::route::pattern::PathPattern;
 use crate::snapshot;
+use crate::telemetry::metrics::Metrics;
 
 pub enum Target {
     Cluster(forward::ForwardTarget),
+    Aggregate(Box<aggregate::AggregateTarget>),
     Workflow(workflow::WorkflowTarget),
     Execution(execution::ExecutionTarget),
     Response(respond::FixedResponse),
@@ -29,6 +32,7 @@ pub struct Context<'a> {
     pub path: &'a PathPattern,
     pub clusters: &'a HashMap<Arc<str>, Arc<Cluster>>,
     pub snapshot: &'a snapshot::Snapshot,
+    pub metrics: &'a Metrics,
 }
 
 impl Context<'_> {
@@ -48,6 +52,9 @@ impl Target {
         Some(match target {
             snapshot::Target::Cluster(settings) => {
                 Target::Cluster(forward::ForwardTarget::compile(settings, context, report)?)
+            }
+            snapshot::Target::Aggregate(settings) => {
+                Target::Aggregate(Box::new(aggregate::AggregateTarget::compile(settings, context, report)?))
             }
             snapshot::Target::Workflow(settings) => {
                 Target::Workflow(workflow::WorkflowTarget::compile(settings, context, report)?)

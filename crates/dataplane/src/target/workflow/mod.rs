@@ -1,21 +1,22 @@
 //! A target that starts an execution of a workflow, or joins one, by a callout to the control plane.
 
-mod input;
+pub(crate) mod input;
 pub mod preference;
 pub(super) mod response;
 
 use std::rc::Rc;
-use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use http::{Request, Response};
-use stagedoor_expression::{Expression, Template, Value};
+use stagedoor_expression::Template;
 
 use self::preference::Preference;
 use self::response::ResponseMapping;
 use super::Context;
 use crate::callout::{self, Execute, Notice};
+use crate::described;
 use crate::error::{Error, Kind};
+use crate::evaluation::{self, evaluate};
 use crate::exchange::Exchange;
 use crate::program::Report;
 use crate::protocol::body::Body;
@@ -38,7 +39,7 @@ impl WorkflowTarget {
     pub fn compile(settings: &snapshot::WorkflowTarget, context: &Context<'_>, report: &mut Report) -> Option<Self> {
         let status_path = PathTemplate::compile(&settings.status_path, context.path.names(), &["execution"])
             .map_err(|message| context.error(report, format_args!("status_path: {message}")));
-        let input = compile_input(&settings.input).map_err(|message| {
+        let input = evaluation::compile(&settings.input).map_err(|message| {
             context.error(report, format_args!("input: {message}"));
         });
         let response = ResponseMapping::compile(&settings.response, context, report);
@@ -60,7 +61,7 @@ impl WorkflowTarget {
         let preference = Preference::of(&head.headers);
         let idempotency_key = preference::idempotency_key(&head.headers)?;
         let body = input::collect(&head.headers, body).await?;
-        let request = input::describe(exchange, &head.headers, body)?;
+        let request = described::describe(exchange, &head.headers, body)?;
         let input = evaluate(worker, &self.input, &request).await.map_err(|error| {
             Error::new(Kind::ExpressionFailed, "The workflow's input could not be made from the request").cause(error)
         })?;
@@ -87,35 +88,4 @@ impl WorkflowTarget {
 
 fn request_id(exchange: &Exchange) -> String {
     exchange.request_id.as_ref().and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned()
-}
-
-/// jq, as it is or as `${ jq }`.
-fn compile_input(text: &str) -> Result<Template, String> {
-    if !text.trim_start().starts_with("${") {
-        let expression = Expression::compile(text, &[]).map_err(|error| error.to_string())?;
-        return Ok(Template::Whole(Arc::new(expression)));
-    }
-    match Template::parse(text, &[]).map_err(|error| error.to_string())? {
-        whole @ Template::Whole(_) => Ok(whole),
-        _ => Err(format!("'{text}' is not one expression")),
-    }
-}
-
-/// Never holds the worker up: what takes long is evaluated on a thread of its own, while other requests go on.
-async fn evaluate(worker: &Worker, template: &Template, input: &Value) -> Result<Value, String> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok().map(|now| now.as_secs_f64());
-    if let Some(outcome) = template.try_first(input, &[], now) {
-        return outcome.map_err(|error| error.to_string());
-    }
-    let (template, input) = (template.clone(), input.clone());
-    let permit = worker.evaluations.clone().acquire_owned().await;
-    let evaluation = move || {
-        // Held until the evaluation ends, also when nobody waits for it any more.
-        let _permit = permit;
-        template.evaluate(&input, &[], now)
-    };
-    match tokio::task::spawn_blocking(evaluation).await {
-        Ok(outcome) => outcome.map_err(|error| error.to_string()),
-        Err(error) => Err(error.to_string()),
-    }
 }

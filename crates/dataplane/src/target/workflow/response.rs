@@ -5,9 +5,10 @@ use http::{HeaderName, HeaderValue, Response, StatusCode};
 use stagedoor_expression::{json, Template, Value};
 
 use super::preference::Preference;
-use super::{evaluate, Context, WorkflowTarget};
+use super::{Context, WorkflowTarget};
 use crate::callout::Answer;
 use crate::error::{Error, Kind};
+use crate::evaluation::evaluate;
 use crate::exchange::Exchange;
 use crate::program::Report;
 use crate::protocol::body::Body;

@@ -85,6 +85,16 @@ impl<'a> Line<'a> {
         self.bare = 0;
     }
 
+    /// An object with whatever `write` puts into it.
+    pub fn nested(&mut self, name: &str, write: impl FnOnce(&mut Self)) {
+        self.name(name);
+        self.lines.push(b'{');
+        self.bare = self.lines.len();
+        write(self);
+        self.lines.push(b'}');
+        self.bare = 0;
+    }
+
     fn quoted(&mut self, value: &[u8]) {
         self.lines.push(b'"');
         let plain = |byte: &u8| matches!(byte, 0x20..=0x7E) && !matches!(byte, b'"' | b'\\');

@@ -5,6 +5,7 @@
 //! from the configuration and error codes, never anything that a client sent. What is removed from the configuration
 //! is no longer told.
 
+mod call;
 mod cells;
 mod text;
 
@@ -17,12 +18,15 @@ use parking_lot::Mutex;
 
 use super::access_log::Sinks;
 use crate::error::Kind;
+pub use call::CallMetrics;
 use cells::{ClusterCells, RouteCells, WorkerCells};
 
 pub struct Metrics {
     workers: Box<[WorkerCells]>,
     routes: Mutex<BTreeMap<Arc<str>, Weak<RouteMetrics>>>,
     clusters: Mutex<BTreeMap<Arc<str>, Weak<ClusterMetrics>>>,
+    /// Of aggregates, by route and call.
+    calls: Mutex<BTreeMap<(Arc<str>, Arc<str>), Weak<CallMetrics>>>,
     /// Of requests that matched no route, told with an empty route.
     unrouted: RouteMetrics,
 }
@@ -141,6 +145,7 @@ impl Metrics {
             workers: (0..workers).map(|_| WorkerCells::default()).collect(),
             routes: Mutex::default(),
             clusters: Mutex::default(),
+            calls: Mutex::default(),
             unrouted: RouteMetrics { id: "".into(), tunnels: OnceLock::new(), workers: PerWorker::new(workers) },
         }
     }
@@ -156,6 +161,12 @@ impl Metrics {
         known_or(&mut self.clusters.lock(), name, new)
     }
 
+    /// Of a call of an aggregate.
+    pub fn call(&self, route: &Arc<str>, name: &Arc<str>) -> Arc<CallMetrics> {
+        let key = (route.clone(), name.clone());
+        known_or(&mut self.calls.lock(), &key, || CallMetrics::new(self.workers.len()))
+    }
+
     pub fn unrouted(&self) -> &RouteMetrics {
         &self.unrouted
     }
@@ -164,6 +175,7 @@ impl Metrics {
     pub fn prune(&self) {
         self.routes.lock().retain(|_, route| route.strong_count() > 0);
         self.clusters.lock().retain(|_, cluster| cluster.strong_count() > 0);
+        self.calls.lock().retain(|_, call| call.strong_count() > 0);
     }
 
     pub fn error(&self, worker: usize, kind: Kind) {
@@ -238,12 +250,15 @@ impl Metrics {
         let clusters =
             clusters.iter().filter_map(|cluster| Some((&*cluster.name, ClusterCells::sum(cluster.workers.used())?)));
         text.clusters(&clusters.collect::<Vec<_>>());
+        let calls = self.calls.lock();
+        let calls = calls.iter().filter_map(|((route, call), cells)| Some((&**route, &**call, cells.upgrade()?)));
+        text.calls(calls.map(|(route, call, cells)| (route, call, cells.outcomes())));
         text.sinks(&sinks.levels());
         text.finish()
     }
 }
 
-fn known_or<T>(known: &mut BTreeMap<Arc<str>, Weak<T>>, name: &Arc<str>, new: impl FnOnce() -> T) -> Arc<T> {
+fn known_or<K: Ord + Clone, T>(known: &mut BTreeMap<K, Weak<T>>, name: &K, new: impl FnOnce() -> T) -> Arc<T> {
     if let Some(known) = known.get(name).and_then(Weak::upgrade) {
         return known;
     }

@@ -125,6 +125,17 @@ impl Text {
         }
     }
 
+    /// Route, call, and how often each outcome.
+    pub fn calls<'a>(&mut self, calls: impl Iterator<Item = (&'a str, &'a str, [(&'static str, u64); 3])>) {
+        let name = "stagedoor_aggregate_calls_total";
+        self.family(name, "counter", "Calls of aggregates by what became of them; all items of a list are one.");
+        for (route, call, outcomes) in calls {
+            for (outcome, count) in outcomes.into_iter().filter(|(_, count)| *count > 0) {
+                self.line(name, &[("route", route), ("call", call), ("outcome", outcome)], count);
+            }
+        }
+    }
+
     pub fn sinks(&mut self, levels: &[Level]) {
         let name = "stagedoor_access_log_queued_lines";
         self.family(name, "gauge", "Access-log lines that wait to be written.");

@@ -1,0 +1,57 @@
+//! What is taken of a service's answer: JSON, whatever it was.
+
+use bytes::Bytes;
+use http::header::CONTENT_ENCODING;
+use http::Response;
+use stagedoor_expression::json as tree;
+
+use super::call::Call;
+use super::failure::Failure;
+use super::round::{Answer, Scope};
+use crate::cluster::call::collect;
+use crate::evaluation::evaluate;
+use crate::protocol::body::Body;
+use crate::protocol::json;
+use crate::snapshot::AnswerFormat;
+
+const NULL: Bytes = Bytes::from_static(b"null");
+
+pub async fn read(call: &Call, scope: &Scope<'_>, response: Response<Body>) -> Result<Answer, Failure> {
+    let (head, body) = response.into_parts();
+    if !head.status.is_success() {
+        return Err(Failure::answered(head.status, &head.headers));
+    }
+    let unusable = |why: &dyn std::fmt::Display| Failure::unusable(head.status, why);
+    let coded = head.headers.get_all(CONTENT_ENCODING).iter().any(|coding| coding.as_bytes() != b"identity");
+    if coded {
+        return Err(unusable(&"it is compressed, though it was asked for plainly"));
+    }
+    scope.round.freshness.borrow_mut().add(&head.headers);
+    let (content, _trailers) = collect(body, call.body_bytes).await?;
+    let text = match call.format {
+        _ if content.is_empty() => NULL,
+        AnswerFormat::Text => {
+            let text = std::str::from_utf8(&content).map_err(|_| unusable(&json::Fault::NotText))?;
+            json::quote(text).into()
+        }
+        // Copied as it is: nothing of it is made into a tree.
+        AnswerFormat::Json => {
+            let value = json::validate(&content).map_err(|fault| unusable(&fault))?;
+            content.slice_ref(value)
+        }
+    };
+    let text = match &call.filter {
+        None => text,
+        Some(filter) => {
+            let value = tree::parse(&text).map_err(|error| unusable(&error))?;
+            let picked = evaluate(scope.round.worker, filter, &value).await;
+            tree::write(&picked.map_err(|error| Failure::expression("pick", error))?).into()
+        }
+    };
+    let text = match &call.shape {
+        None => text,
+        Some(shape) => shape.apply(&text).map_err(|fault| unusable(&fault))?.into(),
+    };
+    scope.round.hold(text.len())?;
+    Ok(Answer::new(text))
+}

@@ -1,0 +1,349 @@
+//! Answers that are made of several, through real sockets. `cases/aggregate.json` is the table: what each target makes of
+//! a request and of the services' answers; the rest of this file is what a table cannot say.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod door;
+mod endpoint;
+mod wire;
+
+use std::collections::BTreeMap;
+use std::sync::mpsc;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use door::{Door, PATIENCE};
+use endpoint::{nobody, Endpoint};
+use serde_json::{json, Map, Value};
+use stagedoor_dataplane::program::Program;
+use stagedoor_dataplane::shared::Shared;
+
+/// With what a case leaves out.
+fn call(name: &str, settings: &Value) -> Value {
+    let mut call = json!({
+        "name": name, "cluster": "shop", "method": "GET", "path": format!("/{name}"), "query": {}, "headers": {},
+        "body": null, "safe": false, "after": [], "if": null, "each": null, "timeout_ms": null, "retry": null,
+        "optional": false, "default": null, "format": "json", "body_bytes": 65536,
+        "shape": {"jq": null, "pick": [], "deny": [], "rename": {}}, "group": null,
+    });
+    for (key, value) in settings.as_object().expect("a call") {
+        call[key] = match key.as_str() {
+            "pick" | "deny" | "rename" | "jq" => {
+                call["shape"][key] = value.clone();
+                continue;
+            }
+            // JSON in the case, its text in the snapshot.
+            "default" => value.to_string().into(),
+            "each" => {
+                json!({"in": value["in"], "parallel": value.get("parallel").unwrap_or(&json!(4)),
+                       "most": value.get("most").unwrap_or(&json!(10))})
+            }
+            _ => value.clone(),
+        };
+    }
+    call
+}
+
+fn target(case: &Value) -> Value {
+    let calls: Vec<Value> =
+        case["calls"].as_object().expect("calls").iter().map(|(name, each)| call(name, each)).collect();
+    let response = case.get("response").cloned().unwrap_or(json!({}));
+    json!({"aggregate": {
+        "calls": calls, "timeout_ms": case.get("timeout_ms").unwrap_or(&json!(20_000)), "body_bytes": case.get("body_bytes").unwrap_or(&json!(65536)),
+        "problems": case["problems"],
+        "response": {
+            "status": response.get("status").unwrap_or(&json!(200)), "headers": response.get("headers").unwrap_or(&json!({})),
+            "body": response["body"],
+        },
+    }})
+}
+
+fn route(host: &str, case: &Value) -> Value {
+    json!({
+        "match": {"hosts": [host], "path": case.get("path").unwrap_or(&json!("/")), "methods": [], "headers": {}, "query": {}},
+        "priority": 0, "policies": case.get("policies").unwrap_or(&json!({})), "target": target(case),
+    })
+}
+
+fn snapshot(shop: std::net::SocketAddr, cases: &[(String, Value)]) -> Value {
+    let mut snapshot = door::snapshot(shop);
+    let mut gone = snapshot["clusters"]["shop"].clone();
+    gone["endpoints"][0]["authority"] = nobody().to_string().into();
+    snapshot["clusters"]["gone"] = gone;
+    snapshot["listeners"]["public"]["limits"]["uri_bytes"] = json!(1024);
+    let digest = "2c70e12b7a0646f92279f427c7b38e7334d8e5389cff167a1dc30e73f826b683"; // of "key"
+    snapshot["consumers"] = json!({"web": {"api_key_sha256": [digest], "groups": ["front"]}});
+    snapshot["routes"] =
+        cases.iter().map(|(host, case)| (host.clone(), route(host, case))).collect::<Map<_, _>>().into();
+    snapshot
+}
+
+type Asked = Arc<Mutex<BTreeMap<String, Vec<(String, String)>>>>;
+
+/// Answers as its case says, which it knows by the host: the head and body of what it was asked are kept by case.
+fn shop(cases: BTreeMap<String, Value>) -> (Endpoint, Asked) {
+    let asked = Asked::default();
+    let kept = asked.clone();
+    let endpoint = Endpoint::start(move |mut connection| {
+        while let Some((head, body)) = connection.request() {
+            let host =
+                head.lines().find_map(|line| line.strip_prefix("host: ").or(line.strip_prefix("Host: "))).unwrap();
+            let what = head.split(" HTTP/1.1").next().unwrap();
+            let answer = cases[host]["answers"].get(what).cloned().unwrap_or(json!({"status": 404}));
+            let body = String::from_utf8(body).unwrap();
+            kept.lock().unwrap().entry(host.to_owned()).or_default().push((head.clone(), body));
+            let content = match answer.get("text") {
+                Some(text) => text.as_str().unwrap().as_bytes().to_vec(),
+                None => answer.get("json").map(|json| json.to_string().into_bytes()).unwrap_or_default(),
+            };
+            let fields: String = answer["headers"]
+                .as_object()
+                .into_iter()
+                .flatten()
+                .map(|(name, value)| format!("{name}: {}\r\n", value.as_str().unwrap()))
+                .collect();
+            let status = answer.get("status").and_then(Value::as_u64).unwrap_or(200);
+            let head = format!("HTTP/1.1 {status} x\r\n{fields}Content-Length: {}\r\n\r\n", content.len());
+            if !connection.send(&[head.as_bytes(), &content].concat()) {
+                return;
+            }
+        }
+    });
+    (endpoint, asked)
+}
+
+#[test]
+fn answers_are_put_together_as_the_table_says() {
+    let cases: Value = serde_json::from_str(include_str!("cases/aggregate.json")).expect("a table");
+    let cases: Vec<(String, Value)> = cases
+        .as_array()
+        .unwrap()
+        .iter()
+        .enumerate()
+        .map(|(index, case)| (format!("case{index}"), case.clone()))
+        .collect();
+    let (shop, asked) = shop(cases.iter().cloned().collect());
+    let door = Door::open(snapshot(shop.address, &cases));
+    for (host, case) in &cases {
+        let title = case["so"].as_str().unwrap();
+        let request = &case["request"];
+        let line = request.get("line").and_then(Value::as_str).unwrap_or("GET /");
+        let content = request.get("json").map(Value::to_string).unwrap_or_default();
+        let mut text = format!("{line} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {}\r\n", content.len());
+        for (name, value) in request["headers"].as_object().into_iter().flatten() {
+            text += &format!("{name}: {}\r\n", value.as_str().unwrap());
+        }
+        let answer = door.client().ask(format!("{text}\r\n{content}").as_bytes());
+        let told = String::from_utf8_lossy(&answer.content).into_owned();
+        let expected = &case["expect"];
+        assert_eq!(
+            u64::from(answer.status()),
+            expected.get("status").and_then(Value::as_u64).unwrap_or(200),
+            "{title}: {told}"
+        );
+        if let Some(exact) = expected.get("text") {
+            assert_eq!(told, exact.as_str().unwrap(), "{title}");
+        }
+        if let Some(json) = expected.get("json") {
+            let mut found: Value = serde_json::from_str(&told).unwrap_or_else(|_| panic!("{title}: {told}"));
+            if let (Some(found), Some(json)) = (found.as_object_mut(), json.as_object()) {
+                // Of a problem only what the case names.
+                found.retain(|key, _| {
+                    answer.field("content-type").unwrap() != "application/problem+json" || json.contains_key(key)
+                });
+            }
+            assert_eq!(&found, json, "{title}");
+        }
+        for (name, value) in expected["headers"].as_object().into_iter().flatten() {
+            assert_eq!(answer.field(name).as_deref(), value.as_str(), "{title}: {name}");
+        }
+        let mut made: Vec<String> = Vec::new();
+        for (head, body) in asked.lock().unwrap().get(host).into_iter().flatten() {
+            let lower = head.to_ascii_lowercase();
+            for (name, value) in expected["sent"].as_object().into_iter().flatten() {
+                let field = lower.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")));
+                assert_eq!(field, value.as_str(), "{title}: {name} of {head}");
+            }
+            let what = head.split(" HTTP/1.1").next().unwrap();
+            made.push(if body.is_empty() { what.to_owned() } else { format!("{what} {body}") });
+        }
+        if let Some(calls) = expected.get("calls") {
+            made.sort();
+            let mut calls: Vec<&str> = calls.as_array().unwrap().iter().map(|call| call.as_str().unwrap()).collect();
+            calls.sort_unstable();
+            assert_eq!(made, calls, "{title}");
+        }
+    }
+}
+
+#[test]
+fn mistakes_are_found_before_any_request() {
+    let cases: Value = serde_json::from_str(include_str!("cases/aggregate_wrong.json")).expect("a table");
+    for case in cases.as_array().unwrap() {
+        let snapshot = snapshot(nobody(), &[("case".to_owned(), case.clone())]);
+        let snapshot = serde_json::from_value(snapshot).expect("a snapshot");
+        let errors = Program::compile(&snapshot, &Shared::new(1)).err().unwrap_or_default();
+        let expected = case["wrong"].as_array().unwrap();
+        assert_eq!(errors.len(), expected.len(), "{errors:#?}");
+        for (error, expected) in errors.iter().zip(expected) {
+            let rest = error.strip_prefix("route 'case': target: ").expect(error);
+            assert!(rest.starts_with(expected.as_str().unwrap()), "{rest}\nis not\n{expected}");
+        }
+    }
+}
+
+/// Holds answers back until it is let go.
+#[derive(Default)]
+struct Gate(Mutex<(usize, bool)>, Condvar);
+
+impl Gate {
+    /// Waits with the others; how many have come is counted.
+    fn wait(&self) {
+        let mut state = self.0.lock().unwrap();
+        state.0 += 1;
+        self.1.notify_all();
+        let _state = self.1.wait_timeout_while(state, PATIENCE, |state| !state.1).unwrap();
+    }
+
+    fn await_count(&self, count: usize) {
+        let state = self.0.lock().unwrap();
+        let (state, late) = self.1.wait_timeout_while(state, PATIENCE, |state| state.0 < count).unwrap();
+        assert!(!late.timed_out(), "only {} of {count} came", state.0);
+    }
+
+    fn open(&self) {
+        self.0.lock().unwrap().1 = true;
+        self.1.notify_all();
+    }
+
+    fn came(&self) -> usize {
+        self.0.lock().unwrap().0
+    }
+}
+
+/// Answers once the gate is open, except for `/at-once` (500).
+fn gated() -> (Endpoint, Arc<Gate>, mpsc::Receiver<String>) {
+    let gate = Arc::new(Gate::default());
+    let (gone, closed) = mpsc::channel();
+    let held = gate.clone();
+    let endpoint = Endpoint::start(move |mut connection| {
+        while let Some((head, _)) = connection.request() {
+            if head.starts_with("GET /at-once") {
+                held.await_count(1);
+                connection.send(b"HTTP/1.1 500 x\r\nContent-Length: 0\r\n\r\n");
+                continue;
+            }
+            held.wait();
+            connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1");
+        }
+        gone.send(connection.received_text()).ok();
+    });
+    (endpoint, gate, closed)
+}
+
+fn open(shop: &Endpoint, case: Value) -> Door {
+    Door::open(snapshot(shop.address, &[("case".to_owned(), case)]))
+}
+
+const ASK: &[u8] = b"GET / HTTP/1.1\r\nHost: case\r\n\r\n";
+
+#[test]
+fn calls_run_side_by_side() {
+    let (shop, gate, _closed) = gated();
+    let door = open(&shop, json!({"calls": {"a": {}, "b": {}, "c": {}}}));
+    let mut client = door.client();
+    assert!(client.send(ASK));
+    gate.await_count(3);
+    gate.open();
+    assert_eq!(client.answer().content, b"{\"a\":1,\"b\":1,\"c\":1}");
+}
+
+#[test]
+fn a_required_call_that_fails_ends_the_others() {
+    let (shop, _gate, closed) = gated();
+    let door = open(&shop, json!({"calls": {"slow": {}, "broken": {"path": "/at-once"}}}));
+    let answer = door.client().ask(ASK);
+    assert_eq!(answer.status(), 502);
+    assert!(String::from_utf8_lossy(&answer.content).contains("The call 'broken': the service answered with 500"));
+    drop(door);
+    let _ = closed;
+}
+
+#[test]
+fn calls_end_when_the_client_goes() {
+    let (shop, gate, closed) = gated();
+    let door = open(&shop, json!({"calls": {"slow": {}}}));
+    let mut client = door.client();
+    assert!(client.send(ASK));
+    gate.await_count(1);
+    // A reset: whoever only ends its sending side may still wait for the answer.
+    socket2::SockRef::from(&client.stream).set_linger(Some(Duration::ZERO)).unwrap();
+    drop(client);
+    // The call's connection is closed while its answer is still held back.
+    door::until("the exchange is over", || {
+        let metrics = door.server.shared.metrics.render(&door.server.shared.sinks);
+        metrics.contains("stagedoor_errors_total{code=\"client-gone\"} 1")
+    });
+    gate.open();
+    assert!(closed.recv_timeout(PATIENCE).unwrap().starts_with("GET /slow"));
+}
+
+#[test]
+fn items_are_called_for_no_more_at_once_than_allowed() {
+    let (shop, gate, _closed) = gated();
+    let each = json!({"in": "${ [1, 2, 3, 4, 5] }", "parallel": 2});
+    let door = open(&shop, json!({"calls": {"parts": {"path": "/{item}", "each": each}}}));
+    let mut client = door.client();
+    assert!(client.send(ASK));
+    gate.await_count(2);
+    assert_eq!(gate.came(), 2);
+    gate.open();
+    assert_eq!(client.answer().content, b"{\"parts\":[1,1,1,1,1]}");
+    assert_eq!(gate.came(), 5);
+}
+
+#[test]
+fn all_calls_share_one_deadline_and_optional_ones_do_not_outlive_it() {
+    let (shop, gate, _closed) = gated();
+    let door = open(&shop, json!({"timeout_ms": 50, "calls": {"slow": {}}}));
+    assert_eq!(door.client().ask(ASK).status(), 504);
+    let optional =
+        json!({"timeout_ms": 50, "problems": "failed", "calls": {"slow": {"optional": true, "default": []}}});
+    let door = open(&shop, optional);
+    let answer = door.client().ask(ASK);
+    assert_eq!(answer.status(), 200);
+    assert_eq!(answer.field("x-stagedoor-failed-calls").as_deref(), Some("slow;error=deadline-exceeded"));
+    assert_eq!(answer.field("cache-control").as_deref(), Some("no-store"));
+    let body: Value = serde_json::from_slice(&answer.content).unwrap();
+    assert_eq!((&body["slow"], &body["failed"]["slow"]["status"]), (&json!([]), &json!(504)));
+    gate.open();
+}
+
+#[test]
+fn each_call_is_logged_and_counted() {
+    let path = std::env::temp_dir().join(format!("stagedoor-{:032x}.log", fastrand::u128(..)));
+    let case = json!({
+        "policies": {"access_log": {"path": path, "headers": []}},
+        "calls": {"a": {}, "b": {"path": "/none", "optional": true}, "c": {"if": "${ false }"}},
+        "answers": {"GET /a": {"json": 1}},
+    });
+    let (shop, _asked) = shop(BTreeMap::from([("case".to_owned(), case.clone())]));
+    let door = open(&shop, case);
+    assert_eq!(door.client().ask(ASK).status(), 200);
+    let shared = &door.server.shared;
+    door::until("a line is written", || {
+        shared.sinks.flush(PATIENCE) && std::fs::read_to_string(&path).is_ok_and(|text| !text.is_empty())
+    });
+    let line: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    std::fs::remove_file(path).unwrap();
+    assert_eq!(line["calls"]["a"]["status"], 200);
+    assert_eq!(line["calls"]["a"]["endpoint"], shop.address.to_string());
+    assert!(line["calls"]["a"]["duration_ms"].is_number());
+    assert_eq!((&line["calls"]["b"]["status"], &line["calls"]["b"]["error"]), (&json!(404), &json!("call-failed")));
+    assert_eq!(line["calls"]["c"], json!({}));
+    let metrics = shared.metrics.render(&shared.sinks);
+    for (call, outcome) in [("a", "answered"), ("b", "failed"), ("c", "skipped")] {
+        let wanted =
+            format!("stagedoor_aggregate_calls_total{{route=\"case\",call=\"{call}\",outcome=\"{outcome}\"}} 1");
+        assert!(metrics.contains(&wanted), "{metrics}");
+    }
+}

@@ -100,6 +100,8 @@ def _kind(option: Json) -> str:
         return ", ".join(f"`{json.dumps(word) if isinstance(word, bool) else word}`" for word in words)
     if "x-unit" in option:
         return str(option["x-unit"]).partition(",")[0].removeprefix("a ")
+    if "type" not in option:
+        return "any"
     if option["type"] == "array":
         return f"list of {_kind(option['items'])}"
     if "additionalProperties" in option:

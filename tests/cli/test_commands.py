@@ -146,6 +146,26 @@ def test_explain_tells_what_the_policies_decide_and_no_secret(folder: Path) -> N
     assert "not an address" in stagedoor(folder, "explain", "GET", "/v1/items/5", "--from", "here").stderr
 
 
+def test_explain_tells_the_plan_of_an_aggregate(folder: Path) -> None:
+    (folder / "aggregate.yaml").write_text("""
+listeners: {public: {bind: "127.0.0.1:0"}}
+clusters: {shop: {endpoints: ["http://127.0.0.1:9101"]}}
+routes:
+  page:
+    match: {path: /page}
+    target:
+      aggregate:
+        orders: {cluster: shop, path: /orders}
+        items: {cluster: shop, path: "/items/{item}", after: [orders], each: "${ .answers.orders }", optional: true}
+      timeout: 5s
+""")
+    done = stagedoor(folder, "explain", "GET", "/page", "-f", "aggregate.yaml")
+    assert done.returncode == 0, done.stderr
+    assert "leads to aggregate of orders, items, within 5s" in done.stdout
+    assert "GET /orders of shop" in done.stdout
+    assert "after orders, for each of ${ .answers.orders }, 8 at once, at most 100, optional" in done.stdout
+
+
 def test_explain_ends_with_1_where_no_route_answers(folder: Path) -> None:
     (folder / "one.yaml").write_text(FILE.replace("/{rest...}", "/other"))
     assert stagedoor(folder, "explain", "GET", "/nothing", "-f", "one.yaml").returncode == 1

@@ -21,6 +21,10 @@ sys.path.insert(0, str(EXAMPLES / "events"))
 
 import clock  # noqa: E402
 
+sys.path.insert(0, str(EXAMPLES / "aggregate"))
+
+import storefront  # noqa: E402
+
 Curl = Callable[..., str]
 
 
@@ -134,3 +138,24 @@ def test_requests_and_answers_are_as_described(gateway: Callable[..., Gateway], 
     assert ask("/pictures", *sent("any", "image/png")) == (200, [])
     assert ask("/pictures", *sent("any", "text/plain")) == (415, [])
     assert ask("/v2/orders") == (502, [])
+
+
+def test_one_shop_has_two_shapes(gateway: Callable[..., Gateway], curl: Curl) -> None:
+    with storefront.serve(0) as service:
+        threading.Thread(target=service.serve_forever, daemon=True).start()
+        door = opened(gateway, "aggregate", _8080="0", _8081=str(service.server_port))
+        address = door.addresses["listeners"]["public"]
+        head, content = curl("--silent", "--include", f"http://{address}/web/customers/7").split("\r\n\r\n")
+        answer = json.loads(content)
+        assert answer["customer"] == {"name": "Zoë", "city": "Basel"}
+        assert [item["name"] for item in answer["items"]] == ["Green tea", "Cup"]
+        assert (answer["advice"], answer["failed"]["advice"]["status"]) == ([], 503)
+        assert "x-stagedoor-failed-calls: advice;status=503" in head.lower()
+        head, content = curl("--silent", "--include", f"http://{address}/app/customers/7").split("\r\n\r\n")
+        assert json.loads(content) == {"title": "Zoë", "open": 1}
+        assert "cache-control: max-age=60" in head.lower()
+        assert (
+            curl("--silent", f"http://{address}/app/customers/8", "--output", os.devnull, "--write-out", "%{http_code}")
+            == "404"
+        )
+        service.shutdown()

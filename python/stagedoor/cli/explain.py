@@ -12,7 +12,7 @@ from rich.text import Text
 
 from stagedoor import _core
 from stagedoor.cli.output import DEFAULT_FILE, fail, json_argument, say, say_json, say_table
-from stagedoor.cli.target import target_text
+from stagedoor.cli.target import plan, target_text
 from stagedoor.config import compile, load
 
 NAME = "explain"
@@ -79,6 +79,8 @@ def _print(explained: dict[str, Any]) -> None:
         say(f"leads to {target_text(target)}")
         for endpoint in target.get("endpoints", ()):
             say(f"  {endpoint}")
+        if "aggregate" in target:
+            say_table(("CALL", "WHEN", "WHERE"), plan(target["aggregate"]))
         if "status_path" in target:
             say(f"  status at {target['status_path']}")
     if explained.get("candidates"):

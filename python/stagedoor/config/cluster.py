@@ -50,12 +50,15 @@ def _retry_on(value: str | int) -> str:
     raise wrong("expected connect_failure, a status such as 503, or a range such as 502-504, within 400–599")
 
 
+RetryOn = Annotated[str | int, AfterValidator(_retry_on)]
+
+
 class Retry(Strict):
     """When a call is tried again, on another endpoint where there is one."""
 
     attempts: Annotated[int, Field(ge=0, le=10)] = 1
     """Further attempts after the first; 0 is none."""
-    on: Annotated[list[Annotated[str | int, AfterValidator(_retry_on)]], Field(max_length=50)] = ["connect_failure"]
+    on: Annotated[list[RetryOn], Field(max_length=50)] = ["connect_failure"]
     """``connect_failure``, statuses (``503``) and ranges of them (``502-504``). Statuses count only for idempotent
     methods."""
     budget: Percent = Field(default=Percent.parse("20%"), le=100, json_schema_extra={"x-least": "0%", "x-most": "100%"})
@@ -132,3 +135,18 @@ class Cluster(Strict):
 
 def endpoint(value: str | WeightedEndpoint) -> WeightedEndpoint:
     return WeightedEndpoint(url=value) if isinstance(value, str) else value
+
+
+def compile_retry(retry: Retry) -> dict[str, Any]:
+    """Its part of the snapshot."""
+    statuses: set[int] = set()
+    for cause in map(str, retry.on):
+        if cause != "connect_failure":
+            first, _, last = cause.partition("-")
+            statuses.update(range(int(first), int(last or first) + 1))
+    return {
+        "attempts": retry.attempts,
+        "connect_failure": "connect_failure" in retry.on,
+        "statuses": sorted(statuses),
+        "budget_percent": int(retry.budget),
+    }

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from stagedoor.config.address import authority, is_secure
+from stagedoor.config.aggregate import AggregateTarget, compile_aggregate
 from stagedoor.config.certificate import compile_certificate
-from stagedoor.config.cluster import Cluster, Retry, endpoint
+from stagedoor.config.cluster import Cluster, compile_retry, endpoint
 from stagedoor.config.configuration import Configuration
 from stagedoor.config.consumer import ApiKeyEntry, Consumer, key, seconds
+from stagedoor.config.expression import expression
 from stagedoor.config.issuer import compile_issuer, issuer_clusters
 from stagedoor.config.listener import Listener
 from stagedoor.config.plan import compile_plan
@@ -24,7 +26,6 @@ from stagedoor.config.route import (
     ResponseTarget,
     Route,
     WorkflowTarget,
-    expression,
 )
 from stagedoor.config.signature_key import compile_signature_key
 from stagedoor.config.tls import ClusterTls, ListenerTls
@@ -151,7 +152,7 @@ def _cluster(cluster: Cluster, folder: Path) -> Json:
         "balance": cluster.balance,
         "connect_ms": int(cluster.timeouts.connect),
         "request_ms": int(cluster.timeouts.request),
-        "retry": _retry(cluster.retry),
+        "retry": compile_retry(cluster.retry),
         "ejection": {
             "failures": cluster.ejection.failures,
             "base_ms": int(cluster.ejection.base),
@@ -173,20 +174,6 @@ def _cluster_tls(tls: ClusterTls, folder: Path) -> Json:
         if tls.cert is None or tls.key is None
         else {"chain": str(folder / tls.cert), "key": str(folder / tls.key)},
         "verify": tls.verify,
-    }
-
-
-def _retry(retry: Retry) -> Json:
-    statuses: set[int] = set()
-    for cause in map(str, retry.on):
-        if cause != "connect_failure":
-            first, _, last = cause.partition("-")
-            statuses.update(range(int(first), int(last or first) + 1))
-    return {
-        "attempts": retry.attempts,
-        "connect_failure": "connect_failure" in retry.on,
-        "statuses": sorted(statuses),
-        "budget_percent": int(retry.budget),
     }
 
 
@@ -236,9 +223,11 @@ def _match(match: Match) -> Json:
     }
 
 
-def _target(route: Route, target: ClusterTarget | WorkflowTarget | ResponseTarget) -> Json:
+def _target(route: Route, target: ClusterTarget | AggregateTarget | WorkflowTarget | ResponseTarget) -> Json:
     if isinstance(target, ClusterTarget):
         return {"cluster": {"cluster": target.cluster, "path": target.path}}
+    if isinstance(target, AggregateTarget):
+        return {"aggregate": compile_aggregate(target)}
     if isinstance(target, ResponseTarget):
         response = target.response
         return {

@@ -10,14 +10,15 @@ from dataclasses import replace
 from stagedoor import _core
 from stagedoor.config.compile import compile
 from stagedoor.config.configuration import Configuration
+from stagedoor.config.expression import expression
 from stagedoor.config.node import Mapping, Node, Scalar, Sequence, find, scalars
 from stagedoor.config.plan import Plan
 from stagedoor.config.problem import Located, Path
-from stagedoor.config.route import ClusterTarget, WorkflowTarget, expression
+from stagedoor.config.route import WorkflowTarget, called_clusters
 from stagedoor.config.settings import Settings
 
 _THING = re.compile(r"(route|cluster|consumer|issuer|plan|listener)s? '([^']*)'(?:: )?(.*)", re.DOTALL)
-_STEP = re.compile(r"([a-z_]+(?:\.[a-z_]+)*)(?:\[([0-9]+)\])?: (.*)", re.DOTALL)
+_STEP = re.compile(r"([A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*)(?:\[([0-9]+)\])?: (.*)", re.DOTALL)
 _QUOTED = re.compile(r"'([^']+)'")
 _UNROUTED = "requests that match no route: "
 
@@ -62,7 +63,7 @@ def _sound(configuration: Configuration, problems: list[Located]) -> Configurati
         name: route
         for name, route in settings.routes.items()
         if not (defaults_wrong or ("routes", name) in wrong)
-        and not (isinstance(route.target, ClusterTarget) and route.target.cluster not in clusters)
+        and all(cluster in clusters for cluster in called_clusters(route))
     }
     consumers_wrong = any(path[:1] == ("consumers",) for path in wrong)
     consumers = {} if consumers_wrong else settings.consumers

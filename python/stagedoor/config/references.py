@@ -10,7 +10,7 @@ from stagedoor.config.cluster import endpoint
 from stagedoor.config.credentials import credentials
 from stagedoor.config.node import Mapping, Node, find
 from stagedoor.config.problem import Located, Path, did_you_mean, listed
-from stagedoor.config.route import ClusterTarget, Route, WorkflowTarget
+from stagedoor.config.route import Route, WorkflowTarget, called_clusters
 from stagedoor.config.settings import Settings
 from stagedoor.config.workflows import Workflows, called_endpoints
 from stagedoor.policies import BUILT_IN, Policies
@@ -97,9 +97,10 @@ def _route(name: str, route: Route, clusters: list[str] | None, workflows: Workf
     target = route.target
     if route.match.host is not None and route.match.hosts:
         yield ("routes", name, "match", "host"), "'host' and 'hosts' do not go together", "put all into 'hosts'"
-    if isinstance(target, ClusterTarget) and clusters is not None and target.cluster not in clusters:
-        hint = did_you_mean(target.cluster, clusters) or f"there are: {listed(clusters)}"
-        yield ("routes", name, "target", "cluster"), f"there is no cluster '{target.cluster}'", hint
+    for cluster, path in called_clusters(route).items():
+        if clusters is not None and cluster not in clusters:
+            hint = did_you_mean(cluster, clusters) or f"there are: {listed(clusters)}"
+            yield ("routes", name, *path), f"there is no cluster '{cluster}'", hint
     if isinstance(target, WorkflowTarget):
         known = workflows.nodes
         if target.workflow not in known and not workflows.unreadable:

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag
 
+from stagedoor.config.aggregate import AggregateTarget
+from stagedoor.config.expression import Expression
 from stagedoor.policies import Policies
 from stagedoor.policies.model import (
     HeaderName,
@@ -22,7 +24,6 @@ from stagedoor.policies.model import (
 from stagedoor.policies.unit import Duration
 
 _WORKFLOW = re.compile(r"[a-z0-9]([a-z0-9-]{0,62})/[a-z0-9]([a-z0-9-]{0,62})")
-_EXPRESSION = re.compile(r"\s*\$\{(.*)\}\s*", re.DOTALL)
 
 
 def _path(value: str) -> str:
@@ -39,20 +40,7 @@ def _workflow(value: str) -> str:
     return value
 
 
-def expression(value: str) -> str | None:
-    """The jq between ``${`` and ``}``; None where the text is no expression."""
-    match = _EXPRESSION.fullmatch(value)
-    return match[1].strip() if match else None
-
-
-def _expression(value: str) -> str:
-    if expression(value) is None:
-        raise wrong("expected an expression, for example ${ .body }", "put the jq between '${' and '}'")
-    return value
-
-
 PathTemplate = Annotated[str, AfterValidator(_path)]
-Expression = Annotated[str, AfterValidator(_expression)]
 
 
 class Present(Strict):
@@ -144,8 +132,9 @@ class ResponseTarget(Strict):
 
 
 _KINDS: dict[str, type[Strict]] = {
-    # In this order: a workflow's target has a `response` too.
+    # In this order: the targets of workflows and aggregates have a `response` too.
     "workflow": WorkflowTarget,
+    "aggregate": AggregateTarget,
     "cluster": ClusterTarget,
     "response": ResponseTarget,
 }
@@ -160,12 +149,13 @@ def _target_shape(value: Any) -> str | None:
 
 Target = Annotated[
     Annotated[ClusterTarget, Tag("<cluster>")]
+    | Annotated[AggregateTarget, Tag("<aggregate>")]
     | Annotated[WorkflowTarget, Tag("<workflow>")]
     | Annotated[ResponseTarget, Tag("<response>")],
     Discriminator(
         _target_shape,
         custom_error_type="target",
-        custom_error_message="expected one of 'cluster', 'workflow' and 'response'",
+        custom_error_message="expected one of 'cluster', 'aggregate', 'workflow' and 'response'",
     ),
 ]
 
@@ -180,4 +170,15 @@ class Route(Strict):
     policies: Policies = Policies()
     """What holds here; a key replaces the default of the same name as a whole, ``off`` removes it."""
     target: Target
-    """Where it leads: ``cluster``, ``workflow`` or ``response``."""
+    """Where it leads: ``cluster``, ``aggregate``, ``workflow`` or ``response``."""
+
+
+def called_clusters(route: Route) -> dict[str, tuple[str, ...]]:
+    """The clusters that a route names, each with the path below the route where it does so first."""
+    target = route.target
+    if isinstance(target, ClusterTarget):
+        return {target.cluster: ("target", "cluster")}
+    if isinstance(target, AggregateTarget):
+        calls = reversed(target.aggregate.items())
+        return {call.cluster: ("target", "aggregate", name, "cluster") for name, call in calls}
+    return {}

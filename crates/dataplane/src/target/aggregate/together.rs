@@ -4,7 +4,9 @@ use std::future::{poll_fn, Future};
 use std::pin::Pin;
 use std::task::Poll;
 
-pub struct Together<'a, T>(Vec<(usize, Pin<Box<dyn Future<Output = T> + 'a>>)>);
+type Running<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
+
+pub struct Together<'a, T>(Vec<(usize, Running<'a, T>)>);
 
 impl<'a, T> Together<'a, T> {
     pub fn with_capacity(count: usize) -> Self {

@@ -21,12 +21,16 @@ use crate::error::Kind;
 pub use call::CallMetrics;
 use cells::{ClusterCells, RouteCells, WorkerCells};
 
+/// As long as some program has them.
+type Known<K, T> = BTreeMap<K, Weak<T>>;
+type RouteAndCall = (Arc<str>, Arc<str>);
+
 pub struct Metrics {
     workers: Box<[WorkerCells]>,
-    routes: Mutex<BTreeMap<Arc<str>, Weak<RouteMetrics>>>,
-    clusters: Mutex<BTreeMap<Arc<str>, Weak<ClusterMetrics>>>,
+    routes: Mutex<Known<Arc<str>, RouteMetrics>>,
+    clusters: Mutex<Known<Arc<str>, ClusterMetrics>>,
     /// Of aggregates, by route and call.
-    calls: Mutex<BTreeMap<(Arc<str>, Arc<str>), Weak<CallMetrics>>>,
+    calls: Mutex<Known<RouteAndCall, CallMetrics>>,
     /// Of requests that matched no route, told with an empty route.
     unrouted: RouteMetrics,
 }
@@ -258,7 +262,7 @@ impl Metrics {
     }
 }
 
-fn known_or<K: Ord + Clone, T>(known: &mut BTreeMap<K, Weak<T>>, name: &K, new: impl FnOnce() -> T) -> Arc<T> {
+fn known_or<K: Ord + Clone, T>(known: &mut Known<K, T>, name: &K, new: impl FnOnce() -> T) -> Arc<T> {
     if let Some(known) = known.get(name).and_then(Weak::upgrade) {
         return known;
     }

@@ -128,7 +128,7 @@ impl Text {
     /// Route, call, and how often each outcome.
     pub fn calls<'a>(&mut self, calls: impl Iterator<Item = (&'a str, &'a str, [(&'static str, u64); 3])>) {
         let name = "stagedoor_aggregate_calls_total";
-        self.family(name, "counter", "Calls of aggregates by what became of them; all items of a list are one.");
+        self.family(name, "counter", "Calls of aggregates by what became of them; those for a list count as one.");
         for (route, call, outcomes) in calls {
             for (outcome, count) in outcomes.into_iter().filter(|(_, count)| *count > 0) {
                 self.line(name, &[("route", route), ("call", call), ("outcome", outcome)], count);

@@ -7,12 +7,13 @@ mod endpoint;
 mod wire;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use door::{Door, PATIENCE};
-use endpoint::{nobody, Endpoint};
+use endpoint::Endpoint;
 use serde_json::{json, Map, Value};
 use stagedoor_dataplane::program::Program;
 use stagedoor_dataplane::shared::Shared;
@@ -64,10 +65,19 @@ fn route(host: &str, case: &Value) -> Value {
     })
 }
 
-fn snapshot(shop: std::net::SocketAddr, cases: &[(String, Value)]) -> Value {
+/// An address that refuses connections for as long as the process lives: a socket that is bound and does not listen.
+fn refusing() -> SocketAddr {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    std::mem::forget(socket);
+    address
+}
+
+fn snapshot(shop: SocketAddr, cases: &[(String, Value)]) -> Value {
     let mut snapshot = door::snapshot(shop);
     let mut gone = snapshot["clusters"]["shop"].clone();
-    gone["endpoints"][0]["authority"] = nobody().to_string().into();
+    gone["endpoints"][0]["authority"] = refusing().to_string().into();
     snapshot["clusters"]["gone"] = gone;
     snapshot["listeners"]["public"]["limits"]["uri_bytes"] = json!(1024);
     let digest = "2c70e12b7a0646f92279f427c7b38e7334d8e5389cff167a1dc30e73f826b683"; // of "key"
@@ -179,7 +189,7 @@ fn answers_are_put_together_as_the_table_says() {
 fn mistakes_are_found_before_any_request() {
     let cases: Value = serde_json::from_str(include_str!("cases/aggregate_wrong.json")).expect("a table");
     for case in cases.as_array().unwrap() {
-        let snapshot = snapshot(nobody(), &[("case".to_owned(), case.clone())]);
+        let snapshot = snapshot(refusing(), &[("case".to_owned(), case.clone())]);
         let snapshot = serde_json::from_value(snapshot).expect("a snapshot");
         let errors = Program::compile(&snapshot, &Shared::new(1)).err().unwrap_or_default();
         let expected = case["wrong"].as_array().unwrap();

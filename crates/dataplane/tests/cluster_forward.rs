@@ -54,7 +54,7 @@ fn gateway(endpoints: &[SocketAddr], trusted: &[&str]) -> Gateway {
         "clusters": {"shop": {
             "endpoints": endpoints, "balance": "round_robin", "connect_ms": 1000, "request_ms": 2000,
             "retry": {"attempts": 0, "connect_failure": true, "statuses": [], "budget_percent": 20},
-            "ejection": {"failures": 2, "base_ms": 60000, "max_ms": 60000},
+            "ejection": {"failures": 2, "base_ms": 60000, "max_ms": 60000, "keep": 0},
             "pool": {"idle": 8, "idle_ms": 60000, "connections": 8},
         }},
         "routes": {

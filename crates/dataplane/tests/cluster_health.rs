@@ -31,7 +31,7 @@ fn switched() -> (Endpoint, Arc<AtomicBool>) {
 fn ejecting(endpoints: &[std::net::SocketAddr], failures: u32, base_ms: u64) -> snapshot::Cluster {
     let mut settings = settings(endpoints);
     settings.retry.attempts = 0;
-    settings.ejection = snapshot::Ejection { failures, base_ms, max_ms: base_ms * 10 };
+    settings.ejection = snapshot::Ejection { failures, base_ms, max_ms: base_ms * 10, keep: 0 };
     settings
 }
 
@@ -67,6 +67,32 @@ fn when_every_endpoint_is_out_the_answer_is_503_with_the_time_to_come_back() {
         let seconds: u64 = value.to_str().unwrap().parse().unwrap();
         assert!(name == "retry-after" && (1..=30).contains(&seconds), "{name} {seconds}");
         assert!(!report.sent);
+    });
+}
+
+#[test]
+fn the_last_endpoints_are_never_left_out_and_another_one_is_when_it_can_be_spared() {
+    on_worker(async {
+        let ((one, first), (two, second)) = (switched(), switched());
+        let mut settings = ejecting(&[one.address, two.address], 1, 3_600_000);
+        settings.ejection.keep = 1;
+        let mut worker = Worker::new(&settings);
+        first.store(false, SeqCst);
+        second.store(false, SeqCst);
+        for _ in 0..10 {
+            assert_eq!(worker.fetch(post()).await.unwrap_err().kind, Kind::BadReply);
+        }
+        // One of them is out; the other one has seen all the rest and serves as soon as it can.
+        let seen = [one.requests(), two.requests()];
+        assert!(seen == [1, 9] || seen == [9, 1], "{seen:?}");
+        first.store(true, SeqCst);
+        second.store(true, SeqCst);
+        assert_eq!(worker.fetch(post()).await.unwrap().0, 200);
+        // The one that is out is all that there is now.
+        let last = if seen[0] == 1 { one.address } else { two.address };
+        settings.endpoints.retain(|endpoint| endpoint.authority == last.to_string());
+        worker.apply(&settings);
+        assert_eq!(worker.fetch(post()).await.unwrap().0, 200);
     });
 }
 

@@ -167,6 +167,32 @@ fn a_place_in_the_queue_goes_to_the_next_when_its_holder_or_the_connection_fails
 }
 
 #[test]
+fn a_burst_makes_only_so_many_connections_at_once_and_who_waits_for_one_learns_that_there_is_none() {
+    on_worker(async {
+        // Takes connections and never answers the handshake.
+        let silent = Endpoint::start(Connection::wait_closed);
+        let mut settings = settings(&[silent.address]);
+        settings.endpoints[0].tls = true;
+        settings.tls.verify = false;
+        settings.retry.attempts = 0;
+        settings.pool.connections = 1000;
+        settings.connect_ms = 300;
+        let worker = Worker::new(&settings);
+        let exchanges: Vec<_> = (0..100)
+            .map(|_| {
+                let worker = worker.clone();
+                tokio::task::spawn_local(async move { worker.fetch(get("/")).await })
+            })
+            .collect();
+        until("connections are being made", || silent.connections() == 8).await;
+        for exchange in exchanges {
+            assert_eq!(exchange.await.unwrap().unwrap_err().kind, Kind::EndpointUnreachable);
+        }
+        assert_eq!(silent.connections(), 8);
+    });
+}
+
+#[test]
 fn idle_connections_above_the_bound_and_beyond_their_time_are_closed() {
     on_worker(async {
         let (closed, ends) = mpsc::channel();

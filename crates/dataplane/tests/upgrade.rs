@@ -462,9 +462,12 @@ fn told(drain: Duration, drain_ms: u64, said: &'static [u8], answered: &'static 
     (!last.is_empty(), masked)
 }
 
+/// What the client has said, and the endpoint, and whether each is told.
+type Farewell = (&'static [u8], &'static [u8], (bool, bool));
+
 #[test]
 fn a_drain_ends_a_websocket_with_1001_where_a_frame_may_stand() {
-    let cases: [(&[u8], &[u8], (bool, bool)); 6] = [
+    let cases: [Farewell; 6] = [
         (b"\x81\x82abcd\x09\x0b", b"\x81\x02hi", (true, true)),
         (b"", b"", (true, true)),
         (b"\x81\x82abcd\x09\x0b", b"\x81\x05hi", (false, true)),

@@ -75,6 +75,9 @@ class Ejection(Strict):
     """The first time out; doubled at each further ejection. The first request after it is the probe."""
     max: Duration = duration("5m", least="10ms", most="1d")
     """The longest time out."""
+    keep: Annotated[int, Field(ge=0, le=1000)] = 1
+    """So many endpoints are never left out, however they fail. 0: where all of them fail, clients are answered 503 at
+    once."""
 
 
 class Pool(Strict):

@@ -157,6 +157,7 @@ def _cluster(cluster: Cluster, folder: Path) -> Json:
             "failures": cluster.ejection.failures,
             "base_ms": int(cluster.ejection.base),
             "max_ms": int(cluster.ejection.max),
+            **({} if cluster.ejection.keep == 1 else {"keep": cluster.ejection.keep}),
         },
         "pool": {
             "idle": cluster.pool.idle,

@@ -156,8 +156,9 @@ impl Attempts {
         let mut fresh = false;
         loop {
             let turn = |index: usize| &self.view.pools[index].turn;
-            let pick = balance::pick(self.view.cluster.settings.balance, &self.view.cluster.endpoints, turn, &tried)
-                .map_err(fault::unavailable)?;
+            let settings = &self.view.cluster.settings;
+            let rules = (settings.balance, settings.ejection.keep);
+            let pick = balance::pick(rules, &self.view.cluster.endpoints, turn, &tried).map_err(fault::unavailable)?;
             let failed = match self.attempt(pick, fresh, known, &mut upload, progress).await {
                 Ok(answer) => return Ok(answer),
                 Err(failed) => *failed,

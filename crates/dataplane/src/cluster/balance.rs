@@ -16,10 +16,11 @@ pub(super) struct Pick {
 }
 
 /// `turn` is this worker's place in the smooth weighted round robin, one cell for each endpoint.
-/// Err says how long until the first endpoint may be probed: all of them are ejected. There is no "panic" mode that
-/// would send requests to endpoints that are known to fail: they get time to recover and clients a quick 503.
+/// Err says how long until the first endpoint may be probed: all of them are ejected, as `ejection.keep: 0` allows. They
+/// get time to recover then and clients a quick 503. Where some are to be kept, all can be out only because others have
+/// left the configuration since: the one that returns first serves.
 pub(super) fn pick<'a>(
-    balance: Balance,
+    (balance, keep): (Balance, usize),
     endpoints: &[Endpoint],
     turn: impl Fn(usize) -> &'a Cell<i64>,
     tried: &[usize],
@@ -27,13 +28,17 @@ pub(super) fn pick<'a>(
     let mut chosen = Choice::new(balance);
     let mut second = Choice::new(balance);
     let mut wait = Duration::MAX;
+    let mut first = 0;
     for (index, endpoint) in endpoints.iter().enumerate() {
         match endpoint.health.admission() {
             Admission::Open if tried.contains(&index) => second.offer(index, endpoint, &turn),
             Admission::Open => chosen.offer(index, endpoint, &turn),
             Admission::ProbeDue if endpoint.health.begin_probe() => return Ok(Pick { index, probe: true }),
-            Admission::ProbeDue => wait = wait.min(Duration::from_secs(1)),
-            Admission::Out(left) => wait = wait.min(left),
+            // Somebody probes it at this moment.
+            Admission::ProbeDue if wait > Duration::from_secs(1) => (wait, first) = (Duration::from_secs(1), index),
+            Admission::ProbeDue => {}
+            Admission::Out(left) if left < wait => (wait, first) = (left, index),
+            Admission::Out(_) => {}
         }
     }
     let choice = if chosen.best.is_some() { chosen } else { second };
@@ -45,6 +50,7 @@ pub(super) fn pick<'a>(
             }
             Ok(Pick { index, probe: false })
         }
+        None if keep > 0 && !endpoints.is_empty() => Ok(Pick { index: first, probe: false }),
         None => Err(wait),
     }
 }
@@ -107,7 +113,7 @@ mod tests {
     use super::*;
     use crate::snapshot::Ejection;
 
-    const NEVER_BACK: Ejection = Ejection { failures: 1, base_ms: 3_600_000, max_ms: 3_600_000 };
+    const NEVER_BACK: Ejection = Ejection { failures: 1, base_ms: 3_600_000, max_ms: 3_600_000, keep: 0 };
 
     fn endpoints(weights: &[u32]) -> (Vec<Endpoint>, Vec<Cell<i64>>) {
         let health = Health::default();
@@ -125,7 +131,7 @@ mod tests {
     }
 
     fn sequence(balance: Balance, (endpoints, turns): &(Vec<Endpoint>, Vec<Cell<i64>>), count: usize) -> Vec<usize> {
-        (0..count).map(|_| pick(balance, endpoints, |index| &turns[index], &[]).unwrap().index).collect()
+        (0..count).map(|_| pick((balance, 0), endpoints, |index| &turns[index], &[]).unwrap().index).collect()
     }
 
     #[test]
@@ -138,7 +144,7 @@ mod tests {
     fn ejected_endpoints_are_passed_over_by_every_balance() {
         for balance in [Balance::RoundRobin, Balance::LeastRequest, Balance::Random] {
             let set = endpoints(&[1, 3, 1]);
-            set.0[1].health.failed(&NEVER_BACK, false, Instant::now());
+            set.0[1].health.failed(&NEVER_BACK, false, Instant::now(), || true);
             let picked = sequence(balance, &set, 200);
             assert!(picked.contains(&0) && picked.contains(&2) && !picked.contains(&1), "{balance:?} {picked:?}");
         }
@@ -159,30 +165,35 @@ mod tests {
     fn another_endpoint_is_preferred_for_a_retry_and_the_same_one_taken_when_there_is_no_other() {
         let (endpoints, turns) = endpoints(&[1, 1]);
         for _ in 0..4 {
-            assert_eq!(pick(Balance::RoundRobin, &endpoints, |index| &turns[index], &[0]).unwrap().index, 1);
+            assert_eq!(pick((Balance::RoundRobin, 0), &endpoints, |index| &turns[index], &[0]).unwrap().index, 1);
         }
-        assert!(pick(Balance::RoundRobin, &endpoints, |index| &turns[index], &[0, 1]).is_ok());
+        assert!(pick((Balance::RoundRobin, 0), &endpoints, |index| &turns[index], &[0, 1]).is_ok());
     }
 
     #[test]
     fn when_all_are_ejected_the_wait_is_that_of_the_first_to_return_and_then_one_request_probes() {
         let (endpoints, turns) = endpoints(&[1, 1]);
-        let short = Ejection { failures: 1, base_ms: 40_000, max_ms: 40_000 };
-        endpoints[0].health.failed(&NEVER_BACK, false, Instant::now());
-        endpoints[1].health.failed(&short, false, Instant::now());
-        let wait = pick(Balance::RoundRobin, &endpoints, |index| &turns[index], &[]).unwrap_err();
+        let short = Ejection { failures: 1, base_ms: 40_000, max_ms: 40_000, keep: 0 };
+        endpoints[0].health.failed(&NEVER_BACK, false, Instant::now(), || true);
+        endpoints[1].health.failed(&short, false, Instant::now(), || true);
+        let wait = pick((Balance::RoundRobin, 0), &endpoints, |index| &turns[index], &[]).unwrap_err();
         assert!(wait <= Duration::from_secs(40) && wait > Duration::from_secs(30), "{wait:?}");
-        let over = Ejection { failures: 1, base_ms: 1, max_ms: 1 };
+        let kept = pick((Balance::RoundRobin, 1), &endpoints, |index| &turns[index], &[]).unwrap();
+        assert_eq!(kept, Pick { index: 1, probe: false });
+        let over = Ejection { failures: 1, base_ms: 1, max_ms: 1, keep: 0 };
         endpoints[1].health.succeeded(true);
         let Some(past) = Instant::now().checked_sub(Duration::from_secs(5)) else {
             return;
         };
-        endpoints[1].health.failed(&over, false, past);
+        endpoints[1].health.failed(&over, false, past, || true);
         while endpoints[1].health.admission() != Admission::ProbeDue {
             std::thread::yield_now();
         }
-        let probe = pick(Balance::RoundRobin, &endpoints, |index| &turns[index], &[]).unwrap();
+        let probe = pick((Balance::RoundRobin, 0), &endpoints, |index| &turns[index], &[]).unwrap();
         assert_eq!(probe, Pick { index: 1, probe: true });
-        assert!(pick(Balance::RoundRobin, &endpoints, |index| &turns[index], &[]).is_err(), "only one probe at a time");
+        assert!(
+            pick((Balance::RoundRobin, 0), &endpoints, |index| &turns[index], &[]).is_err(),
+            "only one probe at a time"
+        );
     }
 }

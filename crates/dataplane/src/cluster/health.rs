@@ -10,6 +10,8 @@ use rustc_hash::FxHashMap;
 use crate::snapshot::Ejection;
 
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+/// Held while somebody decides that an endpoint is left out.
+static EJECTING: Mutex<()> = Mutex::new(());
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 /// All endpoints that a Program knows. Locked while a Program is compiled and never by a request.
@@ -135,7 +137,8 @@ impl EndpointHealth {
         Verdict::Returned
     }
 
-    pub fn failed(&self, policy: &Ejection, probe: bool, now: Instant) -> Verdict {
+    /// `spare`: whether the cluster may do without one more endpoint; asked only where this one is to be left out.
+    pub fn failed(&self, policy: &Ejection, probe: bool, now: Instant, spare: impl FnOnce() -> bool) -> Verdict {
         if policy.failures == 0 {
             // Ejection was switched off while this endpoint was out.
             return if probe { self.returned() } else { Verdict::Unchanged };
@@ -146,11 +149,16 @@ impl EndpointHealth {
             return Verdict::Ejected;
         }
         let failures = self.failures.fetch_add(1, Relaxed).saturating_add(1);
-        if failures >= policy.failures && self.out_until.load(Relaxed) == 0 {
-            self.eject(policy, now);
-            return Verdict::Ejected;
+        if failures < policy.failures || self.is_ejected() {
+            return Verdict::Unchanged;
         }
-        Verdict::Unchanged
+        // Two workers must not each take the other's endpoint for the one that stays.
+        let _alone = EJECTING.lock();
+        if self.is_ejected() || !spare() {
+            return Verdict::Unchanged;
+        }
+        self.eject(policy, now);
+        Verdict::Ejected
     }
 
     fn eject(&self, policy: &Ejection, now: Instant) {
@@ -169,7 +177,7 @@ impl EndpointHealth {
 mod tests {
     use super::*;
 
-    const POLICY: Ejection = Ejection { failures: 3, base_ms: 100, max_ms: 350 };
+    const POLICY: Ejection = Ejection { failures: 3, base_ms: 100, max_ms: 350, keep: 0 };
 
     fn out(endpoint: &EndpointHealth, now: Instant) -> Option<u64> {
         match endpoint.admission_when_out(endpoint.out_until.load(Relaxed), now) {
@@ -183,19 +191,30 @@ mod tests {
         let endpoint = EndpointHealth::new();
         let now = Instant::now();
         for _ in 0..5 {
-            assert_eq!(endpoint.failed(&POLICY, false, now), Verdict::Unchanged);
-            assert_eq!(endpoint.failed(&POLICY, false, now), Verdict::Unchanged);
+            assert_eq!(endpoint.failed(&POLICY, false, now, || true), Verdict::Unchanged);
+            assert_eq!(endpoint.failed(&POLICY, false, now, || true), Verdict::Unchanged);
             endpoint.succeeded(false);
         }
-        endpoint.failed(&POLICY, false, now);
-        endpoint.failed(&POLICY, false, now);
-        assert_eq!(endpoint.failed(&POLICY, false, now), Verdict::Ejected);
+        endpoint.failed(&POLICY, false, now, || true);
+        endpoint.failed(&POLICY, false, now, || true);
+        assert_eq!(endpoint.failed(&POLICY, false, now, || true), Verdict::Ejected);
         assert_eq!(out(&endpoint, now), Some(100));
         // Requests that were under way do not make it longer.
         for _ in 0..9 {
-            assert_eq!(endpoint.failed(&POLICY, false, now), Verdict::Unchanged);
+            assert_eq!(endpoint.failed(&POLICY, false, now, || true), Verdict::Unchanged);
         }
         assert_eq!(out(&endpoint, now), Some(100));
+    }
+
+    #[test]
+    fn an_endpoint_that_cannot_be_spared_stays_until_it_can() {
+        let endpoint = EndpointHealth::new();
+        let now = Instant::now();
+        for _ in 0..9 {
+            assert_eq!(endpoint.failed(&POLICY, false, now, || false), Verdict::Unchanged);
+        }
+        assert_eq!(endpoint.admission(), Admission::Open);
+        assert_eq!(endpoint.failed(&POLICY, false, now, || true), Verdict::Ejected);
     }
 
     #[test]
@@ -203,7 +222,7 @@ mod tests {
         let endpoint = EndpointHealth::new();
         let mut now = Instant::now();
         for _ in 0..3 {
-            endpoint.failed(&POLICY, false, now);
+            endpoint.failed(&POLICY, false, now, || true);
         }
         for expected in [200, 350, 350] {
             now += Duration::from_secs(1);
@@ -211,7 +230,7 @@ mod tests {
             assert!(endpoint.begin_probe());
             assert!(!endpoint.begin_probe());
             assert_eq!(out(&endpoint, now), Some(1000), "while a probe is under way nobody else is let in");
-            assert_eq!(endpoint.failed(&POLICY, true, now), Verdict::Ejected);
+            assert_eq!(endpoint.failed(&POLICY, true, now, || true), Verdict::Ejected);
             assert_eq!(out(&endpoint, now), Some(expected));
         }
         now += Duration::from_secs(1);

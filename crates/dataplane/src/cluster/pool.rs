@@ -18,6 +18,9 @@ use crate::transport::proxy_protocol::Introduction;
 
 /// An endpoint's end of a kept connection is noticed within this time, if not by a request before.
 const LOOK: Duration = Duration::from_secs(5);
+/// Connections that are being made at once. An endpoint whose queue of new connections is short would drop the rest of a
+/// burst; whoever waits meanwhile may get one that another exchange gives back.
+const OPENING: usize = 8;
 
 pub(super) struct Pool {
     bounds: RefCell<Bounds>,
@@ -28,6 +31,8 @@ pub(super) struct Pool {
     #[allow(clippy::vec_box)]
     idle: RefCell<Vec<Box<Connection>>>,
     open: Cell<usize>,
+    /// How many of those are only being made.
+    opening: Cell<usize>,
     waiting: RefCell<VecDeque<oneshot::Sender<Grant>>>,
     /// Its endpoint has left the configuration: nothing is kept any more.
     retired: Cell<bool>,
@@ -39,15 +44,40 @@ pub(super) struct Pool {
 enum Grant {
     Connection(Box<Connection>),
     Slot(Slot),
+    /// No connection can be made, and there is none that could be given back.
+    Failed(Rc<ConnectError>),
 }
 
 /// The right to have one connection open; goes to the next in line when dropped.
-struct Slot(Weak<Pool>);
+struct Slot {
+    pool: Weak<Pool>,
+    /// It is yet to be made.
+    opening: bool,
+}
+
+impl Slot {
+    /// The connection stands, or another one may be made in its place.
+    fn opened(&mut self) {
+        if let Some(pool) = self.pool.upgrade().filter(|_| std::mem::take(&mut self.opening)) {
+            pool.opening.set(pool.opening.get() - 1);
+            pool.serve_waiting();
+        }
+    }
+
+    /// Gives it back by hand.
+    fn forget(mut self) {
+        if let Some(pool) = std::mem::take(&mut self.pool).upgrade() {
+            pool.open.set(pool.open.get() - 1);
+            pool.opening.set(pool.opening.get() - usize::from(self.opening));
+        }
+    }
+}
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        if let Some(pool) = self.0.upgrade() {
+        if let Some(pool) = self.pool.upgrade() {
             pool.open.set(pool.open.get() - 1);
+            pool.opening.set(pool.opening.get() - usize::from(self.opening));
             pool.serve_waiting();
         }
     }
@@ -96,7 +126,7 @@ impl Connection {
 
     /// Both bodies have ended: back to the pool that it came from, unless anything about it is doubtful.
     pub(super) fn release(self: Box<Self>) {
-        if let Some(pool) = self.slot.0.upgrade().filter(|_| !self.single && self.wire.is_clean()) {
+        if let Some(pool) = self.slot.pool.upgrade().filter(|_| !self.single && self.wire.is_clean()) {
             pool.keep(self);
         }
     }
@@ -110,6 +140,7 @@ impl Pool {
             version: Cell::new(0),
             idle: RefCell::default(),
             open: Cell::new(0),
+            opening: Cell::new(0),
             waiting: RefCell::default(),
             retired: Cell::new(false),
             sweeping: Cell::new(false),
@@ -138,7 +169,7 @@ impl Pool {
 
     /// A kept connection, or a new one. Waits its turn when all that may be open are in use; the caller bounds the time
     /// by dropping the future.
-    pub(super) async fn acquire(self: &Rc<Self>, wanted: Wanted<'_>) -> Result<Box<Connection>, ConnectError> {
+    pub(super) async fn acquire(self: &Rc<Self>, wanted: Wanted<'_>) -> Result<Box<Connection>, Rc<ConnectError>> {
         let Wanted { endpoint, limit, fresh, introduction } = wanted;
         if !fresh {
             if let Some(connection) = self.take_idle(introduction) {
@@ -146,16 +177,21 @@ impl Pool {
             }
         }
         // An idle connection that is another client's goes rather than keeping this one waiting.
-        let slot = match self.slot(fresh || introduction.is_some()) {
+        let mut slot = match self.slot(fresh || introduction.is_some()) {
             Some(slot) => slot,
             None => match self.wait().await {
                 Grant::Connection(connection) if !fresh && connection.serves(introduction) => return Ok(connection),
                 Grant::Connection(connection) => connection.into_slot(),
                 Grant::Slot(slot) => slot,
+                Grant::Failed(error) => return Err(error),
             },
         };
         let opening = Opening { introduction, tls: endpoint.tls.as_ref(), ..Opening::default() };
-        let stream = connect::connect(&endpoint.address, opening, limit).await?;
+        let stream = match connect::connect(&endpoint.address, opening, limit).await {
+            Ok(stream) => stream,
+            Err(error) => return Err(self.failed(error, slot)),
+        };
+        slot.opened();
         let gauge = self.gauge.clone();
         gauge.metrics.connected(gauge.worker);
         Ok(Box::new(Connection {
@@ -186,11 +222,24 @@ impl Pool {
             let idle = self.idle.borrow_mut().pop();
             drop(idle);
         }
-        if self.open.get() >= self.bounds.borrow().connections {
+        if self.open.get() >= self.bounds.borrow().connections || self.opening.get() >= OPENING {
             return None;
         }
         self.open.set(self.open.get() + 1);
-        Some(Slot(Rc::downgrade(self)))
+        self.opening.set(self.opening.get() + 1);
+        Some(Slot { pool: Rc::downgrade(self), opening: true })
+    }
+
+    /// Whoever waits for nothing but such a connection does not wait to learn the same, one after another.
+    fn failed(&self, error: ConnectError, slot: Slot) -> Rc<ConnectError> {
+        let error = Rc::new(error);
+        if self.open.get() == self.opening.get() {
+            for waiting in self.waiting.take() {
+                let _gone = waiting.send(Grant::Failed(error.clone()));
+            }
+        }
+        drop(slot);
+        error
     }
 
     async fn wait(&self) -> Grant {
@@ -213,10 +262,9 @@ impl Pool {
                 self.waiting.borrow_mut().push_front(next);
                 return;
             };
-            if let Err(Grant::Slot(mut slot)) = next.send(Grant::Slot(slot)) {
-                // Whoever waited has gone. Given back by hand: dropping it would come back here.
-                slot.0 = Weak::new();
-                self.open.set(self.open.get() - 1);
+            if let Err(Grant::Slot(slot)) = next.send(Grant::Slot(slot)) {
+                // Whoever waited has gone. Dropping it would come back here.
+                slot.forget();
             }
         }
     }
@@ -237,7 +285,7 @@ impl Pool {
             match next.send(Grant::Connection(connection)) {
                 Ok(()) => return,
                 Err(Grant::Connection(back)) => connection = back,
-                Err(Grant::Slot(_)) => return,
+                Err(Grant::Slot(_) | Grant::Failed(_)) => return,
             }
         }
         if self.retired.get() || self.idle.borrow().len() >= self.bounds.borrow().idle {
@@ -279,7 +327,11 @@ impl Connection {
     /// Closes the connection and keeps its place.
     #[allow(clippy::boxed_local)]
     fn into_slot(mut self: Box<Self>) -> Slot {
-        std::mem::replace(&mut self.slot, Slot(Weak::new()))
+        let mut slot = std::mem::replace(&mut self.slot, Slot { pool: Weak::new(), opening: false });
+        if let Some(pool) = slot.pool.upgrade().filter(|_| !std::mem::replace(&mut slot.opening, true)) {
+            pool.opening.set(pool.opening.get() + 1);
+        }
+        slot
     }
 }
 

@@ -46,8 +46,13 @@ impl Visit {
 
     pub(super) fn failed(mut self) {
         let probe = std::mem::take(&mut self.probe);
-        let health = &self.view.cluster.endpoints[self.index].health;
-        if health.failed(&self.view.cluster.settings.ejection, probe, Instant::now()) == Verdict::Ejected {
+        let cluster = &self.view.cluster;
+        let (health, policy) = (&cluster.endpoints[self.index].health, &cluster.settings.ejection);
+        let spare = || {
+            let open = cluster.endpoints.iter().filter(|endpoint| !endpoint.health.is_ejected());
+            open.count() > policy.keep
+        };
+        if health.failed(policy, probe, Instant::now(), spare) == Verdict::Ejected {
             self.view.cluster.metrics.ejected(self.view.worker);
         }
     }

@@ -266,6 +266,13 @@ pub struct Ejection {
     /// First time out; doubled at each further ejection up to `max_ms`. The first request after it is the probe.
     pub base_ms: u64,
     pub max_ms: u64,
+    /// So many endpoints of the cluster are never left out, however they fail.
+    #[serde(default = "one")]
+    pub keep: usize,
+}
+
+fn one() -> usize {
+    1
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]

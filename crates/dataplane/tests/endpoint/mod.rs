@@ -194,7 +194,7 @@ pub fn settings(endpoints: &[SocketAddr]) -> snapshot::Cluster {
         connect_ms: 1000,
         request_ms: 10_000,
         retry: snapshot::Retry { attempts: 2, connect_failure: true, statuses: vec![], budget_percent: 20 },
-        ejection: snapshot::Ejection { failures: 0, base_ms: 1000, max_ms: 60_000 },
+        ejection: snapshot::Ejection { failures: 0, base_ms: 1000, max_ms: 60_000, keep: 0 },
         pool: snapshot::Pool { idle: 8, idle_ms: 60_000, connections: 8 },
         tls: snapshot::ClusterTls::default(),
     }

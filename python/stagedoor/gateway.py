@@ -8,14 +8,17 @@ import json
 import logging
 import os
 import signal
+import ssl
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from stagedoor import _core, config, logs
-from stagedoor.admin.app import Admin, Token
+from stagedoor.admin.app import Admin, Certificate, Token
 from stagedoor.config import Configuration, InvalidConfiguration
+from stagedoor.config.admin import context as admin_context
+from stagedoor.config.admin import faults as admin_faults
 from stagedoor.config.route import WorkflowTarget
 from stagedoor.engine.definitions import Definitions
 from stagedoor.engine.embedded import Engine
@@ -89,6 +92,7 @@ class Gateway:
         self._draining = False
         self._reloading = asyncio.Lock()
         self._ended = asyncio.Event()
+        self._admin_tls: ssl.SSLContext | None = None
 
     async def run(self) -> int:
         sys.setswitchinterval(SWITCH_S)
@@ -136,7 +140,9 @@ class Gateway:
             addresses = self._plane.start(self._snapshot)
             self._registry.use(_fixed(configuration), configuration.settings.plans)
             self._registry.load()
-            admin = Admin(self, settings.admin.bind, _tokens(configuration), self._registry, Refused)
+            if settings.admin.tls is not None:
+                self._admin_tls = admin_context(settings.admin.tls, configuration.path.parent)
+            admin = _admin(self, configuration, self._registry, self._admin_tls)
             at = await admin.start()
         except (ValueError, OSError) as error:
             raise CannotStart(str(error)) from None
@@ -213,6 +219,10 @@ class Gateway:
             except Exception:
                 log.exception("the new configuration cannot be read: the old one keeps serving")
             else:
+                if self._admin_tls is not None and new.settings.admin.tls is not None:
+                    # The files are new or were found good just now; handshakes from now on use them.
+                    for _, name, fault in admin_faults(new.settings.admin.tls, new.path.parent, self._admin_tls):
+                        log.error("admin: tls: %s: %s", name, fault)
                 watch.follow(new.watched)
                 if changed:
                     log.info("configuration applied", extra={"config": str(new.path)})
@@ -319,6 +329,12 @@ def _use(orchestrator: Orchestrator, configuration: Configuration) -> None:
     }
     orchestrator.definitions.use(configuration.workflows)
     orchestrator.engine.use(routes, frozenset(settings.engine.allow_hosts))
+
+
+def _admin(gateway: Gateway, configuration: Configuration, registry: Registry, tls: ssl.SSLContext | None) -> Admin:
+    settings = configuration.settings.admin
+    certificates = [Certificate(name, each.mark, each.role == "write") for name, each in settings.certificates.items()]
+    return Admin(gateway, settings.bind, _tokens(configuration), registry, Refused, tls, certificates)
 
 
 def _tokens(configuration: Configuration) -> list[Token]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import logging
+import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -15,6 +16,7 @@ from aiohttp import web
 
 from stagedoor.admin import api, registry
 from stagedoor.admin.api import Executions, problem
+from stagedoor.admin.certificate import marks
 from stagedoor.admin.registry import WHO, Registry
 from stagedoor.errors import StagedoorError
 
@@ -52,22 +54,41 @@ class Token:
         return f"Token({self.name!r})"
 
 
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """Who may ask by showing one, and whether for changes too."""
+
+    name: str
+    mark: tuple[str, str]
+    """What the certificate says, and its value: ``("uri", "spiffe://…")``."""
+    may_write: bool
+
+
 class AdminError(StagedoorError):
     """The admin endpoint cannot be served as it is configured."""
 
 
 class Admin:
-    """``bind`` is ``IP:PORT``; beyond loopback ``tokens`` are required, one of which every request but those for health
-    must carry as ``Authorization: Bearer``. ``refused`` is what the registry raises."""
+    """``bind`` is ``IP:PORT``; beyond loopback ``tokens`` or ``certificates`` are required, one of which every request
+    but those for health must carry as ``Authorization: Bearer`` or show. ``refused`` is what the registry raises."""
 
     def __init__(
-        self, gateway: Gateway, bind: str, tokens: Sequence[Token], registry: Registry, refused: type[Exception]
+        self,
+        gateway: Gateway,
+        bind: str,
+        tokens: Sequence[Token],
+        registry: Registry,
+        refused: type[Exception],
+        tls: ssl.SSLContext | None = None,
+        certificates: Sequence[Certificate] = (),
     ) -> None:
         host, _, port = bind.rpartition(":")
         self._host, self._port = host.strip("[]"), int(port)
-        if not tokens and not ip_address(self._host).is_loopback:
+        if not tokens and not certificates and not ip_address(self._host).is_loopback:
             raise AdminError(f"the admin endpoint needs a token to be reachable at {bind}: set admin.token")
         self._gateway = gateway
+        self._tls = tls
+        self._certificates = {each.mark: each for each in certificates}
         self._tokens = [(_digest(token.secret), token) for token in tokens]
         self._registry, self._refused = registry, refused
         self._runner: web.AppRunner | None = None
@@ -83,7 +104,7 @@ class Admin:
         self._runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=SHUTDOWN_S)
         await self._runner.setup()
         try:
-            await web.TCPSite(self._runner, self._host, self._port).start()
+            await web.TCPSite(self._runner, self._host, self._port, ssl_context=self._tls).start()
         except OSError as error:
             await self._runner.cleanup()
             reason = error.strerror or str(error)
@@ -115,17 +136,28 @@ class Admin:
         if request.path in OPEN_PATHS:
             return await handler(request)
         request[WHO] = LOCAL
-        if self._tokens:
-            scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
-            token = self._find(secret.strip()) if scheme.lower() == "bearer" else None
-            if token is None:
-                answer = problem(HTTPStatus.UNAUTHORIZED, "send the token as Authorization: Bearer")
+        if self._tokens or self._certificates:
+            known = self._known(request)
+            if known is None:
+                shown = "show a certificate that is known here, or " if self._certificates else ""
+                answer = problem(HTTPStatus.UNAUTHORIZED, f"{shown}send the token as Authorization: Bearer")
                 answer.headers["WWW-Authenticate"] = 'Bearer realm="stagedoor admin"'
                 return answer
-            if not token.may_write and request.method not in ("GET", "HEAD"):
-                return problem(HTTPStatus.FORBIDDEN, "this token may read and not change anything")
-            request[WHO] = token.name
+            if not known.may_write and request.method not in ("GET", "HEAD"):
+                return problem(HTTPStatus.FORBIDDEN, f"{known.name} may read and not change anything")
+            request[WHO] = known.name
         return await handler(request)
+
+    def _known(self, request: web.Request) -> Token | Certificate | None:
+        """A token that is sent decides, also where it is wrong."""
+        given = request.headers.getall("Authorization", [])
+        if given:
+            scheme, _, secret = given[0].partition(" ")
+            return self._find(secret.strip()) if len(given) == 1 and scheme.lower() == "bearer" else None
+        shown = request.transport.get_extra_info("ssl_object") if request.transport is not None else None
+        found = {self._certificates[mark] for mark in marks(shown) if mark in self._certificates}
+        # One certificate of two operators: nobody could tell who asks.
+        return found.pop() if len(found) == 1 else None
 
     def _find(self, secret: str) -> Token | None:
         """All are compared, and digests have one length, so the time tells nothing of any token."""

@@ -6,6 +6,7 @@ import argparse
 import http.client
 import json
 import os
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,11 @@ from stagedoor.errors import StagedoorError
 
 DEFAULT_ADMIN = "http://127.0.0.1:9901"
 TOKEN_VARIABLE = "STAGEDOOR_ADMIN_TOKEN"
+CA_VARIABLE = "STAGEDOOR_ADMIN_CA"
+"""A file of certificates that vouch for the endpoint. Left out: those that the system trusts."""
+CERTIFICATE_VARIABLE = "STAGEDOOR_ADMIN_CERTIFICATE"
+"""A file with a certificate of one's own and its chain, and its key unless that has a file."""
+KEY_VARIABLE = "STAGEDOOR_ADMIN_KEY"
 TIMEOUT_S = 10
 Json = Any
 
@@ -46,12 +52,18 @@ class Admin:
         """The answer's JSON, None where it has no content. AdminUnavailable for every other end."""
         url = self.url
         parts = urlsplit(url if "://" in url else f"http://{url}")
-        if parts.scheme != "http" or not parts.hostname:
+        if parts.scheme not in ("http", "https") or not parts.hostname:
             raise AdminUnavailable(f"{url} is not an http URL")
         headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {self.token}"} if self.token else {})
         if body is not None:
             headers["Content-Type"] = "application/json"
-        connection = http.client.HTTPConnection(parts.hostname, parts.port or 80, timeout=TIMEOUT_S)
+        if parts.scheme == "https":
+            context = _context()
+            connection: http.client.HTTPConnection = http.client.HTTPSConnection(
+                parts.hostname, parts.port or 443, timeout=TIMEOUT_S, context=context
+            )
+        else:
+            connection = http.client.HTTPConnection(parts.hostname, parts.port or 80, timeout=TIMEOUT_S)
         try:
             connection.request(method, path, body=None if body is None else json.dumps(body), headers=headers)
             response = connection.getresponse()
@@ -67,10 +79,25 @@ class Admin:
         except ValueError:
             raise AdminUnavailable(f"{url} answered {response.status} with something else than JSON") from None
         if response.status == 401:
-            raise AdminUnavailable(f"the admin endpoint at {url} asks for a token: set {TOKEN_VARIABLE}")
+            raise AdminUnavailable(
+                f"the admin endpoint at {url} asks for a token or a certificate that it knows: set {TOKEN_VARIABLE}"
+                f" or {CERTIFICATE_VARIABLE}"
+            )
         if response.status not in (200, 201, 202):
             raise AdminUnavailable(f"{url}: {answer.get('detail', response.reason)}")
         return answer
+
+
+def _context() -> ssl.SSLContext:
+    """Of the environment's files."""
+    try:
+        context = ssl.create_default_context(cafile=os.environ.get(CA_VARIABLE))
+        if certificate := os.environ.get(CERTIFICATE_VARIABLE):
+            context.load_cert_chain(certificate, os.environ.get(KEY_VARIABLE))
+    except OSError as error:
+        names = f"{CA_VARIABLE}, {CERTIFICATE_VARIABLE} and {KEY_VARIABLE}"
+        raise AdminUnavailable(f"a file of {names} cannot be used: {error.strerror or error}") from None
+    return context
 
 
 def find_admin(url: str | None) -> Admin:
@@ -87,4 +114,5 @@ def find_admin(url: str | None) -> Admin:
     host, _, port = admin.bind.rpartition(":")
     # What listens everywhere is reached here.
     host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)
-    return Admin(f"http://{host}:{port}", token or (admin.token.get_secret_value() if admin.token else None))
+    scheme = "http" if admin.tls is None else "https"
+    return Admin(f"{scheme}://{host}:{port}", token or (admin.token.get_secret_value() if admin.token else None))

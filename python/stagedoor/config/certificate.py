@@ -13,7 +13,7 @@ from stagedoor.policies.model import Strict, wrong
 Json = dict[str, Any]
 
 
-def _sha256(value: str) -> str:
+def sha256_digits(value: str) -> str:
     digits = value.replace(":", "").lower()
     if not re.fullmatch(r"[0-9a-f]{64}", digits):
         raise wrong("expected a SHA-256 as 64 hex digits, with or without colons")
@@ -51,7 +51,7 @@ class ConsumerCertificate(Strict):
     """An IP address among them."""
     spiffe: Annotated[str, AfterValidator(_spiffe)] | None = None
     """The only URI among them, a SPIFFE ID."""
-    sha256: Annotated[str, AfterValidator(_sha256)] | None = None
+    sha256: Annotated[str, AfterValidator(sha256_digits)] | None = None
     """SHA-256 of the certificate in DER, in hex."""
 
     @model_validator(mode="after")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from stagedoor.config.address import UNIX, Bind, ListenerBind, Network, split_bind
+from stagedoor.config.address import UNIX, ListenerBind, Network
 from stagedoor.config.tls import ListenerTls
-from stagedoor.policies.model import Name, Strict, duration, size, wrong
+from stagedoor.policies.model import Strict, duration, size, wrong
 from stagedoor.policies.unit import Duration, Size
 
 
@@ -92,46 +92,5 @@ class Listener(Strict):
             raise wrong(
                 "'mode' is for the file of a Unix socket, and 'bind' is an address",
                 'leave it out, or write bind: "unix:/PATH"',
-            )
-        return self
-
-
-Secret = Annotated[SecretStr, Field(min_length=16, max_length=512)]
-
-
-class AdminToken(Strict):
-    """A token of the admin endpoint."""
-
-    token: Secret
-    """The token."""
-    role: Literal["read", "write"] = "read"
-    """``read`` sees everything and changes nothing."""
-
-
-class Admin(Strict):
-    """The admin endpoint: health, metrics, executions."""
-
-    bind: Bind = "127.0.0.1:9901"
-    """``IP:PORT``; an address beyond this machine needs a ``token``."""
-    token: Secret | None = None
-    """Clients send it as ``Authorization: Bearer TOKEN``; it may do everything, under the name ``admin``. Left out, and
-    without ``tokens``: none is asked for."""
-    tokens: Annotated[dict[Name, AdminToken], Field(max_length=100)] = {}
-    """More tokens, by the name of who has it, which the audit log shows."""
-
-    @model_validator(mode="after")
-    def _one_name_for_a_token(self) -> Self:
-        secrets = [each.token.get_secret_value() for each in self.tokens.values()]
-        secrets += [self.token.get_secret_value()] if self.token is not None else []
-        if len(set(secrets)) != len(secrets):
-            raise wrong("two of the tokens are the same, so nobody could tell who asks")
-        return self
-
-    @model_validator(mode="after")
-    def _token_beyond_this_machine(self) -> Self:
-        if self.token is None and not self.tokens and not split_bind(self.bind)[0].is_loopback:
-            raise wrong(
-                "an admin address that is not loopback needs a 'token'",
-                'bind to 127.0.0.1, or set token: "${env:ADMIN_TOKEN}"',
             )
         return self

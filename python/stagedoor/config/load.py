@@ -8,6 +8,7 @@ from collections.abc import Mapping as Environment
 from dataclasses import replace
 from pathlib import Path
 
+from stagedoor.config.admin import admin_files
 from stagedoor.config.configuration import Configuration
 from stagedoor.config.data_plane import data_plane, expressions
 from stagedoor.config.description import load_descriptions
@@ -44,6 +45,7 @@ def check(path: str | os.PathLike[str], environment: Environment[str, str] = os.
     problems += reader.problems
     problems += references(root, settings, workflows, reader.incomplete)
     problems += expressions(root, settings)
+    problems += admin_files(root, settings.admin, file.parent)
     configuration = Configuration(
         path=file,
         settings=settings,

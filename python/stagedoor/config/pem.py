@@ -1,4 +1,4 @@
-"""Files of certificates and keys that a configuration names. The data plane reads them; here it is only noticed that
+"""Files of certificates and keys that a configuration names. Others read them; here it is only noticed that
 one has changed."""
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ def _names(settings: Settings) -> Iterator[str]:
                 yield from (certificate.chain, certificate.key)
             if listener.tls.client.ca is not None:
                 yield listener.tls.client.ca
+    if settings.admin.tls is not None:
+        tls = settings.admin.tls
+        yield from (name for name in (tls.chain, tls.key, tls.ca) if name is not None)
     for cluster in settings.clusters.values():
         yield from (name for name in (cluster.tls.ca, cluster.tls.cert, cluster.tls.key) if name is not None)
 

@@ -10,10 +10,11 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from stagedoor.config.address import HttpUrl
+from stagedoor.config.admin import Admin
 from stagedoor.config.cluster import Cluster
 from stagedoor.config.consumer import Consumer
 from stagedoor.config.issuer import Issuer
-from stagedoor.config.listener import Admin, Listener
+from stagedoor.config.listener import Listener
 from stagedoor.config.plan import Plan
 from stagedoor.config.route import Route
 from stagedoor.policies import Policies

@@ -337,9 +337,14 @@ fn many_who_come_with_one_token_are_one_question_whoever_goes_away() {
 #[test]
 fn an_answer_is_believed_no_longer_than_the_token_lives_and_not_at_all_where_nothing_is_remembered() {
     let shop = Shop::open(|snapshot| {
+        let none = json!({"active_ms": 0, "inactive_ms": 0});
         let remember =
             &mut snapshot["routes"]["post"]["policies"]["authenticate"]["any"][0]["introspection"]["remember"];
-        *remember = json!({"active_ms": 0, "inactive_ms": 0});
+        *remember = none.clone();
+        let mut fresh = snapshot["routes"]["one"].clone();
+        fresh["match"]["path"] = json!("/fresh");
+        fresh["policies"]["authenticate"]["any"][0]["introspection"]["remember"] = none;
+        snapshot["routes"]["fresh"] = fresh;
     });
     shop.issuer.answers(|_| {
         let mut said = active();
@@ -352,6 +357,13 @@ fn an_answer_is_believed_no_longer_than_the_token_lives_and_not_at_all_where_not
         assert_eq!(shop.ask("/post", "fresh").0, 200);
     }
     assert_eq!(shop.issuer.asked(), asked + 2);
+    // Of two routes with one client, what one remembers is no answer for the other that wants a fresh one.
+    shop.issuer.says(active());
+    let asked = shop.issuer.asked();
+    for path in ["/one", "/fresh", "/fresh", "/one"] {
+        assert_eq!(shop.ask(path, "long").0, 200);
+    }
+    assert_eq!(shop.issuer.asked(), asked + 3);
     shop.door.server.stop();
 }
 

@@ -105,7 +105,6 @@ class Authenticate(Strict):
             raise wrong("'oidc' and 'anonymous' do not go together: who has no session is sent to log in")
         return self
 
-
     @model_validator(mode="after")
     def _a_resource_takes_tokens(self) -> Self:
         tokens = [each for each in self.schemes() if isinstance(each, Scheme) and (each.jwt or each.introspection)]

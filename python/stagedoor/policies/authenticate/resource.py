@@ -14,7 +14,10 @@ WELL_KNOWN = "/.well-known/oauth-protected-resource"
 
 
 def _identifier(value: str) -> str:
-    if not re.fullmatch(r"https?://[A-Za-z0-9.\[\]:-]+(/[A-Za-z0-9._~/-]*)?", value) or "//" in value.partition("://")[2]:
+    if (
+        not re.fullmatch(r"https?://[A-Za-z0-9.\[\]:-]+(/[A-Za-z0-9._~/-]*)?", value)
+        or "//" in value.partition("://")[2]
+    ):
         raise wrong("expected https://HOST/PATH, without a query")
     parts = urlsplit(value)
     try:

@@ -7,7 +7,9 @@ use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use serde_json::{Map, Value};
 
+use crate::policy::authenticate::jwt::rules::time;
 use crate::policy::authenticate::jwt::verified::{Name, Verified};
+use crate::snapshot::Remember;
 
 /// Questions under way to one issuer; more are 503.
 pub const QUESTIONS: usize = 1_000;
@@ -17,8 +19,22 @@ pub const QUESTIONS: usize = 1_000;
 pub struct Heard {
     /// None: it is not active.
     pub claims: Option<Arc<Map<String, Value>>>,
-    /// Until when that is believed, in seconds since 1970.
-    pub until: f64,
+    /// When it said so, in seconds since 1970.
+    pub at: f64,
+}
+
+impl Heard {
+    /// Until when whoever remembers answers so long believes it: no longer than the token itself lives.
+    pub fn until(&self, remember: &Remember) -> f64 {
+        let seconds = |ms: u64| ms as f64 / 1000.0;
+        match &self.claims {
+            None => self.at + seconds(remember.inactive_ms),
+            Some(claims) => {
+                let ends = time(claims, "exp").ok().flatten().unwrap_or(f64::INFINITY);
+                ends.min(self.at + seconds(remember.active_ms))
+            }
+        }
+    }
 }
 
 /// Whoever holds it asks; what came of it is for all who waited. An error is why nothing did, for the log.
@@ -31,8 +47,9 @@ pub struct Answers {
 }
 
 impl Answers {
-    pub fn find(&self, token: &Name, now: f64) -> Option<Heard> {
-        self.known.find(token, now, |_| 0)
+    /// What was said lately enough for a policy, which another one may have asked for.
+    pub fn find(&self, token: &Name, remember: &Remember, now: f64) -> Option<Heard> {
+        self.known.find(token, now, |_| 0).filter(|heard| now < heard.until(remember))
     }
 
     /// The one question about this token. None: there are too many.
@@ -54,9 +71,9 @@ impl Answers {
     }
 
     /// A failure is not remembered: the next one asks anew.
-    pub fn end(&self, token: Name, heard: Option<&Heard>, now: f64) {
-        if let Some(heard) = heard.filter(|heard| now < heard.until) {
-            self.known.remember(token, heard.clone(), (0, 0), heard.until, now);
+    pub fn end(&self, token: Name, heard: Option<&Heard>, remember: &Remember) {
+        if let Some(heard) = heard.filter(|heard| heard.at < heard.until(remember)) {
+            self.known.remember(token, heard.clone(), (0, 0), heard.until(remember), heard.at);
         }
         self.under_way.lock().remove(&token);
     }
@@ -89,11 +106,13 @@ mod tests {
         let turns: Vec<_> = (0..QUESTIONS).map(|number| answers.turn(&name(number)).expect("room")).collect();
         assert!(Arc::ptr_eq(&turns[0], &answers.turn(&name(0)).expect("the same")));
         assert!(answers.turn(&name(QUESTIONS)).is_none());
-        let heard = Heard { claims: None, until: 20.0 };
-        answers.end(name(0), Some(&heard), 10.0);
-        assert!(answers.find(&name(0), 19.9).is_some() && answers.find(&name(0), 20.0).is_none());
-        answers.end(name(1), None, 10.0);
-        assert!(answers.find(&name(1), 10.0).is_none());
+        let [long, short] = [10_000, 5_000].map(|ms| Remember { active_ms: 0, inactive_ms: ms });
+        let heard = Heard { claims: None, at: 10.0 };
+        answers.end(name(0), Some(&heard), &long);
+        assert!(answers.find(&name(0), &long, 19.9).is_some() && answers.find(&name(0), &long, 20.0).is_none());
+        assert!(answers.find(&name(0), &short, 14.9).is_some() && answers.find(&name(0), &short, 15.0).is_none());
+        answers.end(name(1), None, &long);
+        assert!(answers.find(&name(1), &long, 10.0).is_none());
         assert!(answers.turn(&name(QUESTIONS)).is_some());
     }
 }

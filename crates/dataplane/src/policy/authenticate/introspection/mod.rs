@@ -111,7 +111,7 @@ impl Introspection {
         if let Some(consumer) = self.verified.find(&presented.digest, now, |_| 0) {
             return self.tokens.prove(consumer, &presented, exchange, head, shared, now).map(Looked::Decided);
         }
-        match self.answers.find(&presented.digest, now) {
+        match self.answers.find(&presented.digest, &self.question.remember, now) {
             Some(heard) => self.judge(heard, &presented, exchange, head, shared).map(Looked::Decided),
             None => Ok(Looked::Unknown(presented)),
         }
@@ -149,7 +149,7 @@ impl Introspection {
                 return heard.clone();
             }
             let outcome = question.ask(&token, &asking).await;
-            answers.end(digest, outcome.as_ref().ok(), now());
+            answers.end(digest, outcome.as_ref().ok(), &question.remember);
             heard.insert(outcome).clone()
         });
         let heard = match tokio::time::timeout_at(exchange.deadline.into(), task).await {
@@ -172,15 +172,15 @@ impl Introspection {
         head: &RequestHead,
         shared: &Shared,
     ) -> Result<Verdict, Error> {
-        let Some(claims) = heard.claims else {
+        let Some(claims) = &heard.claims else {
             return Ok(self.tokens.invalid(presented.way, "its issuer says that it is not active"));
         };
-        let now = now();
-        match self.consumer(&claims, now) {
+        let (now, until) = (now(), heard.until(&self.question.remember));
+        match self.consumer(claims, now) {
             Err(wrong) => Ok(self.tokens.invalid(presented.way, wrong)),
             Ok(consumer) => {
                 let consumer = Arc::new(consumer);
-                self.verified.remember(presented.digest, consumer.clone(), (0, 0), heard.until, now);
+                self.verified.remember(presented.digest, consumer.clone(), (0, 0), until, now);
                 self.tokens.prove(consumer, presented, exchange, head, shared, now)
             }
         }

@@ -16,7 +16,6 @@ use crate::policy::authenticate::client::{form, Client};
 use crate::policy::authenticate::issuer::endpoint::Endpoint;
 use crate::policy::authenticate::issuer::Issuer;
 use crate::policy::authenticate::jwt::now;
-use crate::policy::authenticate::jwt::rules::time;
 use crate::snapshot::Remember;
 use crate::worker::Worker;
 
@@ -45,7 +44,8 @@ impl Question {
             let authorization = self.client.prove(&mut pairs)?;
             match endpoint.post(form(pairs), authorization, self.timeout, deadline, worker).await {
                 Outcome::Answered { status: StatusCode::OK, body, .. } => {
-                    return self.heard(&body).map_err(str::to_owned);
+                    let claims = read(&body).map_err(str::to_owned)?;
+                    return Ok(Heard { claims: claims.map(Arc::new), at: now() });
                 }
                 Outcome::Answered { status, .. } => return Err(format!("the endpoint answered {status}")),
                 Outcome::Unanswered { error, .. } => {
@@ -66,20 +66,6 @@ impl Question {
         self.issuer.fetch(&worker.shared.callouts, deadline).await;
         let unknown = || format!("it is not known where '{}' answers", self.issuer.name);
         self.issuer.endpoint(INTROSPECTION).ok_or_else(unknown)
-    }
-
-    fn heard(&self, body: &[u8]) -> Result<Heard, &'static str> {
-        let claims = read(body)?;
-        let (now, seconds) = (now(), |ms: u64| ms as f64 / 1000.0);
-        Ok(match claims {
-            None => Heard { claims: None, until: now + seconds(self.remember.inactive_ms) },
-            Some(claims) => {
-                // No longer than the token itself.
-                let ends = time(&claims, "exp").ok().flatten().unwrap_or(f64::INFINITY);
-                let until = ends.min(now + seconds(self.remember.active_ms));
-                Heard { claims: Some(Arc::new(claims)), until }
-            }
-        })
     }
 }
 

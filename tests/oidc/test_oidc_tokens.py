@@ -1,4 +1,5 @@
-"""Access tokens of a real provider, with clients that are not ours: authlib for bearer tokens, oauth4webapi for proofs."""
+"""Access tokens of a real provider, with clients that are not ours: authlib for bearer tokens, oauth4webapi for
+proofs."""
 
 from __future__ import annotations
 

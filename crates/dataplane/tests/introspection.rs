@@ -375,7 +375,11 @@ fn whoever_guesses_is_held_up_and_known_tokens_are_not() {
     let mut guesses = 0;
     until("a guess is held up", || {
         guesses += 1;
-        let (status, answer) = shop.ask("/one", &format!("guess-{guesses}"));
+        // Whatever the client says of its address.
+        let fields = format!(
+            "Authorization: Bearer guess-{guesses}\r\nX-Forwarded-For: 203.0.113.{guesses}\r\nForwarded: for=203.0.113.{guesses}\r\n"
+        );
+        let (status, answer) = read(shop.send("/one", &fields));
         assert!(status == 401 || (status == 429 && answer.to_lowercase().contains("retry-after:")), "{answer}");
         status == 429
     });

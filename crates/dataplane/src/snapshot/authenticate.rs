@@ -47,7 +47,7 @@ pub enum Scheme {
     },
     Basic(Basic),
     Introspection(Box<Introspection>),
-    Jwt(Jwt),
+    Jwt(Box<Jwt>),
     Mtls(Mtls),
     Oidc(Box<Oidc>),
     Signature(Signature),

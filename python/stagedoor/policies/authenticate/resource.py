@@ -21,7 +21,7 @@ def _identifier(value: str) -> str:
         raise wrong("expected https://HOST/PATH, without a query")
     parts = urlsplit(value)
     try:
-        known = parts.hostname is not None and parts.port is None or parts.port
+        known = (parts.hostname is not None and parts.port is None) or parts.port
     except ValueError:
         known = False
     if not known or any(part in (".", "..") for part in parts.path.split("/")):

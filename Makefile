@@ -30,7 +30,7 @@ test-tools:    ## installs with apt and npm what tests of real clients and provi
 	    root=$$([ "$$(id -u)" = 0 ] || echo sudo); \
 	    $$root apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$root apt-get install -y -qq --no-install-recommends $$missing; \
 	fi
-	npm ci --prefix tests/oidc --ignore-scripts --no-audit --no-fund --loglevel error
+	for tests in oidc http_cache; do npm ci --prefix tests/$$tests --ignore-scripts --no-audit --no-fund --loglevel error || exit 1; done
 
 fuzz:    ## damaged requests and answers for FUZZ_SECONDS; FUZZ_SEED repeats a failure
 	FUZZ_SECONDS=$(or $(FUZZ_SECONDS),60) cargo test --quiet --package stagedoor-dataplane --test fuzz -- --nocapture

@@ -157,6 +157,11 @@ class DataPlane:
         "authority", "path", "cluster"}, ..}}."""
     def last_used(self) -> dict[str, int]:
         """When each credential was last used, by its id, in seconds since 1970; without those that never were."""
+    def purge(self, what: str, value: str, soft: bool) -> int:
+        """Invalidate stored responses by ``url``, ``prefix``, ``group`` or ``all``; how many were hit. ``soft``: they
+        are stale. ValueError: the value is none of that kind."""
+    def cache_level(self) -> dict[str, int]:
+        """``entries``, ``bytes``, ``limit`` and ``evicted`` of the cache."""
     def metrics(self) -> str:
         """Prometheus text format."""
 

@@ -309,6 +309,14 @@ class Gateway:
         own = "" if self._orchestrator is None else self._orchestrator.operator.metrics()
         return self._plane.metrics() + own
 
+    def purge(self, what: str, value: str, soft: bool) -> int:
+        hit = self._plane.purge(what, value, soft)
+        log.info("cache purged", extra={"what": what, "value": value, "soft": soft, "responses": hit})
+        return hit
+
+    def cache_level(self) -> dict[str, int]:
+        return self._plane.cache_level()
+
     def executions(self) -> Operator | None:
         return None if self._orchestrator is None else self._orchestrator.operator
 

@@ -73,6 +73,7 @@ kinds! {
     Overloaded 503 Gateway "overloaded" "The gateway is at its limit";
     EngineUnavailable 503 Gateway "engine-unavailable" "The workflow engine is not available";
     WorkflowFaulted 500 Upstream "workflow-faulted" "The workflow failed";
+    NotCached 504 Downstream "not-cached" "Nothing stored answers the request";
     DeadlineExceeded 504 Upstream "deadline-exceeded" "The service did not answer in time";
     VersionNotSupported 505 Downstream "version-not-supported" "The HTTP version is not supported";
 }

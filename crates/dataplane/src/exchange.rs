@@ -12,6 +12,7 @@ use crate::error::Kind;
 use crate::policy::access_log::Captured;
 use crate::policy::authenticate::Consumer;
 use crate::policy::authorize::Verdict;
+use crate::policy::cache;
 use crate::policy::compress::Accepted;
 use crate::policy::rate_limit::RateReport;
 use crate::policy::validate::Operation;
@@ -78,8 +79,6 @@ pub struct Exchange {
     pub set_cookies: Vec<HeaderValue>,
     /// What an external authorizer adds to the response.
     pub granted: Option<Arc<Verdict>>,
-    /// For the client's next proof.
-    pub dpop_nonce: Option<HeaderValue>,
     pub request_id: Option<HeaderValue>,
     pub trace: Trace,
     /// `Origin` of a request that a CORS policy saw.
@@ -103,6 +102,10 @@ pub struct Exchange {
     pub captured: Captured,
     /// Of an aggregate, in the order in which they ended.
     pub calls: Vec<CallReport>,
+    /// What became of it in the cache of its route.
+    pub cache: Option<cache::Use>,
+    /// The answer is for all consumers: the target is not told which one asks.
+    pub withhold_identity: bool,
     /// `host:port` that answered, or was tried last.
     pub endpoint: Option<Arc<str>>,
     pub retries: u32,
@@ -132,7 +135,6 @@ impl Exchange {
             consumer: None,
             set_cookies: Vec::new(),
             granted: None,
-            dpop_nonce: None,
             request_id: None,
             trace: Trace::default(),
             origin: None,
@@ -146,6 +148,8 @@ impl Exchange {
             accepted: None,
             captured: Captured::default(),
             calls: Vec::new(),
+            cache: None,
+            withhold_identity: false,
             endpoint: None,
             retries: 0,
             bytes_in: 0,
@@ -153,6 +157,16 @@ impl Exchange {
             error: None,
             cause: None,
         }
+    }
+
+    /// The same request once more, for nobody who waits.
+    pub fn again(&self) -> Self {
+        let host = self.host.clone();
+        let mut again = Self::new(Instant::now(), self.peer, Method::GET, host, self.target.clone());
+        (again.client, again.scheme, again.params) = (self.client, self.scheme, self.params);
+        (again.route, again.consumer) = (self.route.clone(), self.consumer.clone());
+        (again.request_id, again.trace) = (self.request_id.clone(), self.trace.clone());
+        again
     }
 
     /// The client with its port; 0 where a proxy has not told it. None: a client on a Unix socket.

@@ -46,6 +46,11 @@ impl Identity {
         self.0.extend(HeaderValue::try_from(value).ok().map(|value| (name.clone(), value)));
     }
 
+    /// All that endpoints are told.
+    pub fn fields(&self) -> &[(HeaderName, HeaderValue)] {
+        &self.0
+    }
+
     pub fn set(&self, headers: &mut HeaderMap) {
         for (name, value) in &self.0 {
             headers.insert(name, value.clone());

@@ -219,6 +219,17 @@ fn compile_route(
             "{place}: upgrade: it has no effect where the target is not a cluster, and over HTTP/2 for WebSocket alone"
         ));
     }
+    if let Some(cache) = &mut policies.cache {
+        cache.belongs_to(&id, settings);
+        if cache.shares_consumers() && matches!(target, Target::Aggregate(_)) {
+            report.error(format!("{place}: cache: share_consumers: an aggregate may be made of who asks"));
+            return None;
+        }
+        if matches!(target, Target::Workflow(_) | Target::Execution(_)) {
+            policies.cache = None;
+            report.warning(format!("{place}: cache: it has no effect where the target is a workflow"));
+        }
+    }
     Some(Arc::new(Route {
         priority: settings.priority,
         hosts: matcher.hosts,

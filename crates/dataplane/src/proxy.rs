@@ -12,7 +12,7 @@ use crate::cluster::InterimSink;
 use crate::error::{self, Error, Kind};
 use crate::exchange::Exchange;
 use crate::forwarded;
-use crate::policy::{request_id, Flow};
+use crate::policy::{cache, request_id, Flow};
 use crate::program::Program;
 use crate::protocol::body::Body;
 use crate::protocol::grpc::{self, Call};
@@ -95,7 +95,6 @@ fn open(link: &Link, head: &mut request::Parts, refused: bool) -> Exchange {
         consumer: None,
         set_cookies: Vec::new(),
         granted: None,
-        dpop_nonce: None,
         request_id: None,
         trace,
         origin: None,
@@ -109,6 +108,8 @@ fn open(link: &Link, head: &mut request::Parts, refused: bool) -> Exchange {
         accepted: None,
         captured: Default::default(),
         calls: Vec::new(),
+        cache: None,
+        withhold_identity: false,
         endpoint: None,
         retries: 0,
         bytes_in: 0,
@@ -159,12 +160,17 @@ async fn phases(
     if let Some(call) = exchange.call.clone() {
         return Box::pin(call_target(worker, link, exchange, &route, call, request, interim)).await;
     }
-    ask(worker, link, exchange, &route, request, interim).await
+    if let Some(policy) = &route.policies.cache {
+        let origin = cache::Origin { worker, link: Some(link), route: &route, interim };
+        return Box::pin(policy.answer(&origin, exchange, request)).await;
+    }
+    ask(worker, Some(link), exchange, &route, request, interim).await
 }
 
-async fn ask(
+/// The target, and what stands directly around it. `link`: of the client, where one waits.
+pub(crate) async fn ask(
     worker: &Rc<Worker>,
-    link: &Rc<Link>,
+    link: Option<&Rc<Link>>,
     exchange: &mut Exchange,
     route: &Route,
     request: Request<Body>,
@@ -174,7 +180,9 @@ async fn ask(
         // In a box: futures are moved while they are young, and this is the largest part of its caller's.
         Target::Cluster(target) => {
             let answer = Box::pin(forward::forward(&worker.pools, exchange, target, request, interim)).await;
-            link.deadline.set(Some(exchange.deadline));
+            if let Some(link) = link {
+                link.deadline.set(Some(exchange.deadline));
+            }
             if !matches!(&answer, Ok(answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS) {
                 exchange.grant = None;
             }
@@ -210,7 +218,7 @@ async fn call_target(
     if let Some(translation) = exchange.translation {
         body = translation.body(body);
     }
-    let answer = ask(worker, link, exchange, route, Request::from_parts(head, body), interim).await?;
+    let answer = ask(worker, Some(link), exchange, route, Request::from_parts(head, body), interim).await?;
     if let Some(deadline) = link.deadline.get() {
         link.deadline.set(Some(deadline + LAST_WORD));
     }

@@ -16,9 +16,11 @@ use tokio::task::LocalSet;
 
 use crate::listener::{self, Listener, Socket};
 use crate::policy::authenticate::Registry;
+use crate::policy::cache::Purge;
 use crate::program::{Bind, Program};
 use crate::shared::Shared;
 use crate::snapshot::{self, Snapshot};
+use crate::telemetry::metrics;
 use crate::transport::unix::SocketFile;
 use crate::worker::Worker;
 
@@ -114,6 +116,7 @@ impl Server {
         let workers = snapshot.workers.max(1);
         let shared = Arc::new(Shared::new(workers));
         let program = Arc::new(Program::compile(snapshot, &shared).map_err(StartError::Snapshot)?);
+        shared.cache.set_limit(cache_bytes(snapshot));
         let server = Self {
             program: Arc::new(ArcSwap::new(program.clone())),
             shared,
@@ -181,6 +184,7 @@ impl Server {
         let changes = self.changes(&program, &listeners)?;
         *self.shared.loaded.lock() = program.loaded.clone();
         self.program.store(Arc::new(program));
+        self.shared.cache.set_limit(cache_bytes(snapshot));
         self.commit(changes, &mut listeners);
         listeners.retain(|name, bound| {
             let kept = snapshot.listeners.contains_key(name);
@@ -285,9 +289,14 @@ impl Server {
         }
     }
 
+    /// How many stored responses were hit. With `soft` they are stale, and may still serve where stale ones do.
+    pub fn purge(&self, purge: &Purge<'_>, soft: bool) -> Result<u64, String> {
+        self.shared.cache.purge(purge, soft)
+    }
+
     /// Prometheus text.
     pub fn metrics(&self) -> String {
-        self.shared.metrics.render(&self.shared.sinks)
+        self.shared.metrics.render(&self.shared.sinks) + &metrics::cache(self.shared.cache.level())
     }
 
     /// Accepts no more, lets exchanges finish and closes idle connections. False when the time ran out.
@@ -334,6 +343,10 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+fn cache_bytes(snapshot: &Snapshot) -> usize {
+    usize::try_from(snapshot.cache.memory_bytes).unwrap_or(usize::MAX)
 }
 
 /// What is wrong with its files, too, where that leaves something out.

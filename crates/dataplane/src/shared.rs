@@ -7,12 +7,12 @@ use parking_lot::Mutex;
 
 use crate::callout::CalloutPort;
 use crate::cluster::health::Health;
-use crate::policy::authenticate::dpop::NonceKey;
-use crate::policy::authenticate::introspection::answers::Introspections;
 use crate::policy::authenticate::issuer::live::Lives;
 use crate::policy::authenticate::oidc::Sessions;
 use crate::policy::authenticate::{LastUsed, Registry, Replays, Verifier};
+use crate::policy::cache;
 use crate::policy::rate_limit::Limiter;
+use crate::snapshot;
 use crate::telemetry::access_log::Sinks;
 use crate::telemetry::metrics::Metrics;
 use crate::transport::tls::file::Loaded;
@@ -20,6 +20,8 @@ use crate::transport::tls::file::Loaded;
 pub struct Shared {
     pub health: Health,
     pub limiter: Limiter,
+    /// Responses that are kept.
+    pub cache: Arc<cache::Store>,
     pub sinks: Sinks,
     pub metrics: Metrics,
     pub callouts: CalloutPort,
@@ -29,10 +31,6 @@ pub struct Shared {
     pub replays: Replays,
     /// What issuers publish.
     pub issuers: Lives,
-    /// What issuers say of tokens.
-    pub introspections: Introspections,
-    /// Of nonces for proofs.
-    pub nonce_key: NonceKey,
     /// Of passwords.
     pub verifier: Verifier,
     /// Of browsers: what of them is over or under way.
@@ -49,6 +47,7 @@ impl Shared {
         Self {
             health: Health::default(),
             limiter: Limiter::new(),
+            cache: Arc::new(cache::Store::new(snapshot::CacheStore::default().memory_bytes as usize)),
             sinks: Sinks::new(workers),
             metrics: Metrics::new(workers),
             callouts: CalloutPort::default(),
@@ -56,8 +55,6 @@ impl Shared {
             last_used: LastUsed::default(),
             replays: Replays::default(),
             issuers: Lives::default(),
-            introspections: Introspections::default(),
-            nonce_key: NonceKey::default(),
             verifier: Verifier::new(workers),
             sessions: Sessions::default(),
             loaded: Mutex::default(),

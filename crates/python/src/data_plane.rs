@@ -9,6 +9,7 @@ use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 use stagedoor_dataplane::callout;
+use stagedoor_dataplane::policy::cache::Purge;
 use stagedoor_dataplane::server::{Server, StartError};
 use stagedoor_dataplane::snapshot::Snapshot;
 
@@ -148,6 +149,19 @@ impl DataPlane {
     fn last_used(&self, py: Python<'_>) -> PyResult<BTreeMap<String, u64>> {
         let server = self.server()?;
         Ok(py.detach(|| server.shared.last_used.times()))
+    }
+
+    #[pyo3(signature = (what, value, soft))]
+    fn purge(&self, py: Python<'_>, what: &str, value: &str, soft: bool) -> PyResult<u64> {
+        let server = self.server()?;
+        let purge = Purge::named(what, value).ok_or_else(|| PyValueError::new_err("url, prefix, group or all"))?;
+        py.detach(|| server.purge(&purge, soft)).map_err(PyValueError::new_err)
+    }
+
+    fn cache_level(&self, py: Python<'_>) -> PyResult<BTreeMap<&'static str, u64>> {
+        let server = self.server()?;
+        let level = py.detach(|| server.shared.cache.level());
+        Ok(level.named().into())
     }
 
     fn metrics(&self, py: Python<'_>) -> PyResult<String> {

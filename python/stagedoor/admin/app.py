@@ -14,7 +14,7 @@ from typing import Protocol
 
 from aiohttp import web
 
-from stagedoor.admin import api, registry
+from stagedoor.admin import api, cache, registry
 from stagedoor.admin.api import Executions, problem
 from stagedoor.admin.certificate import marks
 from stagedoor.admin.registry import WHO, Registry
@@ -37,6 +37,12 @@ class Gateway(Protocol):
 
     def metrics(self) -> str:
         """Prometheus text format."""
+
+    def purge(self, what: str, value: str, soft: bool) -> int:
+        """How many stored responses were hit; ValueError says what is wrong with the value."""
+
+    def cache_level(self) -> dict[str, int]:
+        """What the cache holds."""
 
     def executions(self) -> Executions | None:
         """None where no workflows are configured."""
@@ -100,6 +106,7 @@ class Admin:
         app.router.add_get("/readyz", self._ready)
         app.router.add_get("/metrics", self._metrics)
         api.add(app, self._gateway.executions)
+        cache.add(app, self._gateway)
         registry.add(app, self._registry, self._refused)
         self._runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=SHUTDOWN_S)
         await self._runner.setup()

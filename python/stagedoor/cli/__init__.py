@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Protocol
 
-from stagedoor.cli import audit, check, consumers, demo, executions, explain, keys, plans, routes, run, schema
+from stagedoor.cli import audit, cache, check, consumers, demo, executions, explain, keys, plans, routes, run, schema
 from stagedoor.cli.output import fail, tell
 from stagedoor.config import InvalidConfiguration
 from stagedoor.errors import StagedoorError
@@ -29,7 +29,20 @@ class Command(Protocol):
         """The exit code."""
 
 
-COMMANDS: tuple[Command, ...] = (run, demo, check, explain, routes, schema, executions, consumers, keys, plans, audit)
+COMMANDS: tuple[Command, ...] = (
+    run,
+    demo,
+    check,
+    explain,
+    routes,
+    schema,
+    executions,
+    consumers,
+    keys,
+    plans,
+    cache,
+    audit,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

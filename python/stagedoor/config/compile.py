@@ -19,7 +19,6 @@ from stagedoor.config.expression import expression
 from stagedoor.config.issuer import compile_issuer, issuer_clusters
 from stagedoor.config.listener import Listener
 from stagedoor.config.plan import compile_plan
-from stagedoor.config.protected_resource import FRESH, host, protected_resources
 from stagedoor.config.route import (
     ClusterTarget,
     Match,
@@ -28,10 +27,10 @@ from stagedoor.config.route import (
     Route,
     WorkflowTarget,
 )
+from stagedoor.config.settings import CacheStore
 from stagedoor.config.signature_key import compile_signature_key
 from stagedoor.config.tls import ClusterTls, ListenerTls
 from stagedoor.policies import BUILT_IN, Policies
-from stagedoor.policies.authenticate.resource import Resource
 from stagedoor.policies.compile import compile_policies
 
 Json = dict[str, Any]
@@ -51,12 +50,9 @@ def compile(configuration: Configuration) -> Json:
         routes[name] = _route(name, route, compile_policies(policies, name, folder))
         if isinstance(route.target, WorkflowTarget):
             routes[f"{name}@executions"] = _status_route(name, route, route.target, policies, folder)
-    resolved = {name: route.policies.over(defaults) for name, route in settings.routes.items()}
-    for name, resource, text in protected_resources(resolved, settings.issuers):
-        routes[f"{name}@resource"] = _resource_route(name, resource, text, resolved[name], folder)
     # A request that matches no route has no caller yet: what asks for one stays with the routes.
     unrouted = defaults.model_copy(
-        update={"authenticate": None, "authorize": None, "rate_limit": None, "validation": None}
+        update={"authenticate": None, "authorize": None, "rate_limit": None, "validation": None, "cache": None}
     )
     plans = {name: compile_plan(plan) for name, plan in settings.plans.items()}
     issuers = {name: compile_issuer(issuer) for name, issuer in settings.issuers.items()}
@@ -68,6 +64,7 @@ def compile(configuration: Configuration) -> Json:
         **({"plans": plans} if plans else {}),
         "clusters": clusters,
         **({"documents": dict(configuration.descriptions)} if configuration.descriptions else {}),
+        **({} if settings.cache == CacheStore() else {"cache": {"memory_bytes": int(settings.cache.memory)}}),
         "routes": routes,
         "unrouted": compile_policies(unrouted, "", folder),
     }
@@ -200,24 +197,9 @@ def _status_route(name: str, route: Route, target: WorkflowTarget, policies: Pol
         "match": _match(match),
         "priority": route.priority,
         "policies": compile_policies(
-            policies.model_copy(update={"rate_limit": None, "validation": None}), name, folder
+            policies.model_copy(update={"rate_limit": None, "validation": None, "cache": None}), name, folder
         ),
         "target": {"execution": {"route": name}},
-    }
-
-
-def _resource_route(name: str, resource: Resource, text: str, policies: Policies, folder: Path) -> Json:
-    """The metadata of a resource, for whoever asks, in a browser too where the route's ``cors`` lets it."""
-    match = Match(hosts=[host(resource)], path=resource.path(), methods=["GET"])
-    open_ = policies.model_copy(
-        update={"authenticate": None, "authorize": None, "csrf": None, "rate_limit": None, "validation": None}
-    )
-    headers = {"content-type": "application/json", "cache-control": FRESH}
-    return {
-        "match": _match(match),
-        "priority": 0,
-        "policies": compile_policies(open_, name, folder),
-        "target": {"response": {"status": 200, "headers": headers, "body": text}},
     }
 
 

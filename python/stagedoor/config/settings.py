@@ -18,7 +18,8 @@ from stagedoor.config.listener import Listener
 from stagedoor.config.plan import Plan
 from stagedoor.config.route import Route
 from stagedoor.policies import Policies
-from stagedoor.policies.model import Name, Strict, wrong
+from stagedoor.policies.model import Name, Strict, size, wrong
+from stagedoor.policies.unit import Size
 
 _STORE = re.compile(r"sqlite:///(?P<path>[^?#\0]+)")
 
@@ -46,6 +47,13 @@ class Engine(Strict):
     def store_path(self, folder: Path) -> Path:
         """The database's file."""
         return folder / self.store.removeprefix("sqlite:///")
+
+
+class CacheStore(Strict):
+    """Where responses are kept, for all routes that have the policy ``cache``."""
+
+    memory: Size = size("64MiB", least="1MiB", most="1024GiB")
+    """What all of them may take, heads and keys included."""
 
 
 class Logs(Strict):
@@ -89,6 +97,8 @@ class Settings(Strict):
     """Groups of servers, by name."""
     policies: Policies = Policies()
     """Defaults for every route."""
+    cache: CacheStore = CacheStore()
+    """Where responses are kept."""
     routes: dict[Name, Route] = {}
     """Which requests go where, by name. Order never matters."""
     workflows: Annotated[list[str], Field(max_length=1000)] = []

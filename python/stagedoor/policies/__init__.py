@@ -9,6 +9,7 @@ from pydantic import Discriminator, Field, Tag
 from stagedoor.policies.access_log import AccessLog
 from stagedoor.policies.authenticate import Authenticate
 from stagedoor.policies.authorize import Authorize
+from stagedoor.policies.cache import Cache
 from stagedoor.policies.compress import Compress
 from stagedoor.policies.cors import Cors
 from stagedoor.policies.csrf import Csrf
@@ -55,6 +56,8 @@ class Policies(Strict):
     """How often a caller may call."""
     validation: Annotated[Switch[Validate] | None, Field(alias="validate")] = None
     """What requests and responses look like."""
+    cache: Switch[Cache] | None = None
+    """Responses are kept and used again."""
     grpc_web: Switch[GrpcWeb] | None = None
     """Browsers may call a service that speaks gRPC."""
     upgrade: Switch[Upgrade] | None = None

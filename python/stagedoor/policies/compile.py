@@ -9,6 +9,7 @@ from stagedoor.policies import Policies
 from stagedoor.policies.access_log import AccessLog
 from stagedoor.policies.authenticate import Authenticate, compile_authenticate
 from stagedoor.policies.authorize import Authorize, compile_authorize
+from stagedoor.policies.cache import Cache, compile_cache
 from stagedoor.policies.compress import Compress
 from stagedoor.policies.cors import Cors
 from stagedoor.policies.csrf import Csrf, compile_csrf
@@ -51,6 +52,8 @@ def compile_policies(policies: Policies, route: str, folder: Path) -> Json:
         parts["rate_limit"] = [_rate_limit(rule, f"{route}/{index}") for index, rule in enumerate(policies.rate_limit)]
     if isinstance(policies.validation, Validate):
         parts["validate"] = compile_validate(policies.validation)
+    if isinstance(policies.cache, Cache):
+        parts["cache"] = compile_cache(policies.cache)
     if isinstance(policies.grpc_web, GrpcWeb):
         parts["grpc_web"] = {}
     if isinstance(policies.upgrade, Upgrade):

@@ -73,6 +73,7 @@ fn decision(
         }
         Name::RateLimit => policies.rate_limit.as_ref().and_then(|policy| policy.explain(exchange)),
         Name::Validate => policies.validate.as_ref().map(|_| open("its content and parameters are not looked at here")),
+        Name::Cache => policies.cache.as_ref().map(|policy| policy.explain(exchange, head)),
         Name::RequestId
         | Name::AccessLog
         | Name::GrpcWeb

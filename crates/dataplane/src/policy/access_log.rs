@@ -86,6 +86,9 @@ impl AccessLog {
             line.optional("cluster", cluster);
             line.optional("endpoint", exchange.endpoint.as_ref().map(|name| name.as_bytes()));
             line.number("retries", exchange.retries.into());
+            if let Some(cache) = exchange.cache {
+                line.text("cache", cache.as_str().as_bytes());
+            }
             line.optional("error", exchange.error.map(|kind| kind.code().as_bytes()));
             if !exchange.calls.is_empty() {
                 line.nested("calls", |line| {

@@ -4,6 +4,7 @@
 pub mod access_log;
 pub mod authenticate;
 pub mod authorize;
+pub mod cache;
 pub mod compress;
 pub mod cors;
 pub mod csrf;
@@ -59,6 +60,7 @@ pub enum Name {
     Authorize,
     RateLimit,
     Validate,
+    Cache,
     GrpcWeb,
     Upgrade,
     Compress,
@@ -69,7 +71,7 @@ pub enum Name {
 
 /// The order in which all policies see a request, the same for every route; and then the response, so that `headers` has
 /// the last word on both.
-pub const ORDER: [Name; 15] = [
+pub const ORDER: [Name; 16] = [
     Name::RequestId,
     Name::AccessLog,
     Name::Limits,
@@ -79,6 +81,7 @@ pub const ORDER: [Name; 15] = [
     Name::Authorize,
     Name::RateLimit,
     Name::Validate,
+    Name::Cache,
     Name::GrpcWeb,
     Name::Upgrade,
     Name::Compress,
@@ -100,6 +103,7 @@ impl Name {
             Name::Authorize => "authorize",
             Name::RateLimit => "rate_limit",
             Name::Validate => "validate",
+            Name::Cache => "cache",
             Name::GrpcWeb => "grpc_web",
             Name::Upgrade => "upgrade",
             Name::Compress => "compress",
@@ -122,6 +126,7 @@ pub struct Policies {
     pub authorize: Option<authorize::Authorize>,
     pub rate_limit: Option<rate_limit::RateLimit>,
     pub validate: Option<validate::Validate>,
+    pub cache: Option<cache::Cache>,
     pub grpc_web: Option<grpc_web::GrpcWeb>,
     pub upgrade: Option<upgrade::Upgrade>,
     pub compress: Option<compress::Compress>,
@@ -214,6 +219,13 @@ impl Policies {
                 Name::Validate,
                 settings.validate.as_ref().map(|settings| validate::Validate::new(settings, context)),
             ),
+            cache: on.build(
+                Name::Cache,
+                settings
+                    .cache
+                    .as_ref()
+                    .map(|policy| cache::Cache::new(policy, settings.authenticate.is_some(), context)),
+            ),
             grpc_web: on.build(Name::GrpcWeb, settings.grpc_web.as_ref().map(grpc_web::GrpcWeb::new)),
             upgrade: on.build(Name::Upgrade, settings.upgrade.as_ref().map(upgrade::Upgrade::new)),
             compress: on.build(Name::Compress, settings.compress.as_ref().map(compress::Compress::new)),
@@ -276,7 +288,8 @@ impl Policies {
                 Name::GrpcWeb => self.grpc_web.iter().for_each(|policy| policy.on_request(exchange, head)),
                 Name::Upgrade => self.upgrade.iter().try_for_each(|policy| policy.on_request(exchange))?,
                 Name::Compress => self.compress.iter().for_each(|policy| policy.on_request(exchange, head)),
-                Name::Hsts | Name::SecurityHeaders => {}
+                // Asked directly before the target.
+                Name::Cache | Name::Hsts | Name::SecurityHeaders => {}
                 Name::Headers => self.headers.iter().for_each(|policy| policy.on_request(head)),
             }
         }
@@ -300,7 +313,13 @@ impl Policies {
                 Name::Headers => self.headers.iter().for_each(|policy| policy.on_response(head)),
                 Name::Authenticate => authenticate::on_response(exchange, head),
                 Name::Authorize => authorize::on_response(exchange, head),
-                Name::AccessLog | Name::Limits | Name::Csrf | Name::Validate | Name::GrpcWeb | Name::Upgrade => {}
+                Name::AccessLog
+                | Name::Limits
+                | Name::Csrf
+                | Name::Validate
+                | Name::Cache
+                | Name::GrpcWeb
+                | Name::Upgrade => {}
             }
         }
         body
@@ -318,6 +337,7 @@ impl Policies {
             Name::Authorize => self.authorize.as_ref().map(authorize::Authorize::describe),
             Name::RateLimit => self.rate_limit.as_ref().and_then(rate_limit::RateLimit::describe),
             Name::Validate => self.validate.as_ref().map(validate::Validate::describe),
+            Name::Cache => self.cache.as_ref().map(cache::Cache::describe),
             Name::GrpcWeb => self.grpc_web.as_ref().map(grpc_web::GrpcWeb::describe),
             Name::Upgrade => self.upgrade.as_ref().map(upgrade::Upgrade::describe),
             Name::Compress => self.compress.as_ref().map(compress::Compress::describe),

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Introspection, Jwt, Mtls, Oidc, Signature, Webhook};
+use super::{Jwt, Mtls, Oidc, Signature, Webhook};
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -16,9 +16,6 @@ pub struct Authenticate {
     /// Who it is that presents no credential at all; absent: nobody, which is refused.
     #[serde(default)]
     pub anonymous: Option<Anonymous>,
-    /// Where the metadata of the protected resource is (RFC 9728), for clients that come without a token.
-    #[serde(default)]
-    pub resource_metadata: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -46,8 +43,7 @@ pub enum Scheme {
         query: Option<String>,
     },
     Basic(Basic),
-    Introspection(Box<Introspection>),
-    Jwt(Box<Jwt>),
+    Jwt(Jwt),
     Mtls(Mtls),
     Oidc(Box<Oidc>),
     Signature(Signature),
@@ -65,9 +61,9 @@ impl Scheme {
     pub fn header(&self) -> Option<&str> {
         match self {
             Self::ApiKey { header, .. } => header.as_deref(),
-            Self::Introspection(settings) => settings.token.dpop.as_ref().map(|_| "dpop"),
-            Self::Jwt(settings) => settings.dpop.as_ref().map(|_| "dpop"),
-            Self::Basic(_) | Self::Mtls(_) | Self::Oidc(_) | Self::Signature(_) | Self::Webhook(_) => None,
+            Self::Basic(_) | Self::Jwt(_) | Self::Mtls(_) | Self::Oidc(_) | Self::Signature(_) | Self::Webhook(_) => {
+                None
+            }
         }
     }
 }

@@ -3,13 +3,12 @@
 //!
 //! Units are in the names: `_ms` are milliseconds, `_bytes` are bytes. Times are never bare numbers.
 
-mod access_token;
 mod aggregate;
 mod authenticate;
 mod authorize;
 mod browser;
+mod cache;
 mod consumer;
-mod introspection;
 mod issuer;
 mod mtls;
 mod oidc;
@@ -22,16 +21,15 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-pub use access_token::{AccessToken, Bound, Dpop, Nonce, StepUp};
 pub use aggregate::{AggregateCall, AggregateResponse, AggregateTarget, AnswerFormat, AnswerShape, Each};
 pub use authenticate::{Anonymous, Authenticate, Basic, Scheme};
 pub use authorize::{Authorize, Conditions, ExtAuthz, ExtAuthzBody, ExtAuthzProtocol, Opa, Window};
 pub use browser::{Csrf, SecurityHeaders};
+pub use cache::{Cache, CacheKeyPart, CacheQuery, CacheStore};
 pub use consumer::{
     ApiKey, Consumer, Plan, PlanRate, RegisteredConsumer, RegisteredKey, Registry, RestrictedKey, User,
 };
-pub use introspection::{Introspection, Remember};
-pub use issuer::{Claims, Fetched, Issuer, IssuerEndpoint, Jwt};
+pub use issuer::{Bound, Claims, Fetched, Issuer, IssuerEndpoint, Jwt};
 pub use mtls::{Certificate, CertificateField, ForwardedCertificate, Mtls};
 pub use oidc::{ClientAuthentication, Oidc, Session};
 pub use secret::Secret;
@@ -57,6 +55,9 @@ pub struct Snapshot {
     /// OpenAPI documents and JSON Schemas by name, every reference within its own document.
     #[serde(default)]
     pub documents: BTreeMap<String, serde_json::Value>,
+    /// Where responses are kept for all routes that have the policy.
+    #[serde(default)]
+    pub cache: CacheStore,
     /// The default policies, for what a request that matches no route still gets: request id, access log, headers.
     #[serde(default)]
     pub unrouted: Policies,
@@ -339,6 +340,7 @@ pub struct Policies {
     pub authorize: Option<Authorize>,
     pub security_headers: Option<SecurityHeaders>,
     pub validate: Option<Validate>,
+    pub cache: Option<Cache>,
 }
 
 /// Calls of gRPC-Web are translated to gRPC.

@@ -91,7 +91,7 @@ pub async fn forward(
     let headers = request.headers_mut();
     cluster.name_host(headers);
     headers.append(VIA, HeaderValue::from_static(via));
-    if let Some(consumer) = &exchange.consumer {
+    if let Some(consumer) = exchange.consumer.as_ref().filter(|_| !exchange.withhold_identity) {
         consumer.identity.set(headers);
     }
     if exchange.call.is_some() {

@@ -21,6 +21,7 @@ pub fn finish(worker: usize, shared: &Shared, policies: &Policies, exchange: &Ex
         duration: Instant::now().saturating_duration_since(exchange.received),
         bytes_in: exchange.bytes_in,
         bytes_out: exchange.bytes_out,
+        cache: exchange.cache,
         rate_limited: exchange.rate.as_ref().is_some_and(|report| report.refused),
     };
     match &exchange.route {

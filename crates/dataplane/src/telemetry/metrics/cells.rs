@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::error::Kind;
+use crate::policy::cache::Use;
 
 /// Only its worker adds, so a plain load and store is enough and costs no locked instruction.
 #[derive(Debug, Default)]
@@ -92,6 +93,8 @@ pub struct RouteCells {
     pub bytes_in: Counter,
     pub bytes_out: Counter,
     pub rate_limited: Counter,
+    /// By `Use`, in its order.
+    pub cache: [Counter; Use::ALL.len()],
 }
 
 impl RouteCells {
@@ -105,6 +108,7 @@ impl RouteCells {
             sum.bytes_in.add(cells.bytes_in.get());
             sum.bytes_out.add(cells.bytes_out.get());
             sum.rate_limited.add(cells.rate_limited.get());
+            sum.cache.iter().zip(&cells.cache).for_each(|(sum, cell)| sum.add(cell.get()));
         }
         sum
     }

@@ -18,6 +18,7 @@ use parking_lot::Mutex;
 
 use super::access_log::Sinks;
 use crate::error::Kind;
+use crate::policy::cache::{Level, Use};
 pub use call::CallMetrics;
 use cells::{ClusterCells, RouteCells, WorkerCells};
 
@@ -76,6 +77,8 @@ pub struct Outcome {
     pub bytes_in: u64,
     pub bytes_out: u64,
     pub rate_limited: bool,
+    /// Where the route has a cache.
+    pub cache: Option<Use>,
 }
 
 impl RouteMetrics {
@@ -86,6 +89,9 @@ impl RouteMetrics {
         cells.bytes_in.add(outcome.bytes_in);
         cells.bytes_out.add(outcome.bytes_out);
         cells.rate_limited.add(outcome.rate_limited.into());
+        if let Some(how) = outcome.cache {
+            cells.cache[how as usize].add(1);
+        }
     }
 
     /// None when `most` are open, under this program or one before.
@@ -262,6 +268,13 @@ impl Metrics {
     }
 }
 
+/// What the cache holds, likewise.
+pub fn cache(level: Level) -> String {
+    let mut text = text::Text::default();
+    text.cache(level);
+    text.finish()
+}
+
 fn known_or<K: Ord + Clone, T>(known: &mut Known<K, T>, name: &K, new: impl FnOnce() -> T) -> Arc<T> {
     if let Some(known) = known.get(name).and_then(Weak::upgrade) {
         return known;
@@ -277,7 +290,7 @@ mod tests {
 
     fn outcome(status: u16, micros: u64) -> Outcome {
         let duration = Duration::from_micros(micros);
-        Outcome { status, duration, bytes_in: 10, bytes_out: 100, rate_limited: status == 429 }
+        Outcome { status, duration, bytes_in: 10, bytes_out: 100, rate_limited: status == 429, cache: None }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::cells::{ClusterCells, Histogram, RouteCells, Statuses, BOUNDS};
+use crate::policy::cache::{self, Use};
 use crate::telemetry::access_log::Level;
 
 #[derive(Default)]
@@ -82,6 +83,24 @@ impl Text {
             for (route, cells) in routes {
                 self.line(name, &[("route", route)], cell(cells));
             }
+        }
+        let name = "stagedoor_cache_requests_total";
+        self.family(name, "counter", "Requests of routes with a cache, by how they were answered.");
+        for (route, cells) in routes {
+            for (how, cell) in Use::ALL.iter().zip(&cells.cache).filter(|(_, cell)| cell.get() > 0) {
+                self.line(name, &[("route", route), ("result", how.as_str())], cell.get());
+            }
+        }
+    }
+
+    pub fn cache(&mut self, level: cache::Level) {
+        for (name, kind, help, value) in [
+            ("stagedoor_cache_entries", "gauge", "Responses in the cache.", level.entries),
+            ("stagedoor_cache_bytes", "gauge", "Bytes that they take.", level.bytes),
+            ("stagedoor_cache_evicted_total", "counter", "Responses that gave way to others.", level.evicted),
+        ] {
+            self.family(name, kind, help);
+            self.line(name, &[], value);
         }
     }
 

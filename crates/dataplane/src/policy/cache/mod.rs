@@ -1,0 +1,213 @@
+//! A shared HTTP cache (RFC 9111): responses are kept and used again, asked for again when they are stale, and one fetch
+//! serves all who ask at once. It stands directly before the target: it sees requests as the service would.
+
+mod admission;
+mod collapse;
+mod condition;
+pub mod directives;
+mod entry;
+mod fetch;
+mod filling;
+pub mod freshness;
+mod groups;
+mod invalidate;
+mod key;
+mod present;
+mod range;
+mod request;
+mod status;
+mod store;
+mod vary;
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use http::{HeaderName, Request, Response, StatusCode};
+use serde_json::{json, Value};
+
+pub use self::groups::Of;
+pub use self::status::Use;
+pub use self::store::{Level, Purge, Store};
+
+use self::entry::Terms;
+use self::freshness::Fallback;
+use super::{Context, RequestHead};
+use crate::cluster::InterimSink;
+use crate::error::Error;
+use crate::exchange::Exchange;
+use crate::explain::decision::{open, passes};
+use crate::protocol::body::Body;
+use crate::protocol::link::Link;
+use crate::proxy;
+use crate::route::Route;
+use crate::snapshot::{self, CacheKeyPart, CacheQuery};
+use crate::worker::Worker;
+
+pub struct Cache {
+    store: Arc<Store>,
+    route: Arc<str>,
+    fingerprint: u64,
+    query: CacheQuery,
+    by: Vec<By>,
+    forward: Vec<HeaderName>,
+    share_consumers: bool,
+    ttl_s: BTreeMap<u16, u64>,
+    heuristic: bool,
+    set_cookies: bool,
+    object_bytes: u64,
+    variants: usize,
+    while_revalidate_s: u64,
+    if_error_s: u64,
+    client_control: bool,
+    groups: Box<[Box<str>]>,
+    invalidates: Box<[Box<str>]>,
+    status: bool,
+    description: Value,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum By {
+    Consumer,
+    Header(HeaderName),
+    Claim(Box<[Box<str>]>),
+}
+
+/// What is needed to ask the target.
+pub struct Origin<'a> {
+    pub worker: &'a Rc<Worker>,
+    /// The client's; None where nobody waits for the answer.
+    pub link: Option<&'a Rc<Link>>,
+    pub route: &'a Arc<Route>,
+    pub interim: Option<InterimSink>,
+}
+
+impl Origin<'_> {
+    async fn ask(&self, exchange: &mut Exchange, request: Request<Body>) -> Result<Response<Body>, Error> {
+        proxy::ask(self.worker, self.link, exchange, self.route, request, self.interim.clone()).await
+    }
+}
+
+impl Cache {
+    pub fn new(settings: &snapshot::Cache, authenticated: bool, context: &Context<'_>) -> Result<Self, Vec<String>> {
+        let mut errors = Vec::new();
+        let mut name = |text: &String, option: &str| match HeaderName::from_bytes(text.as_bytes()) {
+            Ok(name) => Some(name),
+            Err(_) => {
+                errors.push(format!("{option}: '{text}' is not a header name"));
+                None
+            }
+        };
+        let forward = settings.forward.iter().filter_map(|text| name(text, "forward")).collect();
+        let by: Vec<By> = settings
+            .vary_by
+            .iter()
+            .filter_map(|part| match part {
+                CacheKeyPart::Consumer => Some(By::Consumer),
+                CacheKeyPart::Header(text) => name(text, "vary_by").map(By::Header),
+                CacheKeyPart::Claim(path) => Some(By::Claim(path.split('.').map(Box::from).collect())),
+            })
+            .collect();
+        let of_caller = by.iter().any(|by| !matches!(by, By::Header(_))) || settings.share_consumers;
+        if of_caller && !authenticated {
+            errors.push("consumers and claims can tell responses apart only beside 'authenticate'".to_owned());
+        }
+        if by.contains(&By::Consumer) && settings.share_consumers {
+            errors.push("share_consumers: 'vary_by' tells consumers apart".to_owned());
+        }
+        if let Some(status) = settings.ttl_s.keys().find(|status| !(200..=599).contains(*status) || **status == 206) {
+            errors.push(format!("ttl: responses of status {status} are not stored"));
+        }
+        if settings.variants == 0 || settings.object_bytes == 0 {
+            errors.push("nothing would be stored".to_owned());
+        }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let texts = |texts: &[String]| texts.iter().map(|text| text.as_str().into()).collect();
+        context.shared.cache.learn(&settings.query);
+        Ok(Self {
+            store: context.shared.cache.clone(),
+            route: "".into(),
+            fingerprint: 0,
+            query: settings.query.clone(),
+            by,
+            forward,
+            share_consumers: settings.share_consumers,
+            ttl_s: settings.ttl_s.clone(),
+            heuristic: settings.heuristic,
+            set_cookies: settings.set_cookies,
+            object_bytes: settings.object_bytes,
+            variants: settings.variants,
+            while_revalidate_s: settings.stale_while_revalidate_s,
+            if_error_s: settings.stale_if_error_s,
+            client_control: settings.client_control,
+            groups: texts(&settings.groups),
+            invalidates: texts(&settings.invalidates),
+            status: settings.status,
+            description: describe(settings),
+        })
+    }
+
+    /// The route it is on. What is stored under another program is found again if the route leads to the same.
+    pub fn belongs_to(&mut self, id: &Arc<str>, settings: &snapshot::Route) {
+        let mut hasher = DefaultHasher::new();
+        let policies = &settings.policies;
+        format!("{:?}", (&settings.target, &policies.headers.as_ref().map(|headers| &headers.request)))
+            .hash(&mut hasher);
+        format!("{:?}", policies.cache).hash(&mut hasher);
+        (self.route, self.fingerprint) = (id.clone(), hasher.finish());
+    }
+
+    pub fn shares_consumers(&self) -> bool {
+        self.share_consumers
+    }
+
+    pub fn describe(&self) -> Value {
+        self.description.clone()
+    }
+
+    /// What would be looked for, if it is not past the cache.
+    pub fn explain(&self, exchange: &Exchange, head: &RequestHead) -> Value {
+        match self.passes(exchange, head, &Body::empty()) {
+            Some(why) => passes(&format!("it goes past the cache ({})", why.as_str())),
+            None => {
+                let url = key::Url::of(exchange, &self.query).text();
+                open(&format!("a response that is stored for {url} may answer it"))
+            }
+        }
+    }
+
+    fn terms(&self, status: StatusCode) -> Terms<'_> {
+        let ttl_s = self.ttl_s.get(&status.as_u16()).copied();
+        Terms {
+            fallback: Fallback { ttl_s, heuristic: self.heuristic },
+            while_revalidate_s: self.while_revalidate_s,
+            if_error_s: self.if_error_s,
+            groups: &self.groups,
+        }
+    }
+}
+
+fn describe(settings: &snapshot::Cache) -> Value {
+    let query = match &settings.query {
+        CacheQuery::All => json!("all"),
+        CacheQuery::Sorted => json!("sorted"),
+        CacheQuery::Names(names) => json!(names),
+    };
+    let by = settings.vary_by.iter().map(|part| match part {
+        CacheKeyPart::Consumer => json!("consumer"),
+        CacheKeyPart::Header(name) => json!({ "header": name }),
+        CacheKeyPart::Claim(path) => json!({ "claim": path }),
+    });
+    json!({
+        "query": query, "vary_by": by.collect::<Vec<_>>(), "forward": settings.forward,
+        "share_consumers": settings.share_consumers,
+        "ttl_s": settings.ttl_s.iter().map(|(status, ttl)| (status.to_string(), json!(ttl))).collect::<serde_json::Map<_, _>>(),
+        "heuristic": settings.heuristic, "set_cookies": settings.set_cookies, "object_bytes": settings.object_bytes,
+        "variants": settings.variants, "stale_while_revalidate_s": settings.stale_while_revalidate_s,
+        "stale_if_error_s": settings.stale_if_error_s, "client_control": settings.client_control,
+        "groups": settings.groups, "invalidates": settings.invalidates, "status": settings.status,
+    })
+}

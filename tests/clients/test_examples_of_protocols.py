@@ -159,3 +159,32 @@ def test_one_shop_has_two_shapes(gateway: Callable[..., Gateway], curl: Curl) ->
             == "404"
         )
         service.shutdown()
+
+
+def test_tokens_are_verified_or_asked_about_and_metadata_says_where_they_come_from(
+    gateway: Callable[..., Gateway], curl: Curl
+) -> None:
+    issuer = str(free_port())
+    address = opened(gateway, "tokens", _8080="0", _9200=issuer).addresses["listeners"]["public"]
+    well_known = "/.well-known/oauth-protected-resource"
+
+    def ask(path: str, authorization: str) -> tuple[int, str]:
+        head = curl("--silent", "--include", "--header", f"Authorization: {authorization}", f"http://{address}{path}")
+        return int(head.split()[1]), (re.findall(r'error="(\w+)"', head) or [""])[0]
+
+    head = curl("--silent", "--include", f"http://{address}/orders")
+    assert f'resource_metadata="https://api.example.com{well_known}"' in head
+    metadata = json.loads(curl("--silent", "--header", "Host: api.example.com", f"http://{address}{well_known}"))
+    assert metadata["authorization_servers"] == ["https://signing.example", f"http://127.0.0.1:{issuer}"]
+    assert (metadata["resource"], metadata["scopes_supported"]) == ("https://api.example.com", ["orders"])
+    assert ask("/orders", "Bearer any-opaque-token") == (200, "")
+    page = (EXAMPLES / "tokens" / "README.md").read_text()
+    script = page.split("```sh\npart", 1)[1].split("curl", 1)[0]
+    made = subprocess.run(
+        ["bash", "-c", f'part{script}echo "$head.$claims.$signature"'], capture_output=True, check=True, text=True
+    )
+    token = made.stdout.strip()
+    assert ask("/orders", f"Bearer {token}") == (200, "")
+    assert ask("/payments", f"Bearer {token}") == (401, "insufficient_user_authentication")
+    assert ask("/orders", f"Bearer {token[:-1]}!") == (401, "invalid_token")
+    assert ask("/orders", f"DPoP {token}") == (401, "invalid_dpop_proof")

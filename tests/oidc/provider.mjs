@@ -25,6 +25,20 @@ const provider = new Provider(issuer, {
     post_logout_redirect_uris: [`${origin}/goodbye`],
     grant_types: ['authorization_code', 'refresh_token'],
     id_token_signed_response_alg: 'ES256',
+  }, {
+    client_id: 'job',
+    client_secret: 'the secret of a job',
+    grant_types: ['client_credentials'],
+    id_token_signed_response_alg: 'ES256',
+    redirect_uris: [],
+    response_types: [],
+  }, {
+    client_id: 'gate',
+    client_secret: 'the secret of the gate',
+    grant_types: [],
+    id_token_signed_response_alg: 'ES256',
+    redirect_uris: [],
+    response_types: [],
   }],
   jwks: { keys: [key] },
   cookies: { keys: ['of the provider itself'] },
@@ -33,8 +47,24 @@ const provider = new Provider(issuer, {
   findAccount: (_, accountId) => ({ accountId, claims: () => ({ sub: accountId, groups: ['staff'] }) }),
   issueRefreshToken: () => true,
   rotateRefreshToken: true,
-  ttl: { AccessToken: 1, IdToken: 600, Grant: 600, Session: 600, Interaction: 600, RefreshToken: 600 },
-  features: { devInteractions: { enabled: true } },
+  ttl: { AccessToken: (_, token) => token.resourceServer?.accessTokenTTL ?? 1, ClientCredentials: 600, IdToken: 600, Grant: 600, Session: 600, Interaction: 600, RefreshToken: 600 },
+  features: {
+    devInteractions: { enabled: true },
+    clientCredentials: { enabled: true },
+    introspection: { enabled: true, allowedPolicy: () => true },
+    revocation: { enabled: true },
+    // Tokens for a resource whose path is /jwt are signed, others opaque.
+    resourceIndicators: {
+      enabled: true,
+      getResourceServerInfo: (_, resource) => ({
+        audience: 'shop',
+        scope: 'orders items',
+        accessTokenTTL: 600,
+        accessTokenFormat: resource.endsWith('/jwt') ? 'jwt' : 'opaque',
+        jwt: { sign: { alg: 'ES256' } },
+      }),
+    },
+  },
 });
 provider.on('grant.success', (context) => console.log(context.oidc.params.grant_type));
 provider.on('server_error', (_, error) => console.error(error));

@@ -79,6 +79,8 @@ pub struct Exchange {
     pub set_cookies: Vec<HeaderValue>,
     /// What an external authorizer adds to the response.
     pub granted: Option<Arc<Verdict>>,
+    /// For the client's next proof.
+    pub dpop_nonce: Option<HeaderValue>,
     pub request_id: Option<HeaderValue>,
     pub trace: Trace,
     /// `Origin` of a request that a CORS policy saw.
@@ -135,6 +137,7 @@ impl Exchange {
             consumer: None,
             set_cookies: Vec::new(),
             granted: None,
+            dpop_nonce: None,
             request_id: None,
             trace: Trace::default(),
             origin: None,

@@ -95,6 +95,7 @@ fn open(link: &Link, head: &mut request::Parts, refused: bool) -> Exchange {
         consumer: None,
         set_cookies: Vec::new(),
         granted: None,
+        dpop_nonce: None,
         request_id: None,
         trace,
         origin: None,

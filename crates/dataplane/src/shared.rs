@@ -7,6 +7,8 @@ use parking_lot::Mutex;
 
 use crate::callout::CalloutPort;
 use crate::cluster::health::Health;
+use crate::policy::authenticate::dpop::NonceKey;
+use crate::policy::authenticate::introspection::answers::Introspections;
 use crate::policy::authenticate::issuer::live::Lives;
 use crate::policy::authenticate::oidc::Sessions;
 use crate::policy::authenticate::{LastUsed, Registry, Replays, Verifier};
@@ -31,6 +33,10 @@ pub struct Shared {
     pub replays: Replays,
     /// What issuers publish.
     pub issuers: Lives,
+    /// What issuers say of tokens.
+    pub introspections: Introspections,
+    /// Of nonces for proofs.
+    pub nonce_key: NonceKey,
     /// Of passwords.
     pub verifier: Verifier,
     /// Of browsers: what of them is over or under way.
@@ -55,6 +61,8 @@ impl Shared {
             last_used: LastUsed::default(),
             replays: Replays::default(),
             issuers: Lives::default(),
+            introspections: Introspections::default(),
+            nonce_key: NonceKey::default(),
             verifier: Verifier::new(workers),
             sessions: Sessions::default(),
             loaded: Mutex::default(),

@@ -19,6 +19,7 @@ from stagedoor.config.expression import expression
 from stagedoor.config.issuer import compile_issuer, issuer_clusters
 from stagedoor.config.listener import Listener
 from stagedoor.config.plan import compile_plan
+from stagedoor.config.protected_resource import FRESH, host, protected_resources
 from stagedoor.config.route import (
     ClusterTarget,
     Match,
@@ -31,6 +32,7 @@ from stagedoor.config.settings import CacheStore
 from stagedoor.config.signature_key import compile_signature_key
 from stagedoor.config.tls import ClusterTls, ListenerTls
 from stagedoor.policies import BUILT_IN, Policies
+from stagedoor.policies.authenticate.resource import Resource
 from stagedoor.policies.compile import compile_policies
 
 Json = dict[str, Any]
@@ -50,6 +52,9 @@ def compile(configuration: Configuration) -> Json:
         routes[name] = _route(name, route, compile_policies(policies, name, folder))
         if isinstance(route.target, WorkflowTarget):
             routes[f"{name}@executions"] = _status_route(name, route, route.target, policies, folder)
+    resolved = {name: route.policies.over(defaults) for name, route in settings.routes.items()}
+    for name, resource, text in protected_resources(resolved, settings.issuers):
+        routes[f"{name}@resource"] = _resource_route(name, resource, text, resolved[name], folder)
     # A request that matches no route has no caller yet: what asks for one stays with the routes.
     unrouted = defaults.model_copy(
         update={"authenticate": None, "authorize": None, "rate_limit": None, "validation": None, "cache": None}
@@ -200,6 +205,21 @@ def _status_route(name: str, route: Route, target: WorkflowTarget, policies: Pol
             policies.model_copy(update={"rate_limit": None, "validation": None, "cache": None}), name, folder
         ),
         "target": {"execution": {"route": name}},
+    }
+
+
+def _resource_route(name: str, resource: Resource, text: str, policies: Policies, folder: Path) -> Json:
+    """The metadata of a resource, for whoever asks, in a browser too where the route's ``cors`` lets it."""
+    match = Match(hosts=[host(resource)], path=resource.path(), methods=["GET"])
+    open_ = policies.model_copy(
+        update={"authenticate": None, "authorize": None, "csrf": None, "rate_limit": None, "validation": None}
+    )
+    headers = {"content-type": "application/json", "cache-control": FRESH}
+    return {
+        "match": _match(match),
+        "priority": 0,
+        "policies": compile_policies(open_, name, folder),
+        "target": {"response": {"status": 200, "headers": headers, "body": text}},
     }
 
 

@@ -73,8 +73,8 @@ class Issuer(Strict):
 
     issuer: Annotated[str, Field(min_length=1, max_length=1000)]
     """``iss`` of its tokens, exactly as they say it."""
-    algorithms: Annotated[list[Algorithm], Field(min_length=1, max_length=13)]
-    """The algorithms that it signs with; a token with another is refused, whatever its key."""
+    algorithms: Annotated[list[Algorithm], Field(max_length=13)] = []
+    """The algorithms that it signs with; a token with another is refused, whatever its key. Required with any keys."""
     jwks: Annotated[str, Field(max_length=262_144)] | None = None
     """Its public keys as a JWK set (RFC 7517), as text: ``${file:keys.json}``."""
     public_keys: Annotated[list[Annotated[str, Field(max_length=65_536)]], Field(max_length=32)] = []
@@ -119,6 +119,8 @@ class Issuer(Strict):
                 "it needs 'discovery', 'jwks_url', 'jwks', 'public_keys' or 'secret': "
                 "without a key no token can be verified"
             )
+        if somewhere and not self.algorithms:
+            raise wrong("it needs 'algorithms': those that its tokens may be signed with")
         shared = [name for name in self.algorithms if name.startswith("HS")]
         if shared and len(shared) != len(self.algorithms):
             raise wrong(

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Jwt, Mtls, Oidc, Signature, Webhook};
+use super::{Introspection, Jwt, Mtls, Oidc, Signature, Webhook};
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -16,6 +16,9 @@ pub struct Authenticate {
     /// Who it is that presents no credential at all; absent: nobody, which is refused.
     #[serde(default)]
     pub anonymous: Option<Anonymous>,
+    /// Where the metadata of the protected resource is (RFC 9728), for clients that come without a token.
+    #[serde(default)]
+    pub resource_metadata: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -43,7 +46,8 @@ pub enum Scheme {
         query: Option<String>,
     },
     Basic(Basic),
-    Jwt(Jwt),
+    Introspection(Box<Introspection>),
+    Jwt(Box<Jwt>),
     Mtls(Mtls),
     Oidc(Box<Oidc>),
     Signature(Signature),
@@ -61,9 +65,9 @@ impl Scheme {
     pub fn header(&self) -> Option<&str> {
         match self {
             Self::ApiKey { header, .. } => header.as_deref(),
-            Self::Basic(_) | Self::Jwt(_) | Self::Mtls(_) | Self::Oidc(_) | Self::Signature(_) | Self::Webhook(_) => {
-                None
-            }
+            Self::Introspection(settings) => settings.token.dpop.as_ref().map(|_| "dpop"),
+            Self::Jwt(settings) => settings.dpop.as_ref().map(|_| "dpop"),
+            Self::Basic(_) | Self::Mtls(_) | Self::Oidc(_) | Self::Signature(_) | Self::Webhook(_) => None,
         }
     }
 }

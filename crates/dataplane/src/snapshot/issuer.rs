@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::Secret;
+use super::{AccessToken, Bound, Dpop, Secret, StepUp};
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -67,13 +67,27 @@ pub struct Jwt {
     /// What every token must be bound to; one that is bound is never good without its proof.
     #[serde(default)]
     pub bound: Option<Bound>,
+    #[serde(default)]
+    pub dpop: Option<Dpop>,
+    #[serde(default)]
+    pub step_up: Option<StepUp>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Bound {
-    /// The client's certificate (RFC 8705).
-    Mtls,
+impl Jwt {
+    /// What it asks of a token like other schemes.
+    pub fn access_token(&self) -> AccessToken {
+        AccessToken {
+            audience: self.audience.clone(),
+            skew_s: self.skew_s,
+            required: self.required.clone(),
+            claims: self.claims.clone(),
+            max_bytes: self.max_bytes,
+            forward: self.forward,
+            bound: self.bound,
+            dpop: self.dpop.clone(),
+            step_up: self.step_up.clone(),
+        }
+    }
 }
 
 /// Where claims say what is asked: JSON Pointers into them.

@@ -3,12 +3,14 @@
 //!
 //! Units are in the names: `_ms` are milliseconds, `_bytes` are bytes. Times are never bare numbers.
 
+mod access_token;
 mod aggregate;
 mod authenticate;
 mod authorize;
 mod browser;
 mod cache;
 mod consumer;
+mod introspection;
 mod issuer;
 mod mtls;
 mod oidc;
@@ -21,6 +23,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+pub use access_token::{AccessToken, Bound, Dpop, Nonce, StepUp};
 pub use aggregate::{AggregateCall, AggregateResponse, AggregateTarget, AnswerFormat, AnswerShape, Each};
 pub use authenticate::{Anonymous, Authenticate, Basic, Scheme};
 pub use authorize::{Authorize, Conditions, ExtAuthz, ExtAuthzBody, ExtAuthzProtocol, Opa, Window};
@@ -29,7 +32,8 @@ pub use cache::{Cache, CacheKeyPart, CacheQuery, CacheStore};
 pub use consumer::{
     ApiKey, Consumer, Plan, PlanRate, RegisteredConsumer, RegisteredKey, Registry, RestrictedKey, User,
 };
-pub use issuer::{Bound, Claims, Fetched, Issuer, IssuerEndpoint, Jwt};
+pub use introspection::{Introspection, Remember};
+pub use issuer::{Claims, Fetched, Issuer, IssuerEndpoint, Jwt};
 pub use mtls::{Certificate, CertificateField, ForwardedCertificate, Mtls};
 pub use oidc::{ClientAuthentication, Oidc, Session};
 pub use secret::Secret;

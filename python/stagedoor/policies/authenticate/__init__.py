@@ -8,9 +8,11 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from stagedoor.policies.authenticate.api_key import ApiKey, compile_api_key
 from stagedoor.policies.authenticate.basic import Basic, compile_basic
+from stagedoor.policies.authenticate.introspection import Introspection, compile_introspection
 from stagedoor.policies.authenticate.jwt import Jwt, compile_jwt
 from stagedoor.policies.authenticate.mtls import Mtls, compile_mtls
 from stagedoor.policies.authenticate.oidc import Oidc, compile_oidc
+from stagedoor.policies.authenticate.resource import Resource
 from stagedoor.policies.authenticate.signature import Signature, compile_signature
 from stagedoor.policies.authenticate.webhook import Webhook, compile_webhook
 from stagedoor.policies.model import Name, Scope, Strict, wrong
@@ -25,6 +27,8 @@ class Scheme(Strict):
     """A key in a header or in the query."""
     basic: Basic | None = None
     """A name and a password (RFC 7617)."""
+    introspection: Introspection | None = None
+    """A token that its issuer is asked about (RFC 7662)."""
     jwt: Jwt | None = None
     """A signed token of a known issuer (RFC 7519)."""
     mtls: Mtls | None = None
@@ -78,6 +82,11 @@ class Authenticate(Strict):
     of the first."""
     anonymous: Anonymous | None = None
     """Lets in who presents no credential at all. A wrong credential is refused all the same."""
+    resource: Resource | None = None
+    """Tells clients where their tokens come from (RFC 9728). For ``jwt`` and ``introspection``."""
+
+    def schemes(self) -> list[AnyScheme]:
+        return self.any or self.all or []
 
     @model_validator(mode="after")
     def _any_or_all(self) -> Self:
@@ -87,13 +96,20 @@ class Authenticate(Strict):
 
     @model_validator(mode="after")
     def _oidc_comes_last(self) -> Self:
-        logins = [isinstance(scheme, Scheme) and scheme.oidc is not None for scheme in self.any or self.all or []]
+        logins = [isinstance(scheme, Scheme) and scheme.oidc is not None for scheme in self.schemes()]
         if any(logins[:-1]):
             raise wrong(
                 "'oidc' must be the last of its list: it sends users to log in, and no scheme after it is asked"
             )
         if any(logins) and self.anonymous is not None:
             raise wrong("'oidc' and 'anonymous' do not go together: who has no session is sent to log in")
+        return self
+
+    @model_validator(mode="after")
+    def _a_resource_takes_tokens(self) -> Self:
+        tokens = [each for each in self.schemes() if isinstance(each, Scheme) and (each.jwt or each.introspection)]
+        if self.resource is not None and not tokens:
+            raise wrong("'resource' is for clients with tokens: there is neither 'jwt' nor 'introspection'")
         return self
 
 
@@ -106,6 +122,8 @@ def compile_authenticate(policy: Authenticate) -> Json:
         parts["all"] = [_compile(scheme) for scheme in policy.all]
     if policy.anonymous is not None:
         parts["anonymous"] = policy.anonymous.model_dump()
+    if policy.resource is not None:
+        parts["resource_metadata"] = policy.resource.url()
     return parts
 
 
@@ -118,6 +136,8 @@ def _compile(scheme: Literal["api_key", "basic", "mtls", "signature"] | Scheme) 
         parts["api_key"] = compile_api_key(scheme.api_key)
     if scheme.basic is not None:
         parts["basic"] = compile_basic(scheme.basic)
+    if scheme.introspection is not None:
+        parts["introspection"] = compile_introspection(scheme.introspection)
     if scheme.jwt is not None:
         parts["jwt"] = compile_jwt(scheme.jwt)
     if scheme.mtls is not None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from stagedoor.policies.authenticate.jwt import Claims, compile_claims
+from stagedoor.policies.authenticate.access_token import Claims, Secret, compile_claims
 from stagedoor.policies.model import Name, Scope, Strict, duration, wrong
 from stagedoor.policies.unit import Duration
 
@@ -53,14 +53,7 @@ def _cookie(value: str) -> str:
     return value
 
 
-def _secret(value: SecretStr) -> SecretStr:
-    if len(value.get_secret_value().encode()) < 32:
-        raise wrong("a secret has 32 bytes or more", "openssl rand -base64 48")
-    return value
-
-
 OwnPath = Annotated[str, AfterValidator(_path)]
-Secret = Annotated[SecretStr, AfterValidator(_secret)]
 
 
 class Session(Strict):

@@ -43,7 +43,7 @@ impl Authenticate {
         (outcome, said)
     }
 
-    fn look(&self, exchange: &Exchange, head: &RequestHead, shared: &Shared, said: &mut Vec<Value>) -> Outcome {
+    fn look(&self, exchange: &mut Exchange, head: &RequestHead, shared: &Shared, said: &mut Vec<Value>) -> Outcome {
         let (mut consumer, mut foreign, mut missing): (Option<Arc<Consumer>>, _, _) = (None, false, false);
         for (index, scheme) in self.schemes.iter().enumerate() {
             let name = scheme.name();
@@ -90,7 +90,7 @@ impl Authenticate {
                 break;
             }
         }
-        match self.settle(consumer, missing, foreign) {
+        match self.settle(consumer, missing, foreign, head) {
             Ok(consumer) => Outcome::Known(consumer),
             Err(error) => Outcome::Refused(error),
         }
@@ -102,6 +102,7 @@ impl Scheme {
         match self {
             Self::ApiKey(_) => "api_key",
             Self::Basic(_) => "basic",
+            Self::Introspection(_) => "introspection",
             Self::Jwt(_) => "jwt",
             Self::Mtls(_) => "mtls",
             Self::Oidc(_) => "oidc",
@@ -110,8 +111,8 @@ impl Scheme {
         }
     }
 
-    fn look(&self, exchange: &Exchange, head: &RequestHead, shared: &Shared) -> Looked {
-        use super::{basic, jwt, signature, webhook};
+    fn look(&self, exchange: &mut Exchange, head: &RequestHead, shared: &Shared) -> Looked {
+        use super::{basic, introspection, jwt, signature, webhook};
         let signed = |signed: bool| match signed {
             true => Looked::Open("its signature is not verified here"),
             false => Looked::Decided(Verdict::Absent),
@@ -122,9 +123,15 @@ impl Scheme {
                 basic::Looked::Decided(verdict) => Looked::Decided(verdict),
                 basic::Looked::Unverified(_) => Looked::Open("its password is not verified here"),
             },
-            Self::Jwt(scheme) => match scheme.look(exchange, head) {
-                jwt::Looked::Decided(verdict) => Looked::Decided(verdict),
-                jwt::Looked::UnknownKey(_) => Looked::Open("its key is fetched from the issuer"),
+            Self::Introspection(scheme) => match scheme.look(exchange, head, shared) {
+                Ok(introspection::Looked::Decided(verdict)) => Looked::Decided(verdict),
+                Ok(introspection::Looked::Unknown(_)) => Looked::Open("its issuer is not asked here"),
+                Err(_) => Looked::Open("it cannot be decided here"),
+            },
+            Self::Jwt(scheme) => match scheme.look(exchange, head, shared) {
+                Ok(jwt::Looked::Decided(verdict)) => Looked::Decided(verdict),
+                Ok(jwt::Looked::UnknownKey(_)) => Looked::Open("its key is fetched from the issuer"),
+                Err(_) => Looked::Open("it cannot be decided here"),
             },
             Self::Mtls(scheme) => Looked::Decided(scheme.recognise(exchange)),
             Self::Oidc(scheme) => match scheme.look(exchange, head, shared) {

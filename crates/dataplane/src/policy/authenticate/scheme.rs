@@ -6,9 +6,11 @@ use std::sync::Arc;
 use http::{HeaderValue, Response};
 use serde_json::Value;
 
+use super::access_token::AccessTokens;
 use super::api_key::ApiKey;
 use super::basic::{Basic, Looked};
 use super::consumer::Consumer;
+use super::introspection::{self, Introspection};
 use super::jwt::{self, Jwt};
 use super::mtls::Mtls;
 use super::oidc::Oidc;
@@ -40,21 +42,22 @@ pub enum Verdict {
 pub struct Refusal {
     pub kind: Kind,
     pub detail: &'static str,
-    /// In place of the scheme's usual challenge.
-    pub challenge: Option<HeaderValue>,
+    /// In place of the scheme's usual ones, if there are any.
+    pub challenges: Vec<HeaderValue>,
     /// For the log alone.
     pub cause: Option<String>,
 }
 
 impl Refusal {
     pub fn new(detail: &'static str) -> Self {
-        Self { kind: Kind::Unauthorized, detail, challenge: None, cause: None }
+        Self { kind: Kind::Unauthorized, detail, challenges: Vec::new(), cause: None }
     }
 }
 
 pub enum Scheme {
     ApiKey(ApiKey),
     Basic(Basic),
+    Introspection(Box<Introspection>),
     Jwt(Box<Jwt>),
     Mtls(Mtls),
     Oidc(Box<Oidc>),
@@ -69,6 +72,9 @@ impl Scheme {
                 Self::ApiKey(ApiKey::new(header.as_deref(), query.as_deref(), context.credentials.clone())?)
             }
             snapshot::Scheme::Basic(settings) => Self::Basic(Basic::new(settings, context)?),
+            snapshot::Scheme::Introspection(settings) => {
+                Self::Introspection(Box::new(Introspection::new(settings, context)?))
+            }
             snapshot::Scheme::Jwt(settings) => Self::Jwt(Box::new(Jwt::new(settings, context)?)),
             snapshot::Scheme::Mtls(settings) => Self::Mtls(Mtls::new(settings, context)?),
             snapshot::Scheme::Oidc(settings) => Self::Oidc(Box::new(Oidc::new(settings, context)?)),
@@ -81,6 +87,7 @@ impl Scheme {
         match self {
             Self::ApiKey(scheme) => scheme.describe(),
             Self::Basic(scheme) => scheme.describe(),
+            Self::Introspection(scheme) => scheme.describe(),
             Self::Jwt(scheme) => scheme.describe(),
             Self::Mtls(scheme) => scheme.describe(),
             Self::Oidc(scheme) => scheme.describe(),
@@ -89,14 +96,24 @@ impl Scheme {
         }
     }
 
-    /// Of a 401 (RFC 9110 §11.6.1). None: there is nothing that a client could do at once.
-    pub fn challenge(&self) -> Option<HeaderValue> {
+    /// Of a 401 (RFC 9110 §11.6.1). Empty: there is nothing that a client could do at once.
+    pub fn challenges(&self) -> Vec<HeaderValue> {
         match self {
-            Self::ApiKey(scheme) => Some(scheme.challenge()),
-            Self::Basic(scheme) => Some(scheme.challenge()),
-            Self::Jwt(scheme) => Some(scheme.challenge()),
-            Self::Oidc(scheme) => Some(scheme.challenge()),
-            Self::Mtls(_) | Self::Signature(_) | Self::Webhook(_) => None,
+            Self::ApiKey(scheme) => vec![scheme.challenge()],
+            Self::Basic(scheme) => vec![scheme.challenge()],
+            Self::Introspection(scheme) => scheme.challenges(),
+            Self::Jwt(scheme) => scheme.challenges(),
+            Self::Oidc(scheme) => vec![scheme.challenge()],
+            Self::Mtls(_) | Self::Signature(_) | Self::Webhook(_) => Vec::new(),
+        }
+    }
+
+    /// Of schemes that take access tokens.
+    pub fn access_tokens(&self) -> Option<&AccessTokens> {
+        match self {
+            Self::Introspection(scheme) => Some(&scheme.tokens),
+            Self::Jwt(scheme) => Some(&scheme.tokens),
+            _ => None,
         }
     }
 
@@ -110,9 +127,15 @@ impl Scheme {
     ) -> Result<Verdict, Error> {
         match self {
             Self::ApiKey(scheme) => Ok(scheme.recognise(exchange, head, &worker.shared)),
-            Self::Jwt(scheme) => match scheme.look(exchange, head) {
+            Self::Introspection(scheme) => match scheme.look(exchange, head, &worker.shared)? {
+                introspection::Looked::Decided(verdict) => Ok(verdict),
+                introspection::Looked::Unknown(presented) => {
+                    Box::pin(scheme.ask(presented, exchange, head, worker)).await
+                }
+            },
+            Self::Jwt(scheme) => match scheme.look(exchange, head, &worker.shared)? {
                 jwt::Looked::Decided(verdict) => Ok(verdict),
-                jwt::Looked::UnknownKey(presented) => Box::pin(scheme.wait(presented, exchange, worker)).await,
+                jwt::Looked::UnknownKey(presented) => Box::pin(scheme.wait(presented, exchange, head, worker)).await,
             },
             Self::Mtls(scheme) => Ok(scheme.recognise(exchange)),
             Self::Oidc(scheme) => match scheme.look(exchange, head, &worker.shared) {
@@ -136,8 +159,12 @@ impl Scheme {
                 scheme.remove(head);
                 Ok(())
             }
+            Self::Introspection(scheme) => {
+                scheme.tokens.remove(&mut head.headers);
+                Ok(())
+            }
             Self::Jwt(scheme) => {
-                scheme.remove(head);
+                scheme.tokens.remove(&mut head.headers);
                 Ok(())
             }
             Self::Mtls(scheme) => {

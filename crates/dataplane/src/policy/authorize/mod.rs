@@ -11,7 +11,6 @@ mod window;
 use std::rc::Rc;
 
 use http::header::WWW_AUTHENTICATE;
-use http::HeaderValue;
 use serde_json::{json, Value};
 
 use self::conditions::{Conditions, Unmet};
@@ -187,12 +186,9 @@ fn refusal(exchange: &Exchange, cause: String, unmet: Unmet, authenticate: Optio
     let consumer = exchange.consumer.as_deref().filter(|consumer| !consumer.is_anonymous());
     match (consumer, authenticate) {
         (None, Some(authenticate)) => authenticate.unknown("The request carries no credential").cause(cause),
-        (Some(consumer), _)
-            if unmet.condition.contains("scope") && ["jwt", "introspection"].contains(&consumer.scheme) =>
-        {
-            // RFC 6750 §3.1.
-            let challenge = HeaderValue::from_static("Bearer realm=\"stagedoor\", error=\"insufficient_scope\"");
-            forbidden().cause(cause).header(WWW_AUTHENTICATE, challenge)
+        (Some(consumer), Some(authenticate)) if unmet.condition.contains("scope") => {
+            let challenges = authenticate.insufficient_scope(consumer).into_iter();
+            challenges.fold(forbidden().cause(cause), |error, challenge| error.header(WWW_AUTHENTICATE, challenge))
         }
         _ => forbidden().cause(cause),
     }

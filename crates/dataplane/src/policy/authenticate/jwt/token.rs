@@ -14,6 +14,8 @@ pub struct Token<'a> {
     pub algorithm: Algorithm,
     pub key: Option<String>,
     pub kind: Option<String>,
+    /// All of it. Of an access token nothing more is looked at; the key of a proof is in it.
+    pub header: Map<String, Value>,
     pub claims: Map<String, Value>,
     /// Header and payload as they were signed.
     pub signed: &'a [u8],
@@ -32,7 +34,7 @@ impl<'a> Token<'a> {
         let decode = |part: &[u8]| base64url::decode(part).ok_or("a part is not in base64url");
         let header = object(&decode(header)?, HEADER_DEPTH).ok_or("the header is not one JSON object")?;
         // What must be understood is not (RFC 7515 §4.1.11), also where it is listed wrongly; nor are other payloads
-        // (RFC 7797). Keys in the header (jwk, jku, x5c, x5u) are never looked at.
+        // (RFC 7797). Keys in the header (jwk, jku, x5c, x5u) are not looked at here.
         if header.contains_key("crit") || header.contains_key("b64") {
             return Err("the header asks for extensions");
         }
@@ -52,6 +54,7 @@ impl<'a> Token<'a> {
             claims: object(&decode(payload)?, CLAIMS_DEPTH).ok_or("the claims are not one JSON object")?,
             signed,
             signature: decode(signature)?,
+            header,
         })
     }
 }

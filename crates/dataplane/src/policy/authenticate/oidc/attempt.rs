@@ -3,10 +3,10 @@
 
 use aws_lc_rs::digest::{digest, SHA256};
 use aws_lc_rs::rand;
-use percent_encoding::{utf8_percent_encode, AsciiSet, NON_ALPHANUMERIC};
 use serde::{Deserialize, Serialize};
 
 use crate::keys::base64url;
+use crate::policy::authenticate::client::form;
 
 /// How long a user may take at the provider.
 pub const ATTEMPT_S: u64 = 600;
@@ -14,9 +14,6 @@ pub const ATTEMPT_S: u64 = 600;
 const RANDOM_BYTES: usize = 32;
 /// Characters of `state` that name the attempt's cookie.
 const ID_CHARACTERS: usize = 16;
-
-/// What is unreserved in every URL and form (RFC 3986 §2.3) stays.
-pub const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -66,14 +63,6 @@ pub fn random() -> Option<String> {
     let mut bytes = [0; RANDOM_BYTES];
     rand::fill(&mut bytes).ok()?;
     Some(base64url::encode(bytes))
-}
-
-/// `application/x-www-form-urlencoded`, for queries and for bodies.
-pub fn form<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
-    let escape = |text| utf8_percent_encode(text, ESCAPED);
-    let pairs: Vec<String> =
-        pairs.into_iter().map(|(name, value)| format!("{}={}", escape(name), escape(value))).collect();
-    pairs.join("&")
 }
 
 /// An URL with further parameters; it may have some already.

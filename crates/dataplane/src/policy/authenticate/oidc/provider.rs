@@ -6,25 +6,22 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest::{digest, SHA256, SHA384, SHA512};
-use base64::engine::general_purpose::STANDARD;
-use base64::Engine as _;
-use http::{HeaderValue, StatusCode};
-use percent_encoding::utf8_percent_encode;
+use http::StatusCode;
 use serde_json::{Map, Value};
 use subtle::ConstantTimeEq;
 
-use super::attempt::{form, ESCAPED};
 use super::now;
 use crate::cluster::call::Outcome;
 use crate::keys::{base64url, json, Algorithm};
 use crate::policy::authenticate::claims::{Claims, Wrong};
+use crate::policy::authenticate::client::{form, Client};
 use crate::policy::authenticate::issuer::endpoint::Endpoint;
 use crate::policy::authenticate::issuer::live::Fetched;
 use crate::policy::authenticate::issuer::{Issuer, Signature};
 use crate::policy::authenticate::jwt::rules::Rules;
 use crate::policy::authenticate::jwt::token::Token;
 use crate::policy::authenticate::Consumer;
-use crate::snapshot::{self, ClientAuthentication, Secret};
+use crate::snapshot;
 use crate::worker::Worker;
 
 /// Of a token endpoint's answer, and so of every token in it.
@@ -42,9 +39,7 @@ pub const END_SESSION: &str = "end_session";
 pub struct Provider {
     pub issuer: Arc<Issuer>,
     pub claims: Claims,
-    pub client_id: String,
-    client_secret: Option<Secret>,
-    authentication: ClientAuthentication,
+    pub client: Client,
     rules: Rules,
     timeout: Duration,
 }
@@ -80,15 +75,14 @@ impl Provider {
                 return Err(format!("the issuer '{}' has no {endpoint} endpoint", issuer.name));
             }
         }
-        if settings.client_secret.is_none() != (settings.client_authentication == ClientAuthentication::None) {
-            return Err("a client has a secret, or its authentication is 'none'".to_owned());
+        if issuer.algorithms.is_empty() {
+            return Err(format!("the issuer '{}' has no keys, so it could verify no login", issuer.name));
         }
+        let client = Client::new(&settings.client_id, settings.client_secret.as_ref(), settings.client_authentication)?;
         Ok(Self {
             issuer,
             claims,
-            client_id: settings.client_id.clone(),
-            client_secret: settings.client_secret.clone(),
-            authentication: settings.client_authentication,
+            client,
             rules: Rules::new(std::slice::from_ref(&settings.client_id), settings.skew_s, &settings.required),
             timeout: Duration::from_millis(settings.timeout_ms),
         })
@@ -108,17 +102,8 @@ impl Provider {
         let unavailable = |cause: String| Failed::Unavailable(format!("oidc: the token endpoint: {cause}"));
         let deadline = Instant::now() + self.timeout;
         let endpoint = self.endpoint(TOKEN, deadline, worker).await?;
-        let mut authorization = None;
         let mut pairs = pairs.to_vec();
-        match (self.authentication, &self.client_secret) {
-            (ClientAuthentication::ClientSecretBasic, Some(secret)) => {
-                authorization = Some(self.basic(secret).map_err(unavailable)?);
-            }
-            (ClientAuthentication::ClientSecretPost, Some(secret)) => {
-                pairs.extend([("client_id", self.client_id.as_str()), ("client_secret", secret.reveal())]);
-            }
-            _ => pairs.push(("client_id", &self.client_id)),
-        }
+        let authorization = self.client.prove(&mut pairs).map_err(unavailable)?;
         match endpoint.post(form(pairs), authorization, self.timeout, deadline, worker).await {
             Outcome::Answered { status: StatusCode::OK, body, .. } => {
                 tokens(&body).map_err(|wrong| unavailable(wrong.to_owned()))
@@ -145,15 +130,6 @@ impl Provider {
         self.issuer.fetch(&worker.shared.callouts, deadline).await;
         let unknown = || Failed::Unavailable(format!("oidc: it is not known where the provider's {name} endpoint is"));
         self.issuer.endpoint(name).ok_or_else(unknown)
-    }
-
-    /// RFC 6749 §2.3.1: name and secret as in a form.
-    fn basic(&self, secret: &Secret) -> Result<HeaderValue, String> {
-        let escape = |text| utf8_percent_encode(text, ESCAPED);
-        let pair = STANDARD.encode(format!("{}:{}", escape(&self.client_id), escape(secret.reveal())));
-        let mut value = HeaderValue::try_from(format!("Basic {pair}")).map_err(|_| "no header of it".to_owned())?;
-        value.set_sensitive(true);
-        Ok(value)
     }
 
     /// OpenID Connect Core §3.1.3.7. `nonce` is that of the attempt, None for a refresh; `access_token` came with it.
@@ -199,7 +175,7 @@ impl Provider {
             return Err("its issuer is another");
         }
         let several = claims.get("aud").and_then(Value::as_array).is_some_and(|audiences| audiences.len() > 1);
-        if (several || claims.contains_key("azp")) && text("azp") != Some(&self.client_id) {
+        if (several || claims.contains_key("azp")) && text("azp") != Some(&self.client.id) {
             return Err("it is for another party");
         }
         if let Some(nonce) = nonce {

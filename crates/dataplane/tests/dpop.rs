@@ -407,8 +407,13 @@ fn the_uri_is_the_one_that_the_client_sees_by_the_word_of_trusted_proxies_alone(
     }
     // What a client writes before the proxy is not believed.
     let proof = Proof::new(&own, &bound, "https://evil.example/required").text();
-    let told = "X-Forwarded-Proto: https\r\nX-Forwarded-Host: evil.example, api.example\r\n";
-    assert_eq!(before.ask("/required", &format!("Authorization: DPoP {bound}\r\nDPoP: {proof}\r\n{told}")).0, 401);
+    for hosts in [
+        "X-Forwarded-Host: evil.example, api.example",
+        "X-Forwarded-Host: evil.example\r\nX-Forwarded-Host: api.example",
+    ] {
+        let told = format!("Authorization: DPoP {bound}\r\nDPoP: {proof}\r\nX-Forwarded-Proto: https\r\n{hosts}\r\n");
+        assert_eq!(before.ask("/required", &told).0, 401);
+    }
     before.door.server.stop();
     open.door.server.stop();
 }

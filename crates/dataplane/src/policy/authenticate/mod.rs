@@ -101,6 +101,9 @@ impl Authenticate {
             description["anonymous"] =
                 json!({"groups": anonymous.groups, "scopes": anonymous.scopes, "plan": anonymous.plan.as_deref()});
         }
+        if let Some(parameter) = &self.resource_metadata {
+            description["resource_metadata"] = parameter.split('"').nth(1).into();
+        }
         description
     }
 

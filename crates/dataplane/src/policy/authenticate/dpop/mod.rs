@@ -85,8 +85,9 @@ impl Dpop {
         if field.len() > PROOF_BYTES {
             return Err(Wrong::Proof("the proof is too long"));
         }
-        let asked = head.headers.get(HOST_ASKED).or_else(|| head.headers.get(HOST)).unwrap_or(&exchange.host);
         // Of several, the one that the proxy before us vouches for.
+        let told = head.headers.get_all(HOST_ASKED).iter().next_back();
+        let asked = told.or_else(|| head.headers.get(HOST)).unwrap_or(&exchange.host);
         let host = asked.to_str().unwrap_or_default().rsplit(',').next().unwrap_or_default().trim();
         let expected = Expected {
             method: exchange.method.as_str(),

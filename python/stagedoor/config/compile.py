@@ -211,9 +211,8 @@ def _status_route(name: str, route: Route, target: WorkflowTarget, policies: Pol
 def _resource_route(name: str, resource: Resource, text: str, policies: Policies, folder: Path) -> Json:
     """The metadata of a resource, for whoever asks, in a browser too where the route's ``cors`` lets it."""
     match = Match(hosts=[host(resource)], path=resource.path(), methods=["GET"])
-    open_ = policies.model_copy(
-        update={"authenticate": None, "authorize": None, "csrf": None, "rate_limit": None, "validation": None}
-    )
+    closed = ("authenticate", "authorize", "csrf", "rate_limit", "validation", "cache")
+    open_ = policies.model_copy(update=dict.fromkeys(closed))
     headers = {"content-type": "application/json", "cache-control": FRESH}
     return {
         "match": _match(match),

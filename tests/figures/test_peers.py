@@ -9,6 +9,7 @@ from stagedoor.config import load
 from stagedoor.config.listener import Listener
 
 from benchmarks.peer import KEY, PEERS, render
+from benchmarks.token import issued
 
 VARIANTS = {"plain": None, "tls": "tls", "h2c": "http2"}
 """And the listener's key that each needs."""
@@ -20,7 +21,9 @@ def test_the_gateway_takes_its_configuration(name: str, variant: str, tmp_path: 
     key = VARIANTS[variant]
     if key is not None and key not in Listener.model_fields:
         pytest.skip(f"listeners have no {key!r}")
+    tokens = issued()
     values = {"port": 0, "upstream": 1, "workers": 1, "key": KEY, "chain": "chain.pem", "key_file": "key.pem"}
+    values |= {"jwks": tokens.jwks, "secret": tokens.secret}
     render("five.yaml", tmp_path, {})
     config = render(name, tmp_path, values, variant)
     load(config)

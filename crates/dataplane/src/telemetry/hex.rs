@@ -2,14 +2,23 @@
 
 use http::HeaderValue;
 
+const PAIRS: [[u8; 2]; 256] = {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut pairs = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        pairs[byte] = [DIGITS[byte >> 4], DIGITS[byte & 15]];
+        byte += 1;
+    }
+    pairs
+};
+
 /// The last `N` digits of `value`; `N` is even and at most 32.
 pub fn encode<const N: usize>(value: u128) -> [u8; N] {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = [b'0'; N];
     let bytes = value.to_be_bytes();
-    for (pair, byte) in text.chunks_exact_mut(2).rev().zip(bytes.iter().rev()) {
-        pair[0] = DIGITS[usize::from(byte >> 4)];
-        pair[1] = DIGITS[usize::from(byte & 15)];
+    for (pair, byte) in text.chunks_exact_mut(2).zip(&bytes[bytes.len() - N / 2..]) {
+        pair.copy_from_slice(&PAIRS[usize::from(*byte)]);
     }
     text
 }

@@ -1,7 +1,7 @@
 //! The head of an answer: found in the connection's bytes, parsed strictly, and what it says of its body and connection
 //! (RFC 9112 §6.3, §9.3).
 
-use std::mem::MaybeUninit;
+use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
@@ -72,28 +72,26 @@ fn end_of_head(bytes: &[u8], searched: &mut usize) -> Option<usize> {
     None
 }
 
+/// Reads a whole head in one pass. Names and values are checked where they become a `HeaderName` and a `HeaderValue`.
 fn parse(bytes: Bytes) -> Result<Head, Malformed> {
-    let mut fields = [const { MaybeUninit::uninit() }; FIELDS];
-    let mut parsed = httparse::Response::new(&mut []);
-    match httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut parsed, &bytes, &mut fields) {
-        Ok(httparse::Status::Complete(_)) => {}
-        Ok(httparse::Status::Partial) => return Err(Malformed::NotHttp("its head ends too early")),
-        Err(httparse::Error::TooManyHeaders) => return Err(Malformed::TooLarge),
-        Err(_) => return Err(Malformed::NotHttp("its head is malformed")),
-    }
-    let status = parsed.code.and_then(|code| StatusCode::from_u16(code).ok());
-    let status = status.ok_or(Malformed::NotHttp("its status is not a number from 100 to 599"))?;
-    let version = if parsed.version == Some(1) { Version::HTTP_11 } else { Version::HTTP_10 };
+    let malformed = Malformed::NotHttp("a field of its head is malformed");
+    let mut lines = Lines { bytes: &bytes, at: 0 };
+    let (version, status) = status_line(&bytes[lines.next().unwrap_or_default()])?;
     let mut parts = Response::new(()).into_parts().0;
     parts.headers = spare::take();
     // What an answer in HTTP/1.0 would say about the next request is not to be relied on.
     let mut persistent = version == Version::HTTP_11;
     let mut plain = Some(None);
-    for field in parsed.headers.iter() {
-        let malformed = |_| Malformed::NotHttp("a field of its head is malformed");
-        let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(malformed)?;
-        let value = HeaderValue::from_maybe_shared(bytes.slice_ref(field.value))
-            .map_err(|_| Malformed::NotHttp("a field of its head is malformed"))?;
+    let mut count = 0;
+    for line in lines.take_while(|line| !line.is_empty()) {
+        count += 1;
+        if count > FIELDS {
+            return Err(Malformed::TooLarge);
+        }
+        let colon = memchr::memchr(b':', &bytes[line.clone()]).ok_or(malformed)?;
+        let name = HeaderName::from_bytes(&bytes[line.start..line.start + colon]).map_err(|_| malformed)?;
+        let value = trimmed(&bytes, line.start + colon + 1..line.end);
+        let value = HeaderValue::from_maybe_shared(bytes.slice(value)).map_err(|_| malformed)?;
         match name {
             CONNECTION => persistent &= !lists(&value, b"close"),
             CONTENT_LENGTH => plain = if plain == Some(None) { number(value.as_bytes()).map(Some) } else { None },
@@ -104,6 +102,48 @@ fn parse(bytes: Bytes) -> Result<Head, Malformed> {
     }
     (parts.status, parts.version) = (status, version);
     Ok(Head { parts, persistent, plain })
+}
+
+/// Where the lines are, without their line ends.
+struct Lines<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl Iterator for Lines<'_> {
+    type Item = Range<usize>;
+
+    fn next(&mut self) -> Option<Range<usize>> {
+        let start = self.at;
+        let end = start + memchr::memchr(b'\n', self.bytes.get(start..)?)?;
+        self.at = end + 1;
+        let bare = self.bytes[start..end].strip_suffix(b"\r").is_none();
+        Some(start..if bare { end } else { end - 1 })
+    }
+}
+
+/// `HTTP/1.x SP 3DIGIT [SP reason]` (RFC 9112 §4); the space before an empty reason is often left out.
+fn status_line(line: &[u8]) -> Result<(Version, StatusCode), Malformed> {
+    let version = match line.get(..9) {
+        Some(b"HTTP/1.1 ") => Version::HTTP_11,
+        Some(b"HTTP/1.0 ") => Version::HTTP_10,
+        _ => return Err(Malformed::NotHttp("its version is not HTTP/1.1 or HTTP/1.0")),
+    };
+    let status = line.get(9..12).and_then(|digits| StatusCode::from_bytes(digits).ok());
+    let status = status.ok_or(Malformed::NotHttp("its status is not a number from 100 to 999"))?;
+    let text = |byte: &u8| matches!(byte, b'\t' | b' '..=b'~' | 0x80..);
+    match &line[12..] {
+        [] => Ok((version, status)),
+        [b' ', reason @ ..] if reason.iter().all(text) => Ok((version, status)),
+        _ => Err(Malformed::NotHttp("its status line is malformed")),
+    }
+}
+
+/// Without the white space around it.
+fn trimmed(bytes: &[u8], at: Range<usize>) -> Range<usize> {
+    let blank = |byte: &&u8| matches!(byte, b' ' | b'\t');
+    let start = at.start + bytes[at.clone()].iter().take_while(blank).count();
+    start..at.end - bytes[start..at.end].iter().rev().take_while(blank).count()
 }
 
 fn lists(value: &HeaderValue, option: &[u8]) -> bool {

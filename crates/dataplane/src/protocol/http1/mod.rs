@@ -49,10 +49,10 @@ enum After {
 pub async fn serve(worker: Rc<Worker>, connection: Rc<Connection>, stream: Stream) {
     let wire = Wire::new(stream, Link::new(connection));
     loop {
-        let after = match poll_fn(|context| wire.poll_next(context)).await {
+        // In a box, and what came is not kept beside it, so that an idle connection is small.
+        let exchanging = match poll_fn(|context| wire.poll_next(context)).await {
             Next::End => return,
-            // In a box, so that an idle connection is small.
-            Next::Request(head, facts) => Box::pin(exchange(&worker, &wire, head, facts, None)).await,
+            Next::Request(head, facts) => Box::pin(exchange(&worker, &wire, head, facts, None)),
             Next::Refused(head, error) => {
                 let facts = Facts {
                     framing: Framing::None,
@@ -60,9 +60,10 @@ pub async fn serve(worker: Rc<Worker>, connection: Rc<Connection>, stream: Strea
                     expects_continue: false,
                     accepts_trailers: false,
                 };
-                Box::pin(exchange(&worker, &wire, head, facts, Some(error))).await
+                Box::pin(exchange(&worker, &wire, head, facts, Some(error)))
             }
         };
+        let after = exchanging.await;
         match after {
             After::Again => wire.settle(),
             After::Close if wire.has_ended() => return,

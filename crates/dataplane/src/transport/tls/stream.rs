@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::io::{self, Read};
 use std::pin::Pin;
-use std::task::{ready, Context, Poll};
+use std::task::{ready, Context, Poll, Waker};
 
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
@@ -29,18 +29,25 @@ impl Side {
         }
     }
 
+    /// What has come out of the socket says so already.
+    fn known(&mut self) -> Option<Sight> {
+        let state = match self {
+            Side::Server(stream) => stream.get_mut().1.process_new_packets(),
+            Side::Client(stream) => stream.get_mut().1.process_new_packets(),
+        };
+        match state {
+            Ok(state) if state.plaintext_bytes_to_read() > 0 => Some(Sight::Bytes),
+            Ok(state) if state.peer_has_closed() => Some(Sight::End),
+            Ok(_) => None,
+            Err(_) => Some(Sight::Broken),
+        }
+    }
+
     /// What waits decrypted; what waits in the socket is taken in only if that is nothing.
     fn look(&mut self) -> Sight {
         loop {
-            let state = match self {
-                Side::Server(stream) => stream.get_mut().1.process_new_packets(),
-                Side::Client(stream) => stream.get_mut().1.process_new_packets(),
-            };
-            match state {
-                Ok(state) if state.plaintext_bytes_to_read() > 0 => return Sight::Bytes,
-                Ok(state) if state.peer_has_closed() => return Sight::End,
-                Ok(_) => {}
-                Err(_) => return Sight::Broken,
+            if let Some(sight) = self.known() {
+                return sight;
             }
             match see(self.socket()) {
                 Sight::Bytes => {}
@@ -100,21 +107,35 @@ impl TlsStream {
         self.0.borrow_mut().look()
     }
 
-    pub(crate) fn poll_look(&self, context: &mut Context<'_>) -> Poll<Sight> {
-        loop {
-            match self.look() {
-                Sight::Quiet => {}
-                sight => return Poll::Ready(sight),
+    /// Looks only where something waits decrypted, or the runtime has heard of something in the socket.
+    pub(crate) fn glance(&self) -> Sight {
+        let known = self.0.borrow_mut().known();
+        known.unwrap_or_else(|| {
+            let heard = self.with_socket(|socket| socket.poll_read_ready(&mut Context::from_waker(Waker::noop())));
+            if heard.is_pending() {
+                Sight::Quiet
+            } else {
+                self.look()
             }
-            let side = self.0.borrow();
-            let socket = side.socket();
-            if ready!(socket.poll_read_ready(context)).is_err() {
+        })
+    }
+
+    pub(crate) fn poll_look(&self, context: &mut Context<'_>) -> Poll<Sight> {
+        let known = self.0.borrow_mut().known();
+        if let Some(sight) = known {
+            return Poll::Ready(sight);
+        }
+        loop {
+            if ready!(self.with_socket(|socket| socket.poll_read_ready(context))).is_err() {
                 return Poll::Ready(Sight::Broken);
             }
-            if see(socket) == Sight::Quiet {
+            match self.look() {
                 // The runtime forgets its readiness only when it is told that there was none.
-                let _blocked =
-                    socket.try_io(Interest::READABLE, || io::Result::<()>::Err(io::ErrorKind::WouldBlock.into()));
+                Sight::Quiet => self.with_socket(|socket| {
+                    let blocked = || io::Result::<()>::Err(io::ErrorKind::WouldBlock.into());
+                    let _blocked = socket.try_io(Interest::READABLE, blocked);
+                }),
+                sight => return Poll::Ready(sight),
             }
         }
     }

@@ -5,11 +5,13 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
+from benchmarks.load import tool
 from benchmarks.process import OTHER_CORE, PROXY_CORE, free_port, running
 from benchmarks.row import NotRun, Row
 
@@ -21,10 +23,10 @@ KEY = "bench-key-0123456789abcdefghijklmnop"
 @dataclass(frozen=True)
 class Peer:
     name: str
-    config: str
+    config: str | None
     """A template in ``peers/``."""
     command: tuple[str, ...]
-    """``{config}`` is the rendered file."""
+    """``{config}`` is the rendered file, ``{port}`` where it listens, ``{upstream}`` the service's port."""
     headers: dict[str, str] = field(default_factory=dict)
     """What a request needs to get through."""
     variant: str | None = None
@@ -44,6 +46,13 @@ BARE = [
     Peer("stagedoor", "stagedoor.yaml", STAGEDOOR),
     Peer("Envoy", "envoy.yaml", ENVOY),
 ]
+
+
+def relay(directory: Path) -> Peer:
+    """The least that a proxy can do: what it costs, nothing in front of a service can go below."""
+    return Peer("relay of bytes", None, (tool("relay", directory), "{port}", "{upstream}"))
+
+
 FEATURES = [
     Peer("stagedoor, key + limit + log + metrics", "stagedoor-features.yaml", STAGEDOOR, {"X-Api-Key": KEY}),
     Peer("Envoy, key + limit + log", "envoy-features.yaml", ENVOY, {"X-Api-Key": KEY}),
@@ -112,9 +121,11 @@ def serving(
     *,
     workers: int = 1,
     cores: str = PROXY_CORE,
+    more: Mapping[str, object] = MappingProxyType({}),
 ) -> Iterator[tuple[list[Row], dict[str, Door]]]:
-    """Run the peers until the block ends: their rows, and by the rows' names the doors of those that did start."""
-    values: dict[str, object] = {"upstream": upstream, "key": KEY, "workers": workers, **certificate(directory)}
+    """Run the peers until the block ends: their rows, and by the rows' names the doors of those that did start.
+    ``more`` is what their templates use besides."""
+    values: dict[str, object] = {"upstream": upstream, "key": KEY, "workers": workers, **certificate(directory), **more}
     with ExitStack() as stack:
         rows, doors = [], {}
         for peer in peers:
@@ -142,7 +153,8 @@ def _started(peer: Peer, directory: Path, values: dict[str, object], variant: st
     port = free_port()
     home = directory / f"{port}"
     home.mkdir()
-    config = render(peer.config, home, {**values, "port": port}, peer.variant or variant)
-    command = [part.format(config=config, workers=values["workers"]) for part in peer.command]
+    config = peer.config and render(peer.config, home, {**values, "port": port}, peer.variant or variant)
+    known = {"config": config, "port": port, **{name: values[name] for name in ("upstream", "workers")}}
+    command = [part.format(**known) for part in peer.command]
     with running(command, port, cores, home) as pid:
         yield Door(peer, port, pid)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.load import wrk
-from benchmarks.peer import BARE, FEATURES, Door, serving, small_service
+from benchmarks.peer import BARE, FEATURES, Door, relay, serving, small_service
 from benchmarks.process import OTHER_CORE
 from benchmarks.row import Row, alternate
 from benchmarks.row import table as tabled
@@ -16,7 +16,8 @@ CONNECTIONS = 64
 
 
 def measure(directory: Path, rounds: int, seconds: float) -> list[Row]:
-    with small_service(directory) as upstream, serving(BARE + FEATURES, directory, upstream) as (rows, doors):
+    peers = [relay(directory), *BARE, *FEATURES]
+    with small_service(directory) as upstream, serving(peers, directory, upstream) as (rows, doors):
 
         def trial(row: Row) -> dict[str, float]:
             return closed_loop(doors[row.name], seconds)

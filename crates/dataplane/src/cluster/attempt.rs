@@ -232,7 +232,6 @@ impl Attempts {
             endpoint,
             limit: self.view.cluster.connect_timeout,
             fresh,
-            repeatable: known.idempotent && known.replayable,
             introduction: version.map(|version| Introduction { version, source: self.source }),
         };
         let mut connection = match pool.acquire(wanted).await {

@@ -116,17 +116,14 @@ pub(super) struct Wanted<'a> {
     pub(super) limit: Duration,
     /// A new one in any case.
     pub(super) fresh: bool,
-    /// The request may be sent again where a kept connection turns out to have ended.
-    pub(super) repeatable: bool,
     pub(super) introduction: Option<Introduction>,
 }
 
 impl Connection {
-    /// Asking the kernel costs a system call, so it is not asked for what may be sent again: the runtime has heard of an
-    /// end or of bytes by its last look at all sockets.
-    fn serves(&self, introduction: Option<Introduction>, repeatable: bool) -> bool {
-        let quiet = if repeatable { self.wire.seems_quiet() } else { self.wire.is_quiet() };
-        quiet && self.introduction == introduction
+    /// Asks the kernel at every use, though it costs a system call: by the runtime's last look an answer that nobody asked
+    /// for may not have come, and the next request would get it.
+    fn serves(&self, introduction: Option<Introduction>) -> bool {
+        self.introduction == introduction && self.wire.is_quiet()
     }
 
     /// Both bodies have ended: back to the pool that it came from, unless anything about it is doubtful.
@@ -175,9 +172,9 @@ impl Pool {
     /// A kept connection, or a new one. Waits its turn when all that may be open are in use; the caller bounds the time
     /// by dropping the future.
     pub(super) async fn acquire(self: &Rc<Self>, wanted: Wanted<'_>) -> Result<Box<Connection>, Rc<ConnectError>> {
-        let Wanted { endpoint, limit, fresh, repeatable, introduction } = wanted;
+        let Wanted { endpoint, limit, fresh, introduction } = wanted;
         if !fresh {
-            if let Some(connection) = self.take_idle(introduction, repeatable) {
+            if let Some(connection) = self.take_idle(introduction) {
                 return Ok(connection);
             }
         }
@@ -185,9 +182,7 @@ impl Pool {
         let mut slot = match self.slot(fresh || introduction.is_some()) {
             Some(slot) => slot,
             None => match self.wait().await {
-                Grant::Connection(connection) if !fresh && connection.serves(introduction, repeatable) => {
-                    return Ok(connection)
-                }
+                Grant::Connection(connection) if !fresh && connection.serves(introduction) => return Ok(connection),
                 Grant::Connection(connection) => connection.into_slot(),
                 Grant::Slot(slot) => slot,
                 Grant::Failed(error) => return Err(error),
@@ -212,13 +207,13 @@ impl Pool {
         }))
     }
 
-    fn take_idle(&self, introduction: Option<Introduction>, repeatable: bool) -> Option<Box<Connection>> {
+    fn take_idle(&self, introduction: Option<Introduction>) -> Option<Box<Connection>> {
         loop {
             let mut idle = self.idle.borrow_mut();
             let last = idle.iter().rposition(|connection| connection.introduction == introduction)?;
             let connection = idle.remove(last);
             drop(idle);
-            if connection.serves(introduction, repeatable) {
+            if connection.serves(introduction) {
                 return Some(connection);
             }
         }

@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::io;
 use std::os::fd::AsFd;
 use std::pin::Pin;
-use std::task::{ready, Context, Poll, Waker};
+use std::task::{ready, Context, Poll};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
@@ -68,20 +68,6 @@ impl Stream {
             Stream::Tcp(stream) => see(stream),
             Stream::Unix(stream) => see(stream),
             Stream::Tls(stream) => stream.look(),
-        }
-    }
-
-    /// Looks only where the runtime has heard of something.
-    pub fn glance(&self) -> Sight {
-        let mut context = Context::from_waker(Waker::noop());
-        let heard = match self {
-            Stream::Tcp(stream) => stream.poll_read_ready(&mut context),
-            Stream::Unix(stream) => stream.poll_read_ready(&mut context),
-            Stream::Tls(stream) => return stream.glance(),
-        };
-        match heard {
-            Poll::Pending => Sight::Quiet,
-            Poll::Ready(_) => self.look(),
         }
     }
 

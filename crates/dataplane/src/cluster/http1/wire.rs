@@ -73,11 +73,6 @@ impl Wire {
         self.is_clean() && self.stream.look() == Sight::Quiet
     }
 
-    /// The same as far as the runtime has heard.
-    pub(in crate::cluster) fn seems_quiet(&self) -> bool {
-        self.is_clean() && self.stream.glance() == Sight::Quiet
-    }
-
     /// Gives back what idle connections must not hold.
     pub(in crate::cluster) fn release_memory(&mut self) {
         self.incoming = BytesMut::new();

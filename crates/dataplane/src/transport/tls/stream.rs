@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::io::{self, Read};
 use std::pin::Pin;
-use std::task::{ready, Context, Poll, Waker};
+use std::task::{ready, Context, Poll};
 
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
@@ -105,19 +105,6 @@ impl TlsStream {
 
     pub(crate) fn look(&self) -> Sight {
         self.0.borrow_mut().look()
-    }
-
-    /// Looks only where something waits decrypted, or the runtime has heard of something in the socket.
-    pub(crate) fn glance(&self) -> Sight {
-        let known = self.0.borrow_mut().known();
-        known.unwrap_or_else(|| {
-            let heard = self.with_socket(|socket| socket.poll_read_ready(&mut Context::from_waker(Waker::noop())));
-            if heard.is_pending() {
-                Sight::Quiet
-            } else {
-                self.look()
-            }
-        })
     }
 
     pub(crate) fn poll_look(&self, context: &mut Context<'_>) -> Poll<Sight> {

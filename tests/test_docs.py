@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from reference import MARK, filled, properties
+from ruamel.yaml import YAML
 from stagedoor import _core, config
 from stagedoor.cli import COMMANDS, parser
 from stagedoor.config.schema import options, schema
@@ -107,3 +108,23 @@ def test_the_configuration_of_the_guide_is_right(tmp_path: Path) -> None:
     [text] = re.findall(r"```yaml\n(.+?)```", (DOCS / "choose_authentication.md").read_text(), flags=re.DOTALL)
     (tmp_path / "stagedoor.yaml").write_text(text)
     assert config.check(tmp_path / "stagedoor.yaml").problems == []
+
+
+@pytest.mark.parametrize("policy", sorted(POLICIES))
+def test_the_example_of_a_policy_is_right(policy: str, tmp_path: Path) -> None:
+    """The first of its page, with the listener, the route and the clusters that it leaves out."""
+    [text, *_] = re.findall(r"```yaml\n(.+?)```", (DOCS / "policies" / f"{policy}.md").read_text(), flags=re.DOTALL)
+    written = YAML(typ="safe").load(text)
+    defaults = {"authenticate": {"any": ["api_key"]}}
+    alone = {"one": {"policies": written.pop("policies", {})}} if "routes" not in written else written["routes"]
+    for route in alone.values():
+        route.setdefault("match", {"path": "/{rest...}"})
+        route.setdefault("target", {"response": {"status": 200}})
+    clusters = {name: {"endpoints": ["http://127.0.0.1:9101"]} for name in re.findall(r"cluster: ([a-z_-]+)", text)}
+    whole = {"listeners": {"public": {"bind": "127.0.0.1:0"}}, "policies": defaults} | written
+    whole |= {"clusters": clusters | written.get("clusters", {}), "routes": alone}
+    with (tmp_path / "stagedoor.yaml").open("w") as file:
+        YAML().dump(whole, file)
+    environment = {name: f"value-of-{name}" for name in re.findall(r"\$\{env:([A-Z_]+)", text)}
+    problems = config.check(tmp_path / "stagedoor.yaml", environment).problems
+    assert [str(problem) for problem in problems if problem.severity == "error"] == []

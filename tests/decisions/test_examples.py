@@ -39,3 +39,45 @@ def test_an_authorizer_decides(gateway: Callable[..., Gateway]) -> None:
         assert (answer.status, answer.body) == (403, b"only blue may write\n")
         assert request(door, "DELETE", "/orders/7", headers={"x-tenant": "blue"}).status == 200
         server.shutdown()
+
+
+def test_callers_may_do_what_their_scopes_groups_and_addresses_allow(gateway: Callable[..., Gateway]) -> None:
+    door = opened(gateway, "authorize")
+    keys = {"ann": "key-of-ann-of-the-staff", "app": "key-of-the-small-app", "job": "key-of-the-nightly-job"}
+    for who, method, path, status in (
+        ("app", "GET", "/orders/7", 200),
+        ("job", "GET", "/orders/7", 403),
+        ("ann", "DELETE", "/orders/7", 200),
+        ("app", "DELETE", "/orders/7", 403),
+        ("app", "DELETE", "/orders/app-7", 200),
+        ("ann", "DELETE", "/orders/7?force=1", 403),
+        ("ann", "GET", "/metrics", 403),
+    ):
+        fields = {"x-api-key": keys[who], "x-forwarded-for": "10.0.0.1"}
+        assert request(door, method, path, headers=fields).status == status, (who, method, path)
+
+
+def test_pages_may_read_and_change_what_they_are_allowed(gateway: Callable[..., Gateway]) -> None:
+    door = opened(gateway, "browsers")
+    asked = {"origin": "https://www.shop.example", "access-control-request-method": "DELETE"}
+    preflight = request(door, "OPTIONS", "/orders", headers=asked)
+    assert (preflight.status, preflight.headers["access-control-allow-methods"]) == (204, "GET, POST, DELETE")
+    answer = request(door, "GET", "/orders", headers={"origin": "https://www.shop.example"})
+    assert answer.headers["access-control-allow-origin"] == "https://www.shop.example"
+    assert answer.headers["content-security-policy"] == "default-src 'self'"
+    assert "x-powered-by" not in answer.headers
+    answer = request(door, "GET", "/orders", headers={"origin": "https://www.shop.example.evil.org"})
+    assert "access-control-allow-origin" not in answer.headers
+    for origin, status in (("https://evil.example", 403), ("https://admin.shop.example", 200)):
+        fields = {"cookie": "session=1", "origin": origin}
+        assert request(door, "POST", "/orders", headers=fields).status == status
+
+
+def test_callers_come_as_often_as_they_may(gateway: Callable[..., Gateway]) -> None:
+    door = opened(gateway, "rate_limit")
+    blue = [request(door, "GET", "/tenants", headers={"x-tenant": "blue"}) for _ in range(3)]
+    assert [answer.status for answer in blue] == [200, 200, 429]
+    assert int(blue[2].headers["retry-after"]) > 0
+    assert request(door, "GET", "/tenants", headers={"x-tenant": "red"}).status == 200
+    fields = {"x-api-key": "key-of-the-small-app"}
+    assert [request(door, "GET", "/orders", headers=fields).status for _ in range(4)] == [200, 200, 200, 429]

@@ -190,6 +190,18 @@ fn an_address_that_the_client_claims_is_not_believed() {
 }
 
 #[test]
+fn no_pattern_makes_a_decision_expensive() {
+    // Each takes longer than the test may where a matcher goes back.
+    for pattern in ["^(a+)+$", "^(a|aa)+$", "^(.*a){20}$", "(x+x+)+y", "^((a*)*)*b$"] {
+        let cel = format!("request.headers['x-long'].matches('{pattern}')");
+        let (server, address) = start(json!({"must": {"cel": cel}, "any": [], "none": []}), None);
+        let long = format!("X-Long: {}{}!\r\n", "a".repeat(15_000), "x".repeat(15_000));
+        assert_eq!(ask(address, "web-key", &long).0, 403, "{pattern}");
+        server.stop();
+    }
+}
+
+#[test]
 fn mistakes_are_told_before_any_request() {
     let authorize = json!({
         "must": {"networks": ["10.0.0.0/33"], "cel": "request.methd == 'a'"},

@@ -1,5 +1,5 @@
-"""A policy that cannot decide lets nobody pass. ``fails_closed.txt`` says for each policy when that is, what is answered,
-and the test that shows it; and the attacks on what they decide by, each with its test."""
+"""A policy that cannot decide lets nobody pass. ``fails_closed.txt`` says for each policy when that is, what is
+answered, and the test that shows it; and the attacks on what they decide by, each with its test."""
 
 from __future__ import annotations
 

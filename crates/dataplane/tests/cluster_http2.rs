@@ -261,6 +261,75 @@ fn a_refused_request_is_tried_again_whatever_its_method() {
 }
 
 #[test]
+fn a_body_that_has_begun_is_sent_again_from_its_beginning_as_far_as_it_is_kept() {
+    const LARGE: &[u8] = &[7; 70_000];
+    for (pieces, trailers, served) in [
+        (&[&b"be"[..], b"gun"][..], false, true),
+        (&[&b"be"[..], b"gun"][..], true, true),
+        (&[&LARGE[..60_000], b"more"], false, true),
+        (&[&LARGE[..60_000], &LARGE[..10_000]], false, false),
+    ] {
+        let first: usize = pieces.iter().map(|piece| piece.len()).sum();
+        let endpoint = with_settings(&[(4, 1 << 20)], move |mut frames, _| {
+            frames.send(WINDOW_UPDATE, 0, 0, &(1u32 << 20).to_be_bytes());
+            let refused = frames.wait(HEADERS).unwrap();
+            let mut length = 0;
+            while length < first {
+                length += frames.wait(DATA).unwrap().payload.len();
+            }
+            if trailers {
+                frames.wait(HEADERS).unwrap();
+            }
+            frames.reset(refused.stream, REFUSED_STREAM);
+            let Some(head) = frames.wait(HEADERS) else { return };
+            let mut content = Vec::new();
+            let ended = loop {
+                let frame = frames.next().unwrap();
+                if frame.stream == head.stream && frame.kind == DATA {
+                    content.extend_from_slice(&frame.payload);
+                }
+                if frame.stream == head.stream && frame.flags & END_STREAM != 0 {
+                    break frame.kind;
+                }
+            };
+            assert_eq!(ended == HEADERS, trailers);
+            frames.answer(head.stream, content.len().to_string().as_bytes());
+            frames.rest();
+        });
+        on_worker(async {
+            let worker = Worker::new(&h2c(&[endpoint.address]));
+            let (feed, body) = streamed();
+            for piece in pieces {
+                feed.send(data(piece)).unwrap();
+            }
+            if trailers {
+                feed.send(Ok(BodyFrame::trailers(HeaderMap::from_iter([(
+                    "x-sum".parse().unwrap(),
+                    HeaderValue::from_static("5"),
+                )]))))
+                .unwrap();
+                drop(feed);
+            } else {
+                tokio::task::spawn_local(async move {
+                    // The rest comes when the endpoint has refused what there was.
+                    tokio::task::yield_now().await;
+                    let _failed = feed.send(data(b"end"));
+                });
+            }
+            let (outcome, report) = worker.send(request("POST", "/", body)).await;
+            if served {
+                let content = collect(outcome.unwrap().into_body()).await.unwrap().0;
+                let expected = first + if trailers { 0 } else { 3 };
+                assert_eq!(String::from_utf8(content).unwrap(), expected.to_string());
+            } else {
+                assert_eq!(outcome.err().unwrap().kind, Kind::EndpointUnreachable);
+            }
+            assert_eq!(report.retries, u32::from(served));
+        });
+    }
+}
+
+#[test]
 fn a_request_refused_to_the_end_was_never_sent() {
     let endpoint = frames(|mut frames, _| {
         while let Some(head) = frames.wait(HEADERS) {

@@ -163,6 +163,9 @@ impl Attempts {
                 Ok(answer) => return Ok(answer),
                 Err(failed) => *failed,
             };
+            if upload.is_none() {
+                return failed.answer.ok_or(failed.error);
+            }
             let decision = retry::decide(&self.view.cluster.settings.retry, failed.failure, known);
             let again = match decision {
                 Decision::GiveUp => false,
@@ -170,7 +173,7 @@ impl Attempts {
                 Decision::Reconnect => !std::mem::replace(&mut fresh, true),
                 Decision::Again => self.may_repeat(failed.failure, pick.index, &mut tried, progress).await,
             };
-            if !again || upload.is_none() {
+            if !again {
                 return failed.answer.ok_or(failed.error);
             }
         }

@@ -161,6 +161,16 @@ impl Body {
         Ok((first.slice(..most), false))
     }
 
+    /// What was read of it, `rest` being what was not, to be read once more.
+    pub fn again(first: Bytes, rest: Self, trailers: Option<HeaderMap>) -> Self {
+        let length = http_body::Body::size_hint(&rest).exact().map(|left| left + first.len() as u64);
+        match trailers {
+            Some(_) => Self::stream(Buffered { content: Some(first), trailers }),
+            None if http_body::Body::is_end_stream(&rest) => Self::full(first),
+            None => Self::stream(Prefixed { first: Some(first).filter(|first| !first.is_empty()), rest, length }),
+        }
+    }
+
     pub fn stream(body: impl http_body::Body<Data = Bytes, Error = Error> + 'static) -> Self {
         Self(Kind::Stream(Box::pin(body)))
     }

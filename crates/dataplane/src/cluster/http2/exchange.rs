@@ -28,7 +28,7 @@ use crate::protocol::body::Body;
 
 /// Why there is no answer.
 pub(in crate::cluster) enum Unanswered {
-    /// By the endpoint or the connection. With the body, if nothing has been taken from it.
+    /// By the endpoint or the connection. With the body, as far as it can be had again.
     Theirs { error: h2::Error, unprocessed: bool, body: Option<Box<Body>> },
     /// The request's own body failed, or the endpoint (`theirs`) keeps no rule that HTTP/2 itself knows of.
     Judged { error: Error, theirs: bool },

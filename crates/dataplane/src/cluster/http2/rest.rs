@@ -28,7 +28,7 @@ pub(super) struct Ending {
 impl Rest {
     pub(super) fn here(mut upload: Upload) -> Self {
         // What the endpoint has to say it says without waiting for the rest.
-        upload.open();
+        upload.answered();
         Self::Here(Box::new(upload))
     }
 
@@ -39,7 +39,7 @@ impl Rest {
     }
 
     pub(super) fn apart(mut upload: Upload) -> Self {
-        upload.open();
+        upload.answered();
         if upload.progress().is_over() {
             return Self::Here(Box::new(upload));
         }

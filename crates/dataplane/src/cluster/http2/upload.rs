@@ -7,8 +7,9 @@ use std::rc::Rc;
 use std::task::{ready, Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use h2::{Reason, SendStream};
+use http::HeaderMap;
 use http_body::Body as _;
 use tokio::time::Sleep;
 
@@ -19,6 +20,9 @@ use crate::protocol::body::Body;
 
 /// How long an endpoint may stay silent after `Expect: 100-continue` before the body is sent regardless.
 const CONTINUE_WAIT: Duration = Duration::from_secs(1);
+/// Bytes of a body that are kept until the endpoint answers, for an endpoint that says instead that it has not looked at
+/// the request (RFC 9113 §8.7). A body that has gone further is not sent again.
+const KEPT: usize = 64 * 1024;
 
 pub(super) struct Upload {
     body: Body,
@@ -27,30 +31,51 @@ pub(super) struct Upload {
     chunk: Bytes,
     /// Nothing is sent before it is open.
     gate: Option<Pin<Box<Sleep>>>,
-    /// Anything of the body has been asked for.
-    begun: bool,
+    /// What has been taken from the body; None when that is too much, or nobody will ask for it.
+    kept: Option<Kept>,
     sent: Rc<Progress>,
+}
+
+#[derive(Default)]
+struct Kept {
+    content: BytesMut,
+    trailers: Option<HeaderMap>,
 }
 
 impl Upload {
     pub(super) fn new(body: Body, stream: SendStream<Bytes>, expects_continue: bool) -> Self {
         let gate = (expects_continue && !body.is_at_hand()).then(|| Box::pin(tokio::time::sleep(CONTINUE_WAIT)));
         let sent = Rc::new(Progress::new(body.is_end_stream()));
-        Self { body, stream, chunk: Bytes::new(), gate, begun: false, sent }
+        Self { body, stream, chunk: Bytes::new(), gate, kept: Some(Kept::default()), sent }
     }
 
     pub(super) fn progress(&self) -> Rc<Progress> {
         self.sent.clone()
     }
 
-    /// The endpoint said `100 Continue`, or has answered.
+    /// The endpoint said `100 Continue`.
     pub(super) fn open(&mut self) {
         self.gate = None;
     }
 
-    /// The whole body, if nothing has been taken from it.
+    /// The endpoint has answered: what is left is sent without waiting, and nothing is sent again.
+    pub(super) fn answered(&mut self) {
+        self.open();
+        self.kept = None;
+    }
+
+    /// The whole body, as far as it can be had.
     pub(super) fn into_body(self) -> Option<Body> {
-        (!self.begun).then_some(self.body)
+        self.kept.map(|kept| Body::again(kept.content.freeze(), self.body, kept.trailers))
+    }
+
+    fn keep(&mut self, data: &Bytes) {
+        if let Some(kept) = &mut self.kept {
+            match kept.content.len() + data.len() {
+                ..=KEPT => kept.content.extend_from_slice(data),
+                _ => self.kept = None,
+            }
+        }
     }
 
     /// For what is no body.
@@ -74,20 +99,26 @@ impl Upload {
                 self.sent.end();
                 break;
             }
-            self.begun = true;
             match ready!(Pin::new(&mut self.body).poll_frame(context)) {
                 None => self.close(Bytes::new()),
                 Some(Err(error)) => {
+                    self.kept = None;
                     self.stream.send_reset(Reason::CANCEL);
                     self.sent.end();
                     return Poll::Ready(Err(error));
                 }
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) if data.is_empty() && self.body.is_end_stream() => self.close(data),
-                    Ok(data) => self.chunk = data,
+                    Ok(data) => {
+                        self.keep(&data);
+                        self.chunk = data;
+                    }
                     Err(frame) => {
                         let mut trailers = frame.into_trailers().unwrap_or_default();
                         hop_by_hop::strip_trailers(&mut trailers);
+                        if let Some(kept) = &mut self.kept {
+                            kept.trailers = Some(trailers.clone());
+                        }
                         let _reset = self.stream.send_trailers(trailers);
                         self.sent.end();
                     }

@@ -67,8 +67,10 @@ class Stock:
         self.wait(request, context)
 
 
-def serve(stock: Stock, address: str = "127.0.0.1:0") -> tuple[grpc.Server, int]:
-    """A running server and its port."""
+def serve(
+    stock: Stock, address: str = "127.0.0.1:0", credentials: grpc.ServerCredentials | None = None
+) -> tuple[grpc.Server, int]:
+    """A running server and its port. Over TLS with credentials."""
     server = grpc.server(ThreadPoolExecutor(32), options=[("grpc.max_receive_message_length", -1)])
     methods = {
         "Get": grpc.unary_unary_rpc_method_handler(stock.get),
@@ -79,7 +81,7 @@ def serve(stock: Stock, address: str = "127.0.0.1:0") -> tuple[grpc.Server, int]
         "Stall": grpc.unary_stream_rpc_method_handler(stock.stall),
     }
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("shop.Stock", methods),))
-    port = server.add_insecure_port(address)
+    port = server.add_insecure_port(address) if credentials is None else server.add_secure_port(address, credentials)
     server.start()
     return server, port
 

@@ -1,6 +1,6 @@
 //! A stored response: its head with what is known of its freshness, and its content.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -217,12 +217,11 @@ pub struct Entry {
     pub body: Bytes,
     /// Purged softly: stale from now on.
     soft: AtomicBool,
-    pub hits: AtomicU64,
 }
 
 impl Entry {
     pub fn new(head: Arc<Stored>, body: Bytes) -> Arc<Self> {
-        Arc::new(Self { head, body, soft: AtomicBool::new(false), hits: AtomicU64::new(0) })
+        Arc::new(Self { head, body, soft: AtomicBool::new(false) })
     }
 
     pub fn soften(&self) {

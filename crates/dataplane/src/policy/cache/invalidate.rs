@@ -5,7 +5,8 @@ use http::{HeaderMap, HeaderName, Method, StatusCode};
 
 use super::groups::{self, Of};
 use super::key::{normal_host, Url};
-use super::store::{split, Store};
+use super::purge::split;
+use super::store::Store;
 use crate::exchange::Exchange;
 use crate::snapshot::CacheQuery;
 

@@ -6,17 +6,21 @@ mod collapse;
 mod condition;
 pub mod directives;
 mod entry;
-mod fetch;
 mod filling;
 pub mod freshness;
 mod groups;
 mod invalidate;
 mod key;
+mod lead;
+mod lookup;
 mod present;
+mod purge;
 mod range;
 mod request;
+mod shard;
 mod status;
 mod store;
+mod through;
 mod vary;
 
 use std::collections::BTreeMap;
@@ -28,8 +32,9 @@ use http::{HeaderName, Request, Response, StatusCode};
 use serde_json::{json, Value};
 
 pub use self::groups::Of;
+pub use self::purge::Purge;
 pub use self::status::Use;
-pub use self::store::{Level, Purge, Store};
+pub use self::store::{Level, Store};
 
 use self::entry::Terms;
 use self::freshness::Fallback;

@@ -1,7 +1,6 @@
 //! The stored responses of all routes: shards by URL, each with a lock that is held for a look-up, never while anybody
 //! waits. The bound in bytes is one for all shards.
 
-use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::Arc;
@@ -9,13 +8,13 @@ use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderName};
 use parking_lot::Mutex;
-use rustc_hash::FxHashMap;
 
-use super::admission::{Queues, Rank, Ticket};
+use super::admission::Rank;
 use super::collapse::{Flight, Lead};
 use super::entry::Entry;
-use super::groups::{Groups, Of, Standing};
+use super::groups::{Groups, Standing};
 use super::key::{Primary, Url};
+use super::shard::Shard;
 use super::vary::{self, Normal};
 use crate::snapshot::CacheQuery;
 
@@ -60,7 +59,7 @@ pub enum Joined {
 
 pub struct Store {
     hasher: RandomState,
-    shards: [Mutex<Shard>; SHARDS],
+    pub(super) shards: [Mutex<Shard>; SHARDS],
     pub groups: Groups,
     limit: AtomicUsize,
     bytes: AtomicUsize,
@@ -69,33 +68,11 @@ pub struct Store {
     number: AtomicU64,
     evicted: AtomicU64,
     /// How routes make keys of queries: a URL is invalidated under every one of them.
-    rules: Mutex<Arc<[CacheQuery]>>,
-}
-
-#[derive(Default)]
-struct Shard {
-    urls: HashMap<Arc<Url>, FxHashMap<Arc<Primary>, Variants>>,
-    slots: Vec<Option<Slot>>,
-    free: Vec<usize>,
-    queues: Queues,
-    flights: HashMap<Lane, Arc<Flight>>,
-    sweep_at: usize,
-    unshared: FxHashMap<u64, Instant>,
+    pub(super) rules: Mutex<Arc<[CacheQuery]>>,
 }
 
 /// What a `Vary` names, and the values of a request.
 type Selected = (Arc<[HeaderName]>, Box<[Normal]>);
-
-/// The responses of one key, the newest first.
-type Variants = Vec<usize>;
-
-struct Slot {
-    number: u64,
-    url: Arc<Url>,
-    primary: Arc<Primary>,
-    entry: Arc<Entry>,
-    rank: Rank,
-}
 
 /// What the store holds, for people.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -106,31 +83,9 @@ pub struct Level {
     pub evicted: u64,
 }
 
-/// What is to be purged.
-pub enum Purge<'a> {
-    All,
-    /// `scheme://host/path?query`.
-    Url(&'a str),
-    Prefix(&'a str),
-    Group(&'a str),
-}
-
 impl Level {
     pub fn named(&self) -> [(&'static str, u64); 4] {
         [("entries", self.entries), ("bytes", self.bytes), ("limit", self.limit), ("evicted", self.evicted)]
-    }
-}
-
-impl<'a> Purge<'a> {
-    /// None: there is no such way.
-    pub fn named(what: &str, value: &'a str) -> Option<Self> {
-        Some(match what {
-            "url" => Purge::Url(value),
-            "prefix" => Purge::Prefix(value),
-            "group" => Purge::Group(value),
-            "all" => Purge::All,
-            _ => return None,
-        })
     }
 }
 
@@ -162,7 +117,7 @@ impl Store {
         }
     }
 
-    fn shard(&self, url: &Url) -> &Mutex<Shard> {
+    pub(super) fn shard(&self, url: &Url) -> &Mutex<Shard> {
         &self.shards[self.hasher.hash_one(url) as usize % SHARDS]
     }
 
@@ -279,7 +234,7 @@ impl Store {
         self.shrink();
     }
 
-    fn count(&self, before: usize, after: usize) {
+    pub(super) fn count(&self, before: usize, after: usize) {
         if after >= before {
             self.bytes.fetch_add(after - before, Ordering::Relaxed);
         } else {
@@ -304,70 +259,6 @@ impl Store {
         }
     }
 
-    /// All that is stored for this URL, whichever route and variant; what is on its way is not stored. How many.
-    pub fn invalidate(&self, scheme: &str, host: &str, path: &str, query: Option<&str>, soft: bool) -> u64 {
-        let rules = self.rules.lock().clone();
-        let mut urls: Vec<Url> = rules.iter().map(|rule| Url::new(scheme, host, path, query, rule)).collect();
-        urls.sort();
-        urls.dedup();
-        urls.iter().map(|url| self.purge_shard(self.shard(url), soft, |stored, _| stored == url, Some(url))).sum()
-    }
-
-    pub fn purge(&self, purge: &Purge<'_>, soft: bool) -> Result<u64, String> {
-        let everywhere = |chosen: &dyn Fn(&Url, Option<&Entry>) -> bool| {
-            self.shards.iter().map(|shard| self.purge_shard(shard, soft, chosen, None)).sum::<u64>()
-        };
-        Ok(match purge {
-            Purge::All => everywhere(&|_, _| true),
-            Purge::Prefix(prefix) => {
-                let prefix = normal_prefix(prefix)?;
-                everywhere(&|url, _| url.text().starts_with(&prefix))
-            }
-            Purge::Group(group) => {
-                self.groups.invalidate(Of::All, group, soft);
-                everywhere(&|_, entry| {
-                    entry.is_some_and(|entry| entry.head.groups.iter().any(|each| **each == **group))
-                })
-            }
-            Purge::Url(text) => {
-                let (scheme, host, path, query) = split(text)?;
-                self.invalidate(scheme, host, &path, query, soft)
-            }
-        })
-    }
-
-    /// `only`: the one URL that is meant, where that is known.
-    fn purge_shard(
-        &self,
-        shard: &Mutex<Shard>,
-        soft: bool,
-        chosen: impl Fn(&Url, Option<&Entry>) -> bool,
-        only: Option<&Url>,
-    ) -> u64 {
-        let mut shard = shard.lock();
-        let shard = &mut *shard;
-        shard.flights.iter().filter(|(lane, _)| chosen(&lane.url, None)).for_each(|(_, flight)| flight.doom());
-        let indexes: Vec<usize> = match only {
-            Some(url) => shard.urls.get(url).into_iter().flat_map(FxHashMap::values).flatten().copied().collect(),
-            None => {
-                let slots = shard.slots.iter().enumerate();
-                slots
-                    .filter(|(_, slot)| slot.as_ref().is_some_and(|slot| chosen(&slot.url, Some(&slot.entry))))
-                    .map(|(index, _)| index)
-                    .collect()
-            }
-        };
-        let before = shard.queues.bytes();
-        for index in &indexes {
-            match shard.slots.get(*index) {
-                Some(Some(slot)) if soft => slot.entry.soften(),
-                _ => shard.remove(*index),
-            }
-        }
-        self.count(before, shard.queues.bytes());
-        indexes.len() as u64
-    }
-
     pub fn level(&self) -> Level {
         let entries = |shard: &Mutex<Shard>| {
             let shard = shard.lock();
@@ -380,107 +271,4 @@ impl Store {
             evicted: self.evicted.load(Ordering::Relaxed),
         }
     }
-}
-
-impl Shard {
-    fn put(
-        &mut self,
-        url: &Arc<Url>,
-        primary: &Arc<Primary>,
-        entry: Arc<Entry>,
-        mut rank: Rank,
-        number: u64,
-        most: usize,
-    ) {
-        let variants = self.urls.entry(url.clone()).or_default().entry(primary.clone()).or_default();
-        let same =
-            |slot: &Slot| slot.entry.head.names == entry.head.names && slot.entry.head.values == entry.head.values;
-        let known = variants.iter().position(|index| self.slots.get(*index).and_then(Option::as_ref).is_some_and(same));
-        if let Some(at) = known {
-            let index = variants.remove(at);
-            variants.insert(0, index);
-            if let Some(Some(slot)) = self.slots.get_mut(index) {
-                self.queues.resize(&mut slot.rank, rank.bytes);
-                slot.entry = entry;
-            }
-            return;
-        }
-        let index = self.free.pop().unwrap_or(self.slots.len());
-        variants.insert(0, index);
-        let surplus: Vec<usize> = variants.iter().skip(most.max(1)).copied().collect();
-        self.queues.admit((index, number), &mut rank);
-        let slot = Some(Slot { number, url: url.clone(), primary: primary.clone(), entry, rank });
-        match self.slots.get_mut(index) {
-            Some(place) => *place = slot,
-            None => self.slots.push(slot),
-        }
-        surplus.into_iter().for_each(|index| self.remove(index));
-        let slots = &self.slots;
-        self.queues.sweep(|ticket| is_valid(slots, ticket));
-    }
-
-    fn remove(&mut self, index: usize) {
-        let Some(slot) = self.slots.get_mut(index).and_then(Option::take) else { return };
-        self.free.push(index);
-        self.queues.leave(&slot.rank);
-        let Some(primaries) = self.urls.get_mut(&slot.url) else { return };
-        if let Some(variants) = primaries.get_mut(&slot.primary) {
-            variants.retain(|each| *each != index);
-            if variants.is_empty() {
-                primaries.remove(&slot.primary);
-            }
-        }
-        if primaries.is_empty() {
-            self.urls.remove(&slot.url);
-        }
-    }
-
-    fn evict(&mut self) -> bool {
-        let slots = &mut self.slots;
-        let victim = self.queues.victim(|(index, number), see| match slots.get_mut(index) {
-            Some(Some(slot)) if slot.number == number => {
-                see(&mut slot.rank);
-                true
-            }
-            _ => false,
-        });
-        match victim {
-            Some((index, _)) => self.remove(index),
-            None => return false,
-        }
-        true
-    }
-}
-
-fn is_valid(slots: &[Option<Slot>], (index, number): Ticket) -> bool {
-    slots.get(index).and_then(Option::as_ref).is_some_and(|slot| slot.number == number)
-}
-
-/// Scheme, host, normalised path and query of an absolute URL.
-pub fn split(text: &str) -> Result<(&'static str, &str, String, Option<&str>), String> {
-    let wrong = || format!("'{text}' is no URL such as https://shop.example/items?page=1");
-    let (scheme, rest) = match text.split_once("://").ok_or_else(wrong)? {
-        (scheme, rest) if scheme.eq_ignore_ascii_case("https") => ("https", rest),
-        (scheme, rest) if scheme.eq_ignore_ascii_case("http") => ("http", rest),
-        _ => return Err(wrong()),
-    };
-    let rest = rest.split('#').next().unwrap_or_default();
-    let (rest, query) = rest.split_once('?').map_or((rest, None), |(rest, query)| (rest, Some(query)));
-    let (host, path) = rest.find('/').map_or((rest, "/"), |slash| rest.split_at(slash));
-    if host.is_empty() {
-        return Err(wrong());
-    }
-    let path = crate::route::path::normalise(path).map_err(|_| wrong())?.into_owned();
-    Ok((scheme, host, path, query))
-}
-
-fn normal_prefix(text: &str) -> Result<String, String> {
-    let wrong = || format!("'{text}' does not begin like a URL: https://shop.example/items/");
-    let (scheme, rest) = text.split_once("://").ok_or_else(wrong)?;
-    let (host, path) = rest.find('/').map_or((rest, "/"), |slash| rest.split_at(slash));
-    let scheme = scheme.to_ascii_lowercase();
-    if host.is_empty() || !matches!(scheme.as_str(), "http" | "https") {
-        return Err(wrong());
-    }
-    Ok(format!("{scheme}://{}{path}", super::key::normal_host(&scheme, host)))
 }

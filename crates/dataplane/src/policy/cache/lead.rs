@@ -1,0 +1,210 @@
+//! A fetch on behalf of all who ask: asked, stored at once or while it comes in, or released.
+
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use http::header::COOKIE;
+use http::{HeaderName, Response, StatusCode};
+use http_body::Body as _;
+
+use super::collapse::{Lead, Outcome};
+use super::entry::{self, Entry, Stored};
+use super::filling::Filling;
+use super::freshness::{unix_seconds, Moment};
+use super::present::Answer;
+use super::request::{withheld, Asked};
+use super::status::{Forward, Report, Use};
+use super::store::Lane;
+use super::{condition, vary, Cache, Origin};
+use crate::error::{self, Error};
+use crate::exchange::Exchange;
+use crate::protocol::body::Body;
+
+/// How often the service is asked again with what its answer varies by.
+pub(super) const ASKS: usize = 3;
+
+impl Cache {
+    /// What of the request in hand is to be as its key says.
+    pub(super) fn prepare(&self, exchange: &mut Exchange, asked: &Asked) {
+        exchange.withhold_identity = self.share_consumers;
+        if let Some(target) = asked.url.target() {
+            exchange.target = target;
+        }
+    }
+
+    /// An answer of the service as this client asked for it, whose conditions the service did not see.
+    fn fetched(&self, asked: &Asked, response: Response<Body>, report: Report) -> Response<Body> {
+        let (head, body) = response.into_parts();
+        let answer = Answer { status: head.status, headers: head.headers, body, received_s: now_s() };
+        self.told(answer.present(&asked.head.method, &asked.head.headers), report)
+    }
+
+    /// Asks the service on behalf of all who follow.
+    #[allow(clippy::too_many_arguments)]
+    pub(super) async fn lead(
+        &self,
+        origin: &Origin<'_>,
+        exchange: &mut Exchange,
+        asked: &Asked,
+        (lead, lane): (Lead, Lane),
+        mut names: Vec<HeaderName>,
+        stored: Option<Arc<Entry>>,
+        why: Forward,
+    ) -> Result<Response<Body>, Error> {
+        exchange.cache = Some(Use::Miss);
+        self.prepare(exchange, asked);
+        let mut validated = stored.clone().filter(|entry| entry.head.has_validator());
+        let mut asks = 0;
+        loop {
+            asks += 1;
+            let request = self.fetch(exchange, asked, &names, validated.as_ref().map(|entry| &*entry.head));
+            let told = request.headers().clone();
+            let (epoch, sent) = (self.store.groups.epoch(), Instant::now());
+            let answer = origin.ask(exchange, request).await;
+            let moment = moment(sent);
+            let failed = match &answer {
+                Ok(response) => matches!(response.status().as_u16(), 500 | 502 | 503 | 504),
+                Err(error) => error.kind.source() != error::Source::Downstream,
+            };
+            if let Some(entry) = stored.as_ref().filter(|entry| failed && self.covers_failure(entry, asked)) {
+                self.finish(&lane, lead, Outcome::Entry(entry.clone()));
+                return Ok(self.hit(exchange, asked, entry, Use::Stale, Some("stale-if-error")));
+            }
+            let response = match answer {
+                Ok(response) => response,
+                // The client's own fault says nothing of the others': the lead passes on.
+                Err(error) if !failed => return Err(error),
+                Err(error) => {
+                    self.finish(&lane, lead, Outcome::Failed(error.clone()));
+                    return Err(error);
+                }
+            };
+            if let Some(entry) = validated.take_if(|_| response.status() == StatusCode::NOT_MODIFIED) {
+                if !condition::is_about(response.headers(), &entry.head.headers) && asks < ASKS {
+                    continue;
+                }
+                let terms = self.terms(entry.head.status);
+                let head = entry.head.freshened(response.headers(), &terms, moment, epoch);
+                let entry = Entry::new(Arc::new(head), entry.body.clone());
+                self.store.put(&lane, lead.flight(), entry.clone(), self.variants);
+                self.finish(&lane, lead, Outcome::Entry(entry.clone()));
+                exchange.cache = Some(Use::Revalidated);
+                let report = Report { forward: Some(why), status: Some(304), stored: true, ..Report::default() };
+                let answer = Answer::stored(&entry.head, Body::full(entry.body.clone()));
+                let answer = answer.present(&asked.head.method, &asked.head.headers);
+                return Ok(self.told(answer, report.of(&entry.head)));
+            }
+            let varies = vary::names(response.headers());
+            let missing = varies.as_ref().map(|varies| withheld(&asked.head.headers, &told, varies));
+            match missing {
+                Some(missing) if !missing.is_empty() && asks < ASKS => {
+                    names.extend(missing);
+                    continue;
+                }
+                Some(missing) if !missing.is_empty() => return Ok(self.release(asked, (lead, lane), response, why)),
+                _ => {}
+            }
+            return Ok(match varies {
+                Some(varies) => self.settle(origin, asked, (lead, lane), response, (varies, moment, epoch), why),
+                None => self.release(asked, (lead, lane), response, why),
+            });
+        }
+    }
+
+    fn finish(&self, lane: &Lane, lead: Lead, outcome: Outcome) {
+        if let Some(flight) = lead.flight() {
+            self.store.close(lane, flight);
+        }
+        lead.end(outcome);
+    }
+
+    /// The answer is for one alone: all others ask for themselves, now and for a while.
+    fn release(
+        &self,
+        asked: &Asked,
+        (lead, lane): (Lead, Lane),
+        response: Response<Body>,
+        why: Forward,
+    ) -> Response<Body> {
+        self.store.do_not_share(&lane);
+        self.finish(&lane, lead, Outcome::Released);
+        let report = Report { forward: Some(why), status: Some(response.status().as_u16()), ..Report::default() };
+        self.fetched(asked, response, report)
+    }
+
+    /// Stores an answer, at once or while it comes in, if it may be stored.
+    fn settle(
+        &self,
+        origin: &Origin<'_>,
+        asked: &Asked,
+        (lead, lane): (Lead, Lane),
+        response: Response<Body>,
+        (varies, moment, epoch): (Arc<[HeaderName]>, Moment, u64),
+        why: Forward,
+    ) -> Response<Body> {
+        let (status, terms) = (response.status(), self.terms(response.status()));
+        let rights = entry::Rights {
+            authorized: asked.authorized,
+            // Whoever asks first must not make the answer for all by a cookie, whatever the answer says.
+            cookies: asked.cookies && !varies.contains(&COOKIE),
+            set_cookies: self.set_cookies,
+        };
+        let length = response.body().size_hint().exact();
+        if !entry::may_store(status, response.headers(), &rights, &terms, moment)
+            || length.is_some_and(|length| length > self.object_bytes)
+            || lead.is_doomed()
+        {
+            return self.release(asked, (lead, lane), response, why);
+        }
+        self.store.share(&lane);
+        let values = vary::select(&asked.head.headers, &varies);
+        let head = Arc::new(Stored::new(status, response.headers(), (varies, values), &terms, moment, epoch));
+        let report = Report { forward: Some(why), status: Some(status.as_u16()), stored: true, ..Report::default() };
+        let report = report.of(&head);
+        let (parts, body) = response.into_parts();
+        let body = match body.whole() {
+            Some(whole) => {
+                let entry = Entry::new(head, bytes::Bytes::copy_from_slice(&whole));
+                self.store.put(&lane, lead.flight(), entry.clone(), self.variants);
+                self.finish(&lane, lead, Outcome::Entry(entry));
+                Body::full(whole)
+            }
+            None => {
+                let filling = Filling::new(head.clone(), length);
+                let reader = filling.read();
+                let (store, flight, most) = (self.store.clone(), lead.flight().cloned(), self.object_bytes);
+                let variants = self.variants;
+                lead.end(Outcome::Filling(filling.clone()));
+                let route = origin.route.clone();
+                tokio::task::spawn_local(async move {
+                    let close = || flight.iter().for_each(|flight| store.close(&lane, flight));
+                    let _closing = Closing(&close);
+                    if let Some(whole) = filling.fill(body, most, &close).await {
+                        store.put(&lane, flight.as_ref(), Entry::new(head, whole), variants);
+                    }
+                    drop(route);
+                });
+                reader.map_or_else(Body::empty, Body::stream)
+            }
+        };
+        let answer = Answer { status, headers: parts.headers, body, received_s: moment.received_s };
+        self.told(answer.present(&asked.head.method, &asked.head.headers), report)
+    }
+}
+
+/// However it ends: nobody joins a fetch that is over.
+struct Closing<'a>(&'a dyn Fn());
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
+fn now_s() -> u64 {
+    unix_seconds(SystemTime::now())
+}
+
+pub(super) fn moment(sent: Instant) -> Moment {
+    Moment { received_s: now_s(), delay: sent.elapsed() }
+}

@@ -318,9 +318,9 @@ def test_calls_are_answered_refused_and_cancelled(door: Door, service: Service) 
     door.start(json.dumps({**json.loads(snapshot()), "clusters": {"service": cluster}}))
     door.plane.call(
         [
-            (1, "service", "POST", "/a?b=c", [("content-type", "application/json")], b"{}", 5000),
-            (2, "nowhere", "GET", "/", [], None, 5000),
-            (3, "service", "GET", "/", [("bad name", "x")], None, 5000),
+            (1, "service", "POST", "/a?b=c", [("content-type", "application/json")], b"{}", 5000, None),
+            (2, "nowhere", "GET", "/", [], None, 5000, None),
+            (3, "service", "GET", "/", [("bad name", "x")], None, 5000, None),
         ]
     )
     notices = {notice.call: notice for notice in (door.notice(), door.notice(), door.notice())}

@@ -3,7 +3,7 @@ takes microseconds keeps it, because getting it back from a busy thread takes lo
 
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address
-from typing import Any, Self, final
+from typing import Any, Literal, Self, final
 
 Json = Any
 
@@ -20,6 +20,10 @@ class Expression:
     def source(self) -> str: ...
     def evaluate(self, input: Json, variables: Sequence[Json] = ..., now: float | None = None) -> Json:
         """Exactly one result, else ExpressionError. ``now`` is what jq's ``now`` yields; None makes it an error."""
+
+@final
+class CallerToken:
+    """The token by which a caller has proved who it is. Nothing here can read it: it goes back with ``call``."""
 
 @final
 class Execute:
@@ -44,6 +48,10 @@ class Execute:
     @property
     def wait_ms(self) -> int:
         """0 with ``Prefer: respond-async``."""
+
+    @property
+    def caller_token(self) -> CallerToken | None:
+        """Where some cluster is given another one for it."""
 
 @final
 class ShowExecution:
@@ -116,8 +124,9 @@ Notice = Execute | ShowExecution | Abandoned | KeysWanted | Answered | Unanswere
 #   (int, "refused",   code, detail, retry_after_s | None)    code: an error kind of docs/errors.md
 Answer = tuple[Any, ...]
 
-# A call: (call, cluster, method, path_and_query, headers, body, timeout_ms); a shorter timeout of the cluster counts
-Call = tuple[int, str, str, str, list[tuple[str, str]], bytes | None, int]
+# A call: (call, cluster, method, path_and_query, headers, body, timeout_ms, caller_token); a shorter timeout of the
+# cluster counts. caller_token is False for a caller who had one that is lost: no other takes its place.
+Call = tuple[int, str, str, str, list[tuple[str, str]], bytes | None, int, CallerToken | Literal[False] | None]
 
 @final
 class DataPlane:

@@ -188,3 +188,21 @@ def test_tokens_are_verified_or_asked_about_and_metadata_says_where_they_come_fr
     assert ask("/payments", f"Bearer {token}") == (401, "insufficient_user_authentication")
     assert ask("/orders", f"Bearer {token[:-1]}!") == (401, "invalid_token")
     assert ask("/orders", f"DPoP {token}") == (401, "invalid_dpop_proof")
+
+
+def test_the_gateway_proves_itself_to_services(gateway: Callable[..., Gateway], curl: Curl) -> None:
+    services = free_port()
+    door = opened(gateway, "cluster_credentials", _8080="0", _8081=str(services), _8082=str(free_port()))
+    address = door.addresses["listeners"]["public"]
+    hook = ("--header", "content-type: application/json", "--data", '{"paid": true}')
+    for path, arguments, by in (("keyed", (), "key"), ("signed", (), "signature"), ("hook", hook, "webhook")):
+        answer = curl("--silent", *arguments, f"http://{address}/{path}")
+        assert answer == f"the gateway, by its {by}\n", door.log
+        assert '"status":401' in curl("--silent", *arguments, f"http://127.0.0.1:{services}/service/{path}")
+    assert "credentials-unavailable" in curl("--silent", f"http://{address}/tokens")
+    explained = subprocess.run(
+        [sys.executable, "-m", "stagedoor", "explain", "GET", "http://a/tokens"],
+        cwd=door.folder, capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    assert "proves itself by client_credentials" in explained.stdout
+    assert "not-for-production" not in explained.stdout

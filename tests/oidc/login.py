@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 PAGE = {"sec-fetch-mode": "navigate", "sec-fetch-dest": "document", "accept": "text/html"}
 
 
-def _node() -> str | None:
+def node() -> str | None:
     """Where there is one that knows what the provider needs."""
     node = shutil.which("node")
     if node is None:
@@ -31,12 +31,12 @@ class Provider:
     """``provider.mjs`` as a process. ``log`` has a line for each grant that it has made."""
 
     def __init__(self) -> None:
-        node = _node()
-        if node is None or not (HERE / "node_modules" / "oidc-provider").exists():
+        found = node()
+        if found is None or not (HERE / "node_modules" / "oidc-provider").exists():
             assert not os.environ.get("CI"), "node 20 or oidc-provider is missing"
             pytest.skip("node 20 or oidc-provider is not installed: make test-tools")
         self.process = subprocess.Popen(
-            [node, "provider.mjs"], cwd=HERE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [found, "provider.mjs"], cwd=HERE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         assert self.process.stdin is not None
         assert self.process.stdout is not None

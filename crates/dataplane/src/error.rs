@@ -47,6 +47,7 @@ kinds! {
     RequestInvalid 400 Downstream "request-invalid" "The request is not as the API describes it";
     Unauthorized 401 Downstream "unauthorized" "A valid credential is required";
     Forbidden 403 Downstream "forbidden" "The consumer may not do this";
+    CallerTokenMissing 403 Downstream "caller-token-missing" "The caller has no token that could be exchanged";
     RouteNotFound 404 Downstream "route-not-found" "No route matches the request";
     ExecutionNotFound 404 Downstream "execution-not-found" "No such execution";
     MethodNotAllowed 405 Downstream "method-not-allowed" "The method is not allowed here";
@@ -70,6 +71,7 @@ kinds! {
     Draining 503 Gateway "draining" "The gateway is shutting down";
     AuthenticationUnavailable 503 Upstream "authentication-unavailable" "Who calls cannot be decided";
     AuthorizationUnavailable 503 Upstream "authorization-unavailable" "Whether this is allowed cannot be decided";
+    CredentialsUnavailable 503 Upstream "credentials-unavailable" "The gateway cannot prove itself to the service";
     Overloaded 503 Gateway "overloaded" "The gateway is at its limit";
     EngineUnavailable 503 Gateway "engine-unavailable" "The workflow engine is not available";
     WorkflowFaulted 500 Upstream "workflow-faulted" "The workflow failed";

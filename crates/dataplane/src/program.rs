@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::cluster::Cluster;
+use crate::cluster::{credentials, Cluster};
 use crate::forwarded::TrustedProxies;
 use crate::policy::authenticate::issuer::Issuers;
 use crate::policy::plan::Plans;
@@ -165,6 +165,7 @@ impl Program {
                 clusters.insert(Arc::from(name.as_str()), cluster);
             }
         }
+        credentials::check(snapshot, &mut report.errors);
         let context = policy::Context::new(snapshot, shared, &mut report);
         let mut routes = Vec::with_capacity(snapshot.routes.len());
         for (id, settings) in &snapshot.routes {

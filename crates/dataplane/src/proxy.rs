@@ -180,7 +180,7 @@ pub(crate) async fn ask(
     let answer = match &route.target {
         // In a box: futures are moved while they are young, and this is the largest part of its caller's.
         Target::Cluster(target) => {
-            let answer = Box::pin(forward::forward(&worker.pools, exchange, target, request, interim)).await;
+            let answer = Box::pin(forward::forward(worker, exchange, target, request, interim)).await;
             if let Some(link) = link {
                 link.deadline.set(Some(exchange.deadline));
             }

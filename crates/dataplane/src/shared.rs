@@ -6,6 +6,7 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 use crate::callout::CalloutPort;
+use crate::cluster::credentials::Kept;
 use crate::cluster::health::Health;
 use crate::policy::authenticate::dpop::NonceKey;
 use crate::policy::authenticate::introspection::answers::Introspections;
@@ -37,6 +38,8 @@ pub struct Shared {
     pub introspections: Introspections,
     /// Of nonces for proofs.
     pub nonce_key: NonceKey,
+    /// By which the gateway proves itself to endpoints.
+    pub tokens: Kept,
     /// Of passwords.
     pub verifier: Verifier,
     /// Of browsers: what of them is over or under way.
@@ -63,6 +66,7 @@ impl Shared {
             issuers: Lives::default(),
             introspections: Introspections::default(),
             nonce_key: NonceKey::default(),
+            tokens: Kept::default(),
             verifier: Verifier::new(workers),
             sessions: Sessions::default(),
             loaded: Mutex::default(),

@@ -20,5 +20,5 @@ mod _core {
     #[pymodule_export]
     use super::inspect::{check, error_kinds, explain, routes};
     #[pymodule_export]
-    use super::notice::{Abandoned, Answered, Execute, KeysWanted, ShowExecution, Unanswered};
+    use super::notice::{Abandoned, Answered, CallerToken, Execute, KeysWanted, ShowExecution, Unanswered};
 }

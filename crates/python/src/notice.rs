@@ -1,16 +1,22 @@
 //! What the control plane is told, and what it says: notices, answers and calls.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
-use stagedoor_dataplane::callout::{self, Answer, Notice};
-use stagedoor_dataplane::cluster::call::Call;
+use stagedoor_dataplane::callout::{self, Answer, Asked, Notice};
+use stagedoor_dataplane::cluster::credentials::Caller;
 use stagedoor_dataplane::error::{Error, Kind};
+use stagedoor_dataplane::subject::Subject;
 
 use crate::value;
+
+/// A caller's token, which Python carries and cannot read.
+#[pyclass(frozen, module = "stagedoor._core")]
+pub struct CallerToken(Arc<Subject>);
 
 #[pyclass(frozen, get_all, module = "stagedoor._core")]
 pub struct Execute {
@@ -19,6 +25,7 @@ pub struct Execute {
     workflow: String,
     input: Py<PyAny>,
     consumer: Option<String>,
+    caller_token: Option<Py<CallerToken>>,
     idempotency_key: Option<String>,
     traceparent: String,
     request_id: String,
@@ -71,6 +78,7 @@ pub fn to_python(py: Python<'_>, notice: Notice) -> PyResult<Py<PyAny>> {
                 workflow: execute.workflow,
                 input: value::to_python(py, &execute.input)?.unbind(),
                 consumer: execute.consumer,
+                caller_token: execute.subject.map(|subject| Py::new(py, CallerToken(subject))).transpose()?,
                 idempotency_key: execute.idempotency_key,
                 traceparent: execute.traceparent,
                 request_id: execute.request_id,
@@ -127,11 +135,20 @@ pub fn answer(answer: &Bound<'_, PyTuple>) -> PyResult<(u64, Answer)> {
     Ok((callout, answer))
 }
 
-pub type CallParts<'py> = (u64, String, String, String, Vec<(String, String)>, Option<Bound<'py, PyBytes>>, u64);
+/// Last: the token of the caller for whom it is sent; `False` for one who had a token that is lost.
+pub type CallParts<'py> =
+    (u64, String, String, String, Vec<(String, String)>, Option<Bound<'py, PyBytes>>, u64, Bound<'py, PyAny>);
 
-pub fn call((id, cluster, method, path, headers, body, timeout_ms): CallParts<'_>) -> Result<Call, Box<Notice>> {
+pub fn call((id, cluster, method, path, headers, body, timeout_ms, token): CallParts<'_>) -> Asked {
     let body = body.map(|body| Bytes::copy_from_slice(body.as_bytes())).unwrap_or_default();
-    callout::request(id, cluster, &method, path, headers, body, Duration::from_millis(timeout_ms))
+    let caller = match token.cast::<CallerToken>() {
+        Ok(token) => Caller::Subject(token.get().0.clone()),
+        Err(_) if token.is_none() => Caller::Without { known: true },
+        // Whatever else it is: no token goes where one is missing.
+        Err(_) => Caller::Lost,
+    };
+    let call = callout::request(id, cluster, &method, path, headers, body, Duration::from_millis(timeout_ms))?;
+    Ok((call, caller))
 }
 
 /// The answer to a callout whose own answer, or notice, Python could not give or take.

@@ -79,6 +79,8 @@ def _print(explained: dict[str, Any]) -> None:
         say(f"leads to {target_text(target)}")
         for endpoint in target.get("endpoints", ()):
             say(f"  {endpoint}")
+        for kind, settings in (target.get("credentials") or {}).items():
+            say(f"  to which the gateway proves itself by {kind}: {_settings(settings)}")
         if "aggregate" in target:
             say_table(("CALL", "WHEN", "WHERE"), plan(target["aggregate"]))
         if "status_path" in target:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from stagedoor.config.address import EndpointUrl, is_secure
+from stagedoor.config.cluster_credentials import Credentials
 from stagedoor.config.tls import ClusterTls
 from stagedoor.policies.model import Strict, duration, wrong
 from stagedoor.policies.unit import Duration, Percent
@@ -103,6 +104,8 @@ class Cluster(Strict):
     """The version of the PROXY header in which a connection tells the client's address first. Only with ``http1``."""
     tls: ClusterTls = ClusterTls()
     """For endpoints named ``https://``: whose certificates are believed, and what the gateway shows."""
+    credentials: Credentials | None = None
+    """By what the gateway proves itself to them, whoever the request is for."""
     balance: Literal["round_robin", "least_request", "random"] = "round_robin"
     """Which endpoint is next: in turn by weight, the one with the fewest open requests, or any by weight."""
     timeouts: Timeouts = Timeouts()

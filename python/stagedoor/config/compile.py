@@ -13,6 +13,7 @@ from stagedoor.config.address import authority, is_secure
 from stagedoor.config.aggregate import AggregateTarget, compile_aggregate
 from stagedoor.config.certificate import compile_certificate
 from stagedoor.config.cluster import Cluster, compile_retry, endpoint
+from stagedoor.config.cluster_credentials import compile_credentials
 from stagedoor.config.configuration import Configuration
 from stagedoor.config.consumer import ApiKeyEntry, Consumer, key, seconds
 from stagedoor.config.expression import expression
@@ -31,6 +32,7 @@ from stagedoor.config.route import (
 from stagedoor.config.settings import CacheStore
 from stagedoor.config.signature_key import compile_signature_key
 from stagedoor.config.tls import ClusterTls, ListenerTls
+from stagedoor.config.token_client import token_clusters
 from stagedoor.policies import BUILT_IN, Policies
 from stagedoor.policies.authenticate.resource import Resource
 from stagedoor.policies.compile import compile_policies
@@ -44,8 +46,10 @@ def compile(configuration: Configuration) -> Json:
     defaults = settings.policies.over(BUILT_IN)
     clusters = {name: _cluster(cluster, folder) for name, cluster in settings.clusters.items()}
     clusters |= {url: _cluster(Cluster(endpoints=[url]), folder) for url in settings.engine.allow_hosts}
-    for issuer in settings.issuers.values():
-        clusters |= {url: _cluster(Cluster(endpoints=[url]), folder) for url in issuer_clusters(issuer)}
+    called = {url for issuer in settings.issuers.values() for url in issuer_clusters(issuer)}
+    credentials = [cluster.credentials for cluster in settings.clusters.values()]
+    called |= {url for each in credentials if each is not None and each.token for url in token_clusters(each.token)}
+    clusters |= {url: _cluster(Cluster(endpoints=[url]), folder) for url in sorted(called)}
     routes: Json = {}
     for name, route in settings.routes.items():
         policies = route.policies.over(defaults)
@@ -171,7 +175,10 @@ def _cluster(cluster: Cluster, folder: Path) -> Json:
             "idle_ms": int(cluster.pool.idle_timeout),
             "connections": cluster.pool.connections,
         },
-    } | ({} if cluster.tls == ClusterTls() else {"tls": _cluster_tls(cluster.tls, folder)})
+    } | (
+        ({} if cluster.tls == ClusterTls() else {"tls": _cluster_tls(cluster.tls, folder)})
+        | ({} if cluster.credentials is None else {"credentials": compile_credentials(cluster.credentials)})
+    )
 
 
 def _cluster_tls(tls: ClusterTls, folder: Path) -> Json:

@@ -12,6 +12,7 @@ from stagedoor.config.node import Mapping, Node, find
 from stagedoor.config.problem import Located, Path, did_you_mean, listed
 from stagedoor.config.route import Route, WorkflowTarget, called_clusters
 from stagedoor.config.settings import Settings
+from stagedoor.config.token_client import TokenExchange
 from stagedoor.config.workflows import Workflows, called_endpoints
 from stagedoor.policies import BUILT_IN, Policies
 from stagedoor.policies.authenticate import Authenticate
@@ -30,7 +31,7 @@ def references(root: Node, settings: Settings, workflows: Workflows, incomplete:
     problems += credentials(settings, None if incomplete else _names(root, "routes"))
     for name, consumer in settings.consumers.items():
         problems += _plan(("consumers", name, "plan"), consumer.plan, plans)
-    problems += _clusters(settings)
+    problems += _clusters(settings, None if incomplete else _names(root, "issuers"))
     for name, issuer in settings.issuers.items():
         if issuer.cluster is not None and clusters is not None and issuer.cluster not in clusters:
             known = did_you_mean(issuer.cluster, clusters) or f"there are: {listed(clusters)}"
@@ -81,7 +82,7 @@ def _plan(path: Path, plan: str | None, plans: list[str] | None) -> Found:
         yield path, f"there is no plan '{plan}'", did_you_mean(plan, plans) or f"there are: {listed(plans)}"
 
 
-def _clusters(settings: Settings) -> Found:
+def _clusters(settings: Settings, issuers: list[str] | None) -> Found:
     for name, cluster in settings.clusters.items():
         seen: set[str] = set()
         for index, each in enumerate(map(endpoint, cluster.endpoints)):
@@ -89,6 +90,11 @@ def _clusters(settings: Settings) -> Found:
                 message = f"the endpoint {each.url} is given twice"
                 yield ("clusters", name, "endpoints", index), message, "give it a 'weight' instead"
             seen.add(each.url)
+        token = None if cluster.credentials is None else cluster.credentials.token
+        if token is not None and token.issuer is not None and issuers is not None and token.issuer not in issuers:
+            kind = "token_exchange" if isinstance(token, TokenExchange) else "client_credentials"
+            hint = did_you_mean(token.issuer, issuers) or f"there are: {listed(issuers)}"
+            yield ("clusters", name, "credentials", kind, "issuer"), f"there is no issuer '{token.issuer}'", hint
         if cluster.ejection.base > cluster.ejection.max:
             yield ("clusters", name, "ejection"), "'base' is longer than 'max'", None
 

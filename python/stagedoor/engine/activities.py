@@ -10,7 +10,7 @@ import random
 import re
 from codecs import BOM_UTF8
 from collections.abc import Collection
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
 from stagedoor import _core
@@ -33,7 +33,8 @@ _chance = random.Random()
 """For span ids, which need to differ and not to be secret."""
 
 Json = Any
-Request = tuple[int, str, str, str, list[tuple[str, str]], bytes | None, int]
+CallerToken = _core.CallerToken | Literal[False] | None
+Request = tuple[int, str, str, str, list[tuple[str, str]], bytes | None, int, CallerToken]
 
 
 class Refused(NamedTuple):
@@ -43,7 +44,9 @@ class Refused(NamedTuple):
     detail: str
 
 
-def request(call: Call, number: int, trace: str | None, hosts: Collection[str]) -> Request | Refused:
+def request(
+    call: Call, number: int, trace: str | None, hosts: Collection[str], caller_token: CallerToken = None
+) -> Request | Refused:
     """``hosts`` are the ``http://HOST:PORT`` and ``https://HOST:PORT`` that may be called beside ``cluster://``."""
     try:
         where = _where(call.endpoint, hosts)
@@ -75,7 +78,7 @@ def request(call: Call, number: int, trace: str | None, hosts: Collection[str]) 
             headers[0] = (lower, text)
         elif lower != "content-type" and lower not in _OWN:
             headers.append((lower, text))
-    return number, cluster, method, target, headers, body, int(TIMEOUT_S * 1000)
+    return number, cluster, method, target, headers, body, int(TIMEOUT_S * 1000), caller_token
 
 
 def _where(endpoint: str, hosts: Collection[str]) -> tuple[str, str] | Refused:

@@ -119,6 +119,7 @@ class Engine:
             execution = Execution(row, None, seq=len(events), updated=events[-1].at, started=True)
             if isinstance(events[0], ExecutionStarted):
                 execution.trace = events[0].trace
+                execution.caller_token = False if events[0].caller_token else None
             self._keep(execution)
             try:
                 machine = Machine(self._definitions.of(row.definition))
@@ -227,7 +228,10 @@ class Engine:
             self._callers.refuse(notice.callout, "overloaded", "Too many executions have not ended.", RETRY_AFTER_S)
             return
         now, id = self._clock(), new_id()
-        event = ExecutionStarted(now, id, definition.hash, notice.input, notice.consumer, notice.traceparent)
+        token = notice.caller_token
+        event = ExecutionStarted(
+            now, id, definition.hash, notice.input, notice.consumer, notice.traceparent, token is not None
+        )
         try:
             data = encode(event)
         except ValueError:
@@ -240,6 +244,7 @@ class Engine:
             return
         key, print_ = (None, None) if caller is None else (caller[2], _fingerprint(notice.input))
         execution = Execution(_row(id, definition, notice, key, print_, now), Machine(definition), notice.traceparent)
+        execution.caller_token = token
         start = Start(definition.key, definition.version, definition.hash, notice.route, notice.consumer, key, print_)
         self._keep(execution)
         execution.seq, execution.updated = 1, now

@@ -7,8 +7,9 @@ import os
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
+from stagedoor import _core
 from stagedoor.engine.history import Row
 from stagedoor.workflow.events import Event, ExecutionCancelled, ExecutionCompleted, ExecutionFaulted
 from stagedoor.workflow.machine import Machine
@@ -29,6 +30,8 @@ class Execution:
     machine: Machine | None
     """None where its history could not be read back."""
     trace: str | None = None
+    caller_token: _core.CallerToken | Literal[False] | None = None
+    """Of whoever started it, for calls on its behalf: in memory alone. False: there was one, before a restart."""
     seq: int = 0
     """Of the next event."""
     updated: float = 0.0

@@ -127,7 +127,7 @@ class Performer:
         if self._closing:
             return
         number = self.sent + 1
-        request = activities.request(call, number, execution.trace, self.hosts)
+        request = activities.request(call, number, execution.trace, self.hosts, execution.caller_token)
         if isinstance(request, activities.Refused):
             failed = CallFailed(self._clock(), call.id, 502, request.title, request.detail)
             self._engine.append(execution, failed)

@@ -36,7 +36,7 @@ class Fetcher:
         self._waiting[number] = answer
         headers = [("host", endpoint["authority"]), ("accept", "application/json")]
         try:
-            self._plane.call([(number, endpoint["cluster"], "GET", endpoint["path"], headers, None, TIMEOUT_MS)])
+            self._plane.call([(number, endpoint["cluster"], "GET", endpoint["path"], headers, None, TIMEOUT_MS, None)])
             notice = await answer
         finally:
             del self._waiting[number]

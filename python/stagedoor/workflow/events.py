@@ -22,6 +22,8 @@ class ExecutionStarted:
     consumer: str | None = None
     trace: str | None = None
     """W3C ``traceparent`` of the request that started it."""
+    caller_token: bool = False
+    """Whether the caller had a token that calls were made with. The token itself is not kept."""
     engine: int = 1
     """Version of the machine's rules, so that a later machine can keep the older ones."""
 

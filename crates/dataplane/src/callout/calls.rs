@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::Notice;
 use crate::cluster::call::{self, Call, Outcome};
+use crate::cluster::credentials::Caller;
 use crate::error::{Error, Kind};
 use crate::server::Server;
 use crate::worker::Worker;
@@ -36,19 +37,22 @@ pub fn request(
     Ok(Call { id, cluster, method, path, headers, body, idempotent: false, timeout })
 }
 
+/// A call with whom it is for, or the notice that it cannot be sent.
+pub type Asked = Result<(Call, Caller), Box<Notice>>;
+
 /// Sends each; each yields one `Answered` or `Unanswered` unless it is cancelled.
-pub fn call(server: &Server, calls: Vec<Result<Call, Box<Notice>>>) {
+pub fn call(server: &Server, calls: Vec<Asked>) {
     let workers = server.workers();
-    let mut batches: Vec<Vec<Call>> = (0..workers).map(|_| Vec::new()).collect();
+    let mut batches: Vec<Vec<(Call, Caller)>> = (0..workers).map(|_| Vec::new()).collect();
     for call in calls {
         match call {
-            Ok(call) => batches[call.id as usize % workers].push(call),
+            Ok((call, caller)) => batches[call.id as usize % workers].push((call, caller)),
             Err(notice) => server.shared.callouts.push(*notice),
         }
     }
     for (worker, batch) in batches.into_iter().enumerate().filter(|(_, batch)| !batch.is_empty()) {
-        let ids: Vec<u64> = batch.iter().map(|call| call.id).collect();
-        let job = move |worker: &Rc<Worker>| batch.into_iter().for_each(|call| begin(worker, call));
+        let ids: Vec<u64> = batch.iter().map(|(call, _)| call.id).collect();
+        let job = move |worker: &Rc<Worker>| batch.into_iter().for_each(|(call, caller)| begin(worker, call, caller));
         if !server.run(worker, Box::new(job)) {
             for call in ids {
                 let error = Error::new(Kind::Draining, "the gateway is shutting down");
@@ -104,7 +108,7 @@ impl Drop for Owed {
     }
 }
 
-fn begin(worker: &Rc<Worker>, call: Call) {
+fn begin(worker: &Rc<Worker>, call: Call, caller: Caller) {
     let id = call.id;
     // In the table before the task runs, so that the task finds itself there.
     worker.pending.calls.borrow_mut().insert(id, None);
@@ -112,7 +116,7 @@ fn begin(worker: &Rc<Worker>, call: Call) {
     let task = tokio::task::spawn_local(async move {
         let program = owed.worker.program();
         let cluster = program.clusters.get(call.cluster.as_str()).cloned();
-        let outcome = call::run(call, cluster, &owed.worker.pools).await;
+        let outcome = call::run_for(call, cluster, &owed.worker, caller).await;
         owed.settle(outcome);
     });
     if let Some(entry) = worker.pending.calls.borrow_mut().get_mut(&id) {

@@ -10,7 +10,7 @@ mod waiting;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -18,16 +18,16 @@ use parking_lot::Mutex;
 use rustix::event::{eventfd, EventfdFlags};
 use stagedoor_expression::Value;
 
-pub use calls::{call, cancel, request};
+pub use calls::{call, cancel, request, Asked};
 pub use waiting::{answer, ask, Pending};
 
 use crate::error::{Error, Kind};
+use crate::subject::Subject;
 
 /// Callouts that wait for an answer, over all workers; one more is 503 with `Retry-After`.
 pub const MAX_WAITING: usize = 10_000;
 
 /// What the control plane has to know.
-#[derive(Debug)]
 pub enum Notice {
     Execute(Execute),
     ShowExecution {
@@ -61,7 +61,6 @@ pub enum Notice {
 }
 
 /// A request for a workflow route.
-#[derive(Debug)]
 pub struct Execute {
     pub callout: u64,
     pub route: String,
@@ -69,6 +68,8 @@ pub struct Execute {
     pub workflow: String,
     pub input: Value,
     pub consumer: Option<String>,
+    /// The caller's token, where some cluster is given another one for it.
+    pub subject: Option<Arc<Subject>>,
     pub idempotency_key: Option<String>,
     pub traceparent: String,
     pub request_id: String,

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use http::header::SEC_WEBSOCKET_ACCEPT;
 use http::{response, Request, Response, StatusCode, Version};
 
@@ -147,7 +148,12 @@ pub(super) struct Attempts {
 
 impl Attempts {
     pub(super) async fn run(&self, request: Request<Body>, progress: &mut Progress<'_>) -> Result<Answer, Error> {
-        let (mut head, body) = request.into_parts();
+        let (mut head, mut body) = request.into_parts();
+        let credentials = self.view.cluster.credentials.as_ref();
+        let mut content = Bytes::new();
+        if let Some(credentials) = credentials {
+            content = Box::pin(credentials.prepare(&mut head, &mut body)).await?;
+        }
         framing::set(&mut head, &body);
         let upload = Box::new(Upload::new(head, body));
         let known = retry::Request { idempotent: self.idempotent, replayable: upload.is_replayable() };
@@ -159,6 +165,10 @@ impl Attempts {
             let settings = &self.view.cluster.settings;
             let rules = (settings.balance, settings.ejection.keep);
             let pick = balance::pick(rules, &self.view.cluster.endpoints, turn, &tried).map_err(fault::unavailable)?;
+            if let (Some(credentials), Some(upload)) = (credentials, upload.as_mut()) {
+                let scheme = self.view.cluster.endpoints[pick.index].scheme();
+                credentials.sign(&mut upload.head, &content, scheme)?;
+            }
             let failed = match self.attempt(pick, fresh, known, &mut upload, progress).await {
                 Ok(answer) => return Ok(answer),
                 Err(failed) => *failed,

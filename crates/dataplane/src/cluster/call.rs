@@ -11,9 +11,11 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use http_body::Body as _;
 
+use super::credentials::{Caller, Message};
 use super::{hop_by_hop, retry, Cluster, Pools, SendOptions, SendReport};
 use crate::error::{Error, Kind};
 use crate::protocol::body::Body;
+use crate::worker::Worker;
 
 /// More than this in an answer's body is `BadReply`.
 pub const ANSWER_BYTES: usize = 1024 * 1024;
@@ -41,17 +43,31 @@ pub enum Outcome {
     Unanswered { sent: bool, error: Error },
 }
 
-/// `cluster` is the one of that name in the current Program, if there is one.
+/// `cluster` is the one of that name in the current Program, if there is one. For a cluster without tokens.
 ///
 /// Idempotent by its own word, by its method (RFC 9110 §9.2.2) or because it carries an `Idempotency-Key`.
 pub async fn run(call: Call, cluster: Option<Arc<Cluster>>, pools: &Rc<Pools>) -> Outcome {
+    begin(call, cluster, Way::Plain(pools)).await
+}
+
+/// The same, with a token where the cluster's credentials are some.
+pub async fn run_for(call: Call, cluster: Option<Arc<Cluster>>, worker: &Rc<Worker>, caller: Caller) -> Outcome {
+    begin(call, cluster, Way::For(worker, caller)).await
+}
+
+enum Way<'a> {
+    Plain(&'a Rc<Pools>),
+    For(&'a Rc<Worker>, Caller),
+}
+
+async fn begin(call: Call, cluster: Option<Arc<Cluster>>, way: Way<'_>) -> Outcome {
     let Some(cluster) = cluster else {
         let error = Error::new(Kind::ClusterUnavailable, format!("there is no cluster '{}'", call.cluster));
         return Outcome::Unanswered { sent: false, error };
     };
     let deadline = Instant::now() + call.timeout.min(cluster.request_timeout());
     let mut report = SendReport::default();
-    match answer(call, &cluster, pools, deadline, &mut report).await {
+    match answer(call, &cluster, way, deadline, &mut report).await {
         Ok((status, headers, body, trailers)) => Outcome::Answered { status, headers, body, trailers },
         Err(error) => Outcome::Unanswered { sent: report.sent, error },
     }
@@ -60,7 +76,7 @@ pub async fn run(call: Call, cluster: Option<Arc<Cluster>>, pools: &Rc<Pools>) -
 async fn answer(
     call: Call,
     cluster: &Arc<Cluster>,
-    pools: &Rc<Pools>,
+    way: Way<'_>,
     deadline: Instant,
     report: &mut SendReport,
 ) -> Result<(StatusCode, HeaderMap, Bytes, HeaderMap), Error> {
@@ -77,7 +93,11 @@ async fn answer(
         source: None,
         report,
     };
-    let (head, body) = cluster.send(pools, request, options).await?.into_parts();
+    let answer = match way {
+        Way::Plain(pools) => cluster.send(pools, request, options).await,
+        Way::For(worker, caller) => cluster.send_for(worker, request, options, caller).await,
+    };
+    let (head, body) = answer?.into_parts();
     let (body, trailers) = collect(body, ANSWER_BYTES).await?;
     Ok((head.status, head.headers, body, trailers))
 }
@@ -94,6 +114,9 @@ fn request(call: Call, cluster: &Cluster) -> Result<Request<Body>, Error> {
     let headers = request.headers_mut();
     hop_by_hop::strip_request(headers);
     cluster.name_host(headers);
+    if let Some(message) = cluster.credentials.as_ref().and_then(|_| Message::of(request.headers())) {
+        request.extensions_mut().insert(message);
+    }
     Ok(request)
 }
 

@@ -44,6 +44,14 @@ impl Secured {
 }
 
 impl Endpoint {
+    pub(super) fn scheme(&self) -> &'static str {
+        if self.tls.is_some() {
+            "https"
+        } else {
+            "http"
+        }
+    }
+
     /// Connections are shared by those only who would make the same ones: none is lent to somebody who shows another
     /// certificate, or who would not have trusted it.
     pub(super) fn pool_key(&self) -> PoolKey {

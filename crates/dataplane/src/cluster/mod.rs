@@ -7,6 +7,7 @@ mod attempt;
 mod balance;
 pub mod call;
 mod connect;
+pub mod credentials;
 mod deadline;
 mod endpoint;
 mod fault;
@@ -32,6 +33,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use attempt::Answer;
+use credentials::{Caller, Credentials};
 use http::header::HOST;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 
@@ -49,6 +51,7 @@ use crate::shared::Shared;
 use crate::snapshot;
 use crate::telemetry::metrics::ClusterMetrics;
 use crate::transport::tls::{self, file::Loader};
+use crate::worker::Worker;
 
 /// Takes 1xx responses other than 100 and 101, hop-by-hop headers already removed. May drop them: they are optional.
 pub type InterimSink = Rc<dyn Fn(StatusCode, HeaderMap)>;
@@ -56,6 +59,7 @@ pub type InterimSink = Rc<dyn Fn(StatusCode, HeaderMap)>;
 pub struct Cluster {
     pub name: Arc<str>,
     pub endpoints: Box<[Endpoint]>,
+    pub credentials: Option<Arc<Credentials>>,
     settings: snapshot::Cluster,
     metrics: Arc<ClusterMetrics>,
     /// Unique for each compilation: what a worker's view of this cluster is keyed by.
@@ -181,6 +185,12 @@ impl Cluster {
         if settings.ejection.failures > 0 && settings.ejection.base_ms == 0 {
             wrong.push("ejection: the time out must be longer than 0 ms".to_owned());
         }
+        let credentials = settings.credentials.as_ref().map(|settings| Credentials::new(name, settings, shared));
+        let credentials = credentials.transpose().unwrap_or_else(|errors| {
+            wrong.extend(errors);
+            None
+        });
+        let credentials = credentials.map(Arc::new);
         if !wrong.is_empty() {
             return Err(wrong.into_iter().map(|message| format!("cluster '{name}': {message}")).collect());
         }
@@ -190,6 +200,7 @@ impl Cluster {
             name,
             endpoints: endpoints.into(),
             connect_timeout: Duration::from_millis(settings.connect_ms),
+            credentials,
             settings: settings.clone(),
             version: VERSION.fetch_add(1, Relaxed),
         }))
@@ -206,6 +217,7 @@ impl Cluster {
             metrics: self.metrics.clone(),
             version: VERSION.fetch_add(1, Relaxed),
             connect_timeout: self.connect_timeout,
+            credentials: self.credentials.clone(),
         })
     }
 
@@ -228,6 +240,20 @@ impl Cluster {
     /// How long a whole exchange may take unless its route says less.
     pub fn request_timeout(&self) -> Duration {
         Duration::from_millis(self.settings.request_ms)
+    }
+
+    /// As `send`, with the tokens of the cluster's credentials, where they are some; `caller` is whom the request is for.
+    pub async fn send_for(
+        self: &Arc<Self>,
+        worker: &Rc<Worker>,
+        request: Request<Body>,
+        options: SendOptions<'_>,
+        caller: Caller,
+    ) -> Result<Response<Body>, Error> {
+        match self.credentials.as_ref().and_then(|credentials| credentials.tokens()) {
+            None => self.send(&worker.pools, request, options).await,
+            Some(tokens) => Box::pin(tokens.send(self, worker, request, options, caller)).await,
+        }
     }
 
     /// Sends a request whose head is ready for the endpoint (origin-form target, hop-by-hop fields removed); framing is

@@ -248,6 +248,7 @@ fn policies(policies: &Policies) -> Value {
 fn target(target: &Target) -> Value {
     match target {
         Target::Cluster(forward) => json!({
+            "credentials": forward.cluster.credentials.as_ref().map(|credentials| credentials.describe()),
             "cluster": &*forward.cluster.name,
             "path": forward.path.as_ref().map(|template| template.text()),
             "endpoints": forward.cluster.endpoints.iter().map(|endpoint| &*endpoint.name).collect::<Vec<_>>(),

@@ -149,6 +149,8 @@ pub struct Context<'a> {
     pub plans: Arc<plan::Plans>,
     /// By their names.
     pub issuers: Arc<authenticate::issuer::Issuers>,
+    /// Whether some cluster is given tokens for those of callers.
+    pub subjects_wanted: bool,
     pub clusters: &'a BTreeMap<String, snapshot::Cluster>,
     /// Every header that carries a credential on some route.
     pub secret_headers: Vec<HeaderName>,
@@ -170,6 +172,10 @@ impl<'a> Context<'a> {
             certificates: Arc::new(authenticate::Certificates::new(&snapshot.consumers, report)),
             plans: Arc::new(plans),
             issuers: Arc::new(authenticate::issuer::compile(snapshot, shared, report)),
+            subjects_wanted: snapshot
+                .clusters
+                .values()
+                .any(|cluster| matches!(cluster.credentials, Some(snapshot::Credentials::TokenExchange(_)))),
             clusters: &snapshot.clusters,
             secret_headers: access_log::secret_headers(snapshot),
             documents: RefCell::new(validate::Documents::new(&snapshot.documents)),

@@ -10,6 +10,7 @@ mod authorize;
 mod browser;
 mod cache;
 mod consumer;
+mod credentials;
 mod introspection;
 mod issuer;
 mod mtls;
@@ -31,6 +32,10 @@ pub use browser::{Csrf, SecurityHeaders};
 pub use cache::{Cache, CacheKeyPart, CacheQuery, CacheStore};
 pub use consumer::{
     ApiKey, Consumer, Plan, PlanRate, RegisteredConsumer, RegisteredKey, Registry, RestrictedKey, User,
+};
+pub use credentials::{
+    BasicCredentials, ClientCredentials, Credentials, DigestAlgorithm, Otherwise, SignatureCredentials, TokenClient,
+    TokenExchange, WebhookCredentials,
 };
 pub use introspection::{Introspection, Remember};
 pub use issuer::{Claims, Fetched, Issuer, IssuerEndpoint, Jwt};
@@ -196,6 +201,9 @@ pub struct Cluster {
     /// For the endpoints that are called over TLS.
     #[serde(default)]
     pub tls: ClusterTls,
+    /// By which the gateway proves itself to them.
+    #[serde(default)]
+    pub credentials: Option<Credentials>,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]

@@ -43,6 +43,8 @@ pub struct Oidc {
 pub enum ClientAuthentication {
     ClientSecretBasic,
     ClientSecretPost,
+    /// RFC 7523 §2.2.
+    PrivateKeyJwt,
     None,
 }
 

@@ -9,7 +9,8 @@ use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, Response, Uri, Version};
 
 use super::Context;
-use crate::cluster::{retry, Cluster, InterimSink, Patience, Pools, SendOptions, SendReport};
+use crate::cluster::credentials::Caller;
+use crate::cluster::{retry, Cluster, InterimSink, Patience, SendOptions, SendReport};
 use crate::error::{Error, Kind};
 use crate::exchange::Exchange;
 use crate::program::Report;
@@ -18,6 +19,7 @@ use crate::protocol::grpc;
 use crate::protocol::media;
 use crate::route::template::PathTemplate;
 use crate::snapshot;
+use crate::worker::Worker;
 
 pub struct ForwardTarget {
     pub cluster: Arc<Cluster>,
@@ -70,7 +72,7 @@ impl ForwardTarget {
 
 /// Sends the request, whose head `forwarded::receive` has cleaned, and notes in the exchange who answered.
 pub async fn forward(
-    pools: &Rc<Pools>,
+    worker: &Rc<Worker>,
     exchange: &mut Exchange,
     target: &ForwardTarget,
     mut request: Request<Body>,
@@ -100,6 +102,11 @@ pub async fn forward(
     if let Some(grant) = &exchange.grant {
         grant.ask(headers);
     }
+    // What all callers are to share is asked for in nobody's name.
+    let caller = match exchange.withhold_identity {
+        true => Caller::of(None),
+        false => Caller::of(exchange.consumer.as_deref()),
+    };
     let mut report = SendReport::default();
     let options = SendOptions {
         deadline: exchange.deadline,
@@ -111,7 +118,7 @@ pub async fn forward(
         source: exchange.source(),
         report: &mut report,
     };
-    let outcome = cluster.send(pools, request, options).await;
+    let outcome = cluster.send_for(worker, request, options, caller).await;
     exchange.endpoint = report.endpoint;
     exchange.retries = report.retries;
     if outcome.as_ref().is_ok_and(|answer| exchange.call.is_some() || media::is_stream(answer.headers())) {

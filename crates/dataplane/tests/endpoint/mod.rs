@@ -197,6 +197,7 @@ pub fn settings(endpoints: &[SocketAddr]) -> snapshot::Cluster {
         ejection: snapshot::Ejection { failures: 0, base_ms: 1000, max_ms: 60_000, keep: 0 },
         pool: snapshot::Pool { idle: 8, idle_ms: 60_000, connections: 8 },
         tls: snapshot::ClusterTls::default(),
+        credentials: None,
     }
 }
 

@@ -13,6 +13,7 @@ use crate::policy::plan::Plans;
 use crate::program::Report;
 use crate::shared::Shared;
 use crate::snapshot;
+use crate::subject::Subject;
 
 /// A caller as one credential has proved it. Shared by all requests with that credential.
 pub struct Consumer {
@@ -28,6 +29,8 @@ pub struct Consumer {
     pub credential: Option<Arc<Credential>>,
     /// The same as endpoints are told.
     pub identity: Identity,
+    /// The token that proved it, where some cluster is given another one for it.
+    pub subject: Option<Arc<Subject>>,
 }
 
 impl snapshot::Consumer {
@@ -67,6 +70,7 @@ impl Consumer {
             scheme: facts.scheme,
             credential,
             identity,
+            subject: None,
         }
     }
 

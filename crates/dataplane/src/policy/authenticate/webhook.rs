@@ -19,9 +19,9 @@ use crate::protocol::body::Body;
 use crate::shared::Shared;
 use crate::snapshot;
 
-const ID: HeaderName = HeaderName::from_static("webhook-id");
-const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
-const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
+pub const ID: HeaderName = HeaderName::from_static("webhook-id");
+pub const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
+pub const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 
 /// Bytes of a secret.
 const SECRET: std::ops::RangeInclusive<usize> = 24..=64;

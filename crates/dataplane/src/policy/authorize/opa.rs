@@ -13,6 +13,7 @@ use serde_json::{json, Map, Value};
 use super::decisions::{self, Decisions};
 use super::forbidden;
 use crate::cluster::call::{self, Call, Outcome};
+use crate::cluster::credentials::Caller;
 use crate::error::{Error, Kind};
 use crate::exchange::Exchange;
 use crate::policy::{Context, RequestHead};
@@ -88,7 +89,7 @@ impl Opa {
             Error::new(Kind::AuthorizationUnavailable, "Whether this is allowed cannot be decided now")
                 .cause(format!("authorize: opa: {cause}"))
         };
-        match call::run(call, cluster, &worker.pools).await {
+        match call::run_for(call, cluster, worker, Caller::Without { known: false }).await {
             Outcome::Answered { status: StatusCode::OK, body, .. } => {
                 let answer: Value = serde_json::from_slice(&body)
                     .map_err(|error| undecided(format!("its answer is not JSON: {error}")))?;

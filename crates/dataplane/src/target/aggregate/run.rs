@@ -10,6 +10,7 @@ use super::failure::Failure;
 use super::round::{Answer, Done, Round, Scope};
 use super::together::Together;
 use super::{answer, request};
+use crate::cluster::credentials::Caller;
 use crate::cluster::{SendOptions, SendReport};
 use crate::exchange::CallReport;
 
@@ -132,7 +133,7 @@ async fn send(call: &Call, scope: &Scope<'_>, report: &mut CallReport) -> Result
         source: exchange.source(),
         report: &mut sent,
     };
-    let outcome = call.cluster.send(&worker.pools, request, options).await;
+    let outcome = call.cluster.send_for(worker, request, options, Caller::of(exchange.consumer.as_deref())).await;
     report.sent += 1;
     report.endpoint = sent.endpoint;
     report.retries += sent.retries;

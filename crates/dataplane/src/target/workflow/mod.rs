@@ -75,6 +75,7 @@ impl WorkflowTarget {
                 workflow: self.settings.workflow.clone(),
                 input,
                 consumer: exchange.caller().map(str::to_owned),
+                subject: exchange.consumer.as_ref().and_then(|consumer| consumer.subject.clone()),
                 idempotency_key,
                 traceparent: exchange.trace.as_str().to_owned(),
                 request_id: request_id(exchange),

@@ -21,9 +21,10 @@ use super::replay::Sighting;
 use super::{Consumer, Refusal, Verdict};
 use crate::error::{Error, Kind};
 use crate::exchange::Exchange;
-use crate::policy::RequestHead;
+use crate::policy::{Context, RequestHead};
 use crate::shared::Shared;
 use crate::snapshot;
+use crate::subject::{self, Subject};
 
 const BEARER: &str = "Bearer realm=\"stagedoor\"";
 const INVALID: &str = "error=\"invalid_token\"";
@@ -40,15 +41,18 @@ pub struct AccessTokens {
     dpop: Option<Dpop>,
     step_up: Option<StepUp>,
     skew_s: f64,
+    /// Whether the token itself is wanted later.
+    kept: bool,
 }
 
 impl AccessTokens {
     pub fn new(
         scheme: &'static str,
         settings: &snapshot::AccessToken,
-        shared: &Shared,
+        context: &Context<'_>,
         errors: &mut Vec<String>,
     ) -> Self {
+        let shared = context.shared;
         let dpop = settings.dpop.as_ref().and_then(|dpop| {
             let dpop = Dpop::new(dpop, settings.skew_s, shared);
             dpop.map_err(|wrong| errors.extend(wrong.into_iter().map(|wrong| format!("dpop: {wrong}")))).ok()
@@ -68,6 +72,7 @@ impl AccessTokens {
             step_up: settings.step_up.as_ref().map(StepUp::new),
             // At most minutes: exact.
             skew_s: settings.skew_s as f64,
+            kept: context.subjects_wanted,
         }
     }
 
@@ -105,6 +110,13 @@ impl AccessTokens {
     /// What verified claims say.
     pub fn consumer(&self, issuer: &str, claims: Map<String, Value>) -> Result<Consumer, Wrong> {
         self.claims.consumer(issuer, claims, self.scheme)
+    }
+
+    /// Along with the consumer whom it proves, where some cluster is given another one for it.
+    pub fn keep(&self, consumer: &mut Consumer, presented: &Presented<'_>) {
+        if self.kept {
+            consumer.subject = Subject::of(presented.text, subject::Kind::AccessToken);
+        }
     }
 
     /// Possession, and how fresh the user's authentication is, are proved anew with every request.

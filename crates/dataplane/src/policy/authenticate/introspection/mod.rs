@@ -53,7 +53,7 @@ pub enum Looked<'a> {
 impl Introspection {
     pub fn new(settings: &snapshot::Introspection, context: &Context<'_>) -> Result<Self, Vec<String>> {
         let (mut errors, shared) = (Vec::new(), context.shared);
-        let tokens = AccessTokens::new("introspection", &settings.token, shared, &mut errors);
+        let tokens = AccessTokens::new("introspection", &settings.token, context, &mut errors);
         let client = Client::new(&settings.client_id, settings.client_secret.as_ref(), settings.client_authentication);
         let client = client.map_err(|wrong| errors.push(wrong)).ok();
         let attempts = Attempts::new(&shared.limiter).map_err(|wrong| errors.push(wrong)).ok();
@@ -178,7 +178,8 @@ impl Introspection {
         let (now, until) = (now(), heard.until(&self.question.remember));
         match self.consumer(claims, now) {
             Err(wrong) => Ok(self.tokens.invalid(presented.way, wrong)),
-            Ok(consumer) => {
+            Ok(mut consumer) => {
+                self.tokens.keep(&mut consumer, presented);
                 let consumer = Arc::new(consumer);
                 self.verified.remember(presented.digest, consumer.clone(), (0, 0), until, now);
                 self.tokens.prove(consumer, presented, exchange, head, shared, now)

@@ -40,9 +40,10 @@ impl Question {
         let endpoint = self.endpoint(deadline, worker).await?;
         let mut cause = String::new();
         for _ in 0..TRIES {
-            let mut pairs = vec![("token", token), ("token_type_hint", "access_token")];
-            let authorization = self.client.prove(&mut pairs)?;
-            match endpoint.post(form(pairs), authorization, self.timeout, deadline, worker).await {
+            let proved = self.client.prove(&endpoint.url)?;
+            let pairs = [("token", token), ("token_type_hint", "access_token")].into_iter().chain(proved.pairs());
+            let (body, authorization) = (form(pairs), proved.authorization.clone());
+            match endpoint.post(body, authorization, self.timeout, deadline, worker).await {
                 Outcome::Answered { status: StatusCode::OK, body, .. } => {
                     let claims = read(&body).map_err(str::to_owned)?;
                     return Ok(Heard { claims: claims.map(Arc::new), at: now() });

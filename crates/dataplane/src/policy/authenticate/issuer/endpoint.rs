@@ -30,10 +30,8 @@ pub struct Endpoint {
 impl Endpoints {
     pub fn new(settings: &BTreeMap<String, snapshot::IssuerEndpoint>) -> Result<Self, String> {
         let endpoints = settings.iter().map(|(name, settings)| {
-            let authority = HeaderValue::from_str(&settings.authority)
-                .map_err(|_| format!("endpoints: {name}: its host is not valid"))?;
-            let snapshot::IssuerEndpoint { cluster, url, path, .. } = settings.clone();
-            Ok((name.clone(), Arc::new(Endpoint { cluster, url, authority, path })))
+            let endpoint = Endpoint::new(settings).map_err(|wrong| format!("endpoints: {name}: {wrong}"))?;
+            Ok((name.clone(), Arc::new(endpoint)))
         });
         endpoints.collect::<Result<_, String>>().map(Self)
     }
@@ -44,6 +42,12 @@ impl Endpoints {
 }
 
 impl Endpoint {
+    pub fn new(settings: &snapshot::IssuerEndpoint) -> Result<Self, &'static str> {
+        let authority = HeaderValue::from_str(&settings.authority).map_err(|_| "its host is not valid")?;
+        let snapshot::IssuerEndpoint { cluster, url, path, .. } = settings.clone();
+        Ok(Self { cluster, url, authority, path })
+    }
+
     /// Posts a form (RFC 6749 §4.1.3 and its like). `authorization` is the client's own credential.
     pub async fn post(
         &self,

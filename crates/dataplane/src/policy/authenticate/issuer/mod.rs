@@ -2,6 +2,7 @@
 
 pub mod endpoint;
 pub mod live;
+pub mod token_endpoint;
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -65,7 +65,7 @@ impl Jwt {
             }
         }
         let mut wrong = Vec::new();
-        let tokens = AccessTokens::new("jwt", &settings.access_token(), context.shared, &mut wrong);
+        let tokens = AccessTokens::new("jwt", &settings.access_token(), context, &mut wrong);
         errors.extend(wrong.into_iter().map(|wrong| format!("jwt: {wrong}")));
         match errors.is_empty() {
             true => Ok(Self { issuers, types: settings.types.clone(), tokens, verified: Verified::default() }),
@@ -153,7 +153,8 @@ impl Jwt {
         let until = self.tokens.rules.check(&token.claims, now);
         match until.and_then(|until| Ok((until, self.tokens.consumer(&issuer.name, token.claims)?))) {
             Err(wrong) => invalid(wrong),
-            Ok((until, consumer)) => {
+            Ok((until, mut consumer)) => {
+                self.tokens.keep(&mut consumer, &as_is);
                 let consumer: Arc<Consumer> = Arc::new(consumer);
                 self.verified.remember(as_is.digest, consumer.clone(), (index, generation), until, now);
                 self.tokens.prove(consumer, &as_is, exchange, head, shared, now).map(Looked::Decided)

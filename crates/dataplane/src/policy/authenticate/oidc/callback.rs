@@ -9,11 +9,12 @@ use subtle::ConstantTimeEq;
 
 use super::attempt::{self, Attempt, ATTEMPT_S};
 use super::navigation::own_path;
-use super::provider::{printable, Failed};
+use super::provider::Failed;
 use super::session::Session;
 use super::{now, redirect, Oidc, ATTEMPT};
 use crate::error::{Error, Kind};
 use crate::exchange::Exchange;
+use crate::policy::authenticate::issuer::token_endpoint::printable;
 use crate::policy::RequestHead;
 use crate::protocol::body::Body;
 use crate::route::condition::{form_decoded, pairs};

@@ -37,6 +37,7 @@ use crate::policy::{Context, RequestHead};
 use crate::protocol::body::Body;
 use crate::shared::Shared;
 use crate::snapshot;
+use crate::subject::{self, Subject};
 use crate::worker::Worker;
 
 /// What a session's cookie is sealed for.
@@ -51,6 +52,8 @@ pub struct Oidc {
     seal: Seal,
     /// Opened sessions by the digest of their cookie, until they need something.
     opened: Verified<(Arc<Consumer>, Arc<str>)>,
+    /// Whether the ID token itself is wanted later.
+    keep: bool,
 }
 
 impl Oidc {
@@ -80,6 +83,7 @@ impl Oidc {
                 cookies,
                 seal,
                 opened: Verified::default(),
+                keep: context.subjects_wanted,
             }),
             _ => Err(errors.into_iter().map(|error| format!("oidc: {error}")).collect()),
         }
@@ -197,7 +201,11 @@ impl Oidc {
     /// As its ID token says. That was verified before it was sealed.
     fn consumer(&self, session: &Session) -> Option<Arc<Consumer>> {
         let token = Token::parse(session.id_token.as_bytes())?.ok()?;
-        self.provider.consumer(token.claims, session.verified).ok().map(Arc::new)
+        let mut consumer = self.provider.consumer(token.claims, session.verified).ok()?;
+        if self.keep {
+            consumer.subject = Subject::of(session.id_token.as_bytes(), subject::Kind::IdToken);
+        }
+        Some(Arc::new(consumer))
     }
 
     fn origin(&self, exchange: &Exchange) -> String {

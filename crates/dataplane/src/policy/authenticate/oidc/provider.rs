@@ -6,30 +6,22 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest::{digest, SHA256, SHA384, SHA512};
-use http::StatusCode;
 use serde_json::{Map, Value};
 use subtle::ConstantTimeEq;
 
 use super::now;
-use crate::cluster::call::Outcome;
-use crate::keys::{base64url, json, Algorithm};
+use crate::keys::{base64url, Algorithm};
 use crate::policy::authenticate::claims::{Claims, Wrong};
-use crate::policy::authenticate::client::{form, Client};
+use crate::policy::authenticate::client::Client;
 use crate::policy::authenticate::issuer::endpoint::Endpoint;
 use crate::policy::authenticate::issuer::live::Fetched;
+use crate::policy::authenticate::issuer::token_endpoint::{self, TokenType, Tokens};
 use crate::policy::authenticate::issuer::{Issuer, Signature};
 use crate::policy::authenticate::jwt::rules::Rules;
 use crate::policy::authenticate::jwt::token::Token;
 use crate::policy::authenticate::Consumer;
 use crate::snapshot;
 use crate::worker::Worker;
-
-/// Of a token endpoint's answer, and so of every token in it.
-pub const ANSWER_BYTES: usize = 64 * 1024;
-/// How deep it may be nested.
-const ANSWER_DEPTH: usize = 8;
-/// Errors are named in the log, if they are no longer than this.
-const ERROR_BYTES: usize = 64;
 
 /// Names of endpoints in the metadata, without `_endpoint`.
 pub const AUTHORIZATION: &str = "authorization";
@@ -44,15 +36,6 @@ pub struct Provider {
     timeout: Duration,
 }
 
-/// What a token endpoint answers (RFC 6749 §5.1). Shows nothing of itself.
-pub struct Tokens {
-    pub id_token: Option<String>,
-    pub access_token: String,
-    pub refresh_token: Option<String>,
-    /// Seconds that the access token holds.
-    pub expires_in: Option<u64>,
-}
-
 /// Why there are no tokens, for the log.
 #[derive(Debug, Clone)]
 pub enum Failed {
@@ -60,12 +43,6 @@ pub enum Failed {
     Refused(String),
     /// It does not say anything, or nothing that can be understood.
     Unavailable(String),
-}
-
-impl Tokens {
-    pub fn fresh_until(&self, now: u64) -> Option<u64> {
-        self.expires_in.map(|seconds| now.saturating_add(seconds))
-    }
 }
 
 impl Provider {
@@ -99,27 +76,14 @@ impl Provider {
     }
 
     async fn ask(&self, pairs: &[(&str, &str)], worker: &Rc<Worker>) -> Result<Tokens, Failed> {
-        let unavailable = |cause: String| Failed::Unavailable(format!("oidc: the token endpoint: {cause}"));
         let deadline = Instant::now() + self.timeout;
         let endpoint = self.endpoint(TOKEN, deadline, worker).await?;
-        let mut pairs = pairs.to_vec();
-        let authorization = self.client.prove(&mut pairs).map_err(unavailable)?;
-        match endpoint.post(form(pairs), authorization, self.timeout, deadline, worker).await {
-            Outcome::Answered { status: StatusCode::OK, body, .. } => {
-                tokens(&body).map_err(|wrong| unavailable(wrong.to_owned()))
-            }
-            Outcome::Answered {
-                status: status @ (StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN),
-                body,
-                ..
-            } => {
-                let error = json::parse(&body, ANSWER_DEPTH).ok();
-                let error = error.as_ref().and_then(|error| error.get("error")?.as_str()).map_or("", printable);
-                Err(Failed::Refused(format!("oidc: the token endpoint answered {status} {error}")))
-            }
-            Outcome::Answered { status, .. } => Err(unavailable(format!("it answered {status}"))),
-            Outcome::Unanswered { error, .. } => Err(unavailable(error.to_string())),
-        }
+        let limits = (self.timeout, deadline);
+        let asked = token_endpoint::ask(&endpoint, &self.client, pairs, TokenType::Bearer, limits, worker).await;
+        asked.map_err(|failed| match failed {
+            token_endpoint::Failed::Refused { .. } => Failed::Refused(format!("oidc: {failed}")),
+            token_endpoint::Failed::Unavailable(_) => Failed::Unavailable(format!("oidc: {failed}")),
+        })
     }
 
     /// Waits for the provider's metadata, if it is not there yet.
@@ -214,68 +178,9 @@ fn half_hash(algorithm: Algorithm, access_token: &str) -> String {
     base64url::encode(&hash.as_ref()[..half])
 }
 
-fn tokens(body: &[u8]) -> Result<Tokens, Wrong> {
-    if body.len() > ANSWER_BYTES {
-        return Err("its answer is too long");
-    }
-    let Ok(Value::Object(answer)) = json::parse(body, ANSWER_DEPTH) else {
-        return Err("its answer is not one JSON object");
-    };
-    let text = |name: &str| match answer.get(name) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.clone())),
-        Some(_) => Err("a token in its answer is not text"),
-    };
-    if !text("token_type")?.is_some_and(|kind| kind.eq_ignore_ascii_case("bearer")) {
-        return Err("its tokens are not bearer tokens");
-    }
-    let expires_in = answer.get("expires_in").filter(|seconds| !seconds.is_null());
-    Ok(Tokens {
-        id_token: text("id_token")?,
-        access_token: text("access_token")?.ok_or("its answer has no access token")?,
-        refresh_token: text("refresh_token")?,
-        expires_in: expires_in
-            .map(|seconds| seconds.as_u64().ok_or("its expires_in is not a number of seconds"))
-            .transpose()?,
-    })
-}
-
-/// An error code (RFC 6749 §5.2), or nothing that could spoil a log.
-pub fn printable(error: &str) -> &str {
-    let fits = error.len() <= ERROR_BYTES && error.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    if fits {
-        error
-    } else {
-        "(an error without a proper name)"
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_answer_of_a_token_endpoint_is_read_strictly() {
-        let right =
-            r#"{"access_token":"a","token_type":"bearer","expires_in":60,"id_token":"i","refresh_token":null,"x":{}}"#;
-        let tokens = super::tokens(right.as_bytes()).unwrap_or_else(|wrong| panic!("{wrong}"));
-        assert_eq!((tokens.id_token.as_deref(), tokens.refresh_token.as_deref()), (Some("i"), None));
-        assert_eq!(tokens.fresh_until(1000), Some(1060));
-        for wrong in [
-            "",
-            "[]",
-            "{}",
-            r#"{"access_token":"a"}"#,
-            r#"{"access_token":"a","token_type":"mac"}"#,
-            r#"{"access_token":"a","access_token":"b","token_type":"Bearer"}"#,
-            r#"{"access_token":7,"token_type":"Bearer"}"#,
-            r#"{"token_type":"Bearer"}"#,
-            r#"{"access_token":"a","token_type":"Bearer","expires_in":-1}"#,
-            r#"{"access_token":"a","token_type":"Bearer","expires_in":"60"}"#,
-        ] {
-            assert!(super::tokens(wrong.as_bytes()).is_err(), "{wrong}");
-        }
-    }
 
     #[test]
     fn the_half_hash_is_that_of_the_standard() {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::attempt;
-use super::provider::Tokens;
+use crate::policy::authenticate::issuer::token_endpoint::Tokens;
 use crate::snapshot;
 
 /// A cookie is renewed when this part of its idle time has passed, and not at every request.
@@ -43,7 +43,7 @@ pub enum Need {
 impl Session {
     /// None where there is no randomness.
     pub fn begin(tokens: Tokens, id_token: String, now: u64) -> Option<Self> {
-        let fresh_until = tokens.fresh_until(now);
+        let fresh_until = fresh_until(&tokens, now);
         Some(Self {
             id: attempt::random()?,
             id_token,
@@ -57,7 +57,7 @@ impl Session {
 
     /// With what the provider has answered to a refresh; what it has not said anew stays.
     pub fn refreshed(&self, tokens: Tokens, now: u64) -> Self {
-        let fresh_until = tokens.fresh_until(now);
+        let fresh_until = fresh_until(&tokens, now);
         let refreshed = Self { seen: now, fresh_until, ..self.clone() };
         Self {
             verified: if tokens.id_token.is_some() { now } else { self.verified },
@@ -91,6 +91,10 @@ impl Session {
     pub fn over(&self, settings: &snapshot::Session) -> u64 {
         self.began.saturating_add(settings.lifetime_s)
     }
+}
+
+fn fresh_until(tokens: &Tokens, now: u64) -> Option<u64> {
+    tokens.expires_in.map(|seconds| now.saturating_add(seconds))
 }
 
 #[cfg(test)]

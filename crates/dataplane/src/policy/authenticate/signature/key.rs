@@ -7,21 +7,11 @@ use base64::engine::general_purpose::STANDARD;
 use base64::Engine as _;
 use rustc_hash::FxHashMap;
 
-use super::Wrong;
 use crate::keys::{Algorithm, PublicKey, VerifyingKey, WrongKey};
 use crate::policy::authenticate::Consumer;
 use crate::program::Report;
+use crate::signature::{algorithm, Wrong};
 use crate::snapshot;
-
-/// RFC 9421 §3.3, each with what JOSE calls the same.
-const ALGORITHMS: [(&str, Algorithm); 6] = [
-    ("rsa-pss-sha512", Algorithm::Ps512),
-    ("rsa-v1_5-sha256", Algorithm::Rs256),
-    ("hmac-sha256", Algorithm::Hs256),
-    ("ecdsa-p256-sha256", Algorithm::Es256),
-    ("ecdsa-p384-sha384", Algorithm::Es384),
-    ("ed25519", Algorithm::EdDsa),
-];
 
 pub struct Key {
     pub id: Box<str>,
@@ -66,7 +56,7 @@ impl SignatureKeys {
 impl Key {
     fn new(settings: &snapshot::SignatureKey, consumer: Arc<Consumer>) -> Result<Self, WrongKey> {
         let wrong = |text: &str| WrongKey(text.to_owned());
-        let found = ALGORITHMS.into_iter().find(|(name, _)| *name == settings.algorithm);
+        let found = algorithm::parse(&settings.algorithm);
         let (algorithm, verifies) = found.ok_or_else(|| wrong("has an algorithm that is not supported"))?;
         let key = match (&settings.secret, &settings.public_key) {
             (Some(secret), None) => {

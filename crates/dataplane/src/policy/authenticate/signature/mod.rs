@@ -1,7 +1,5 @@
 //! Requests signed as HTTP message signatures (RFC 9421), with digests of their content (RFC 9530).
 
-mod base;
-mod digest;
 mod key;
 
 use std::sync::Arc;
@@ -13,7 +11,6 @@ use sfv::{Dictionary, InnerList, ListEntry, Parser};
 
 pub use key::SignatureKeys;
 
-use self::base::Request;
 use self::key::Key;
 use super::replay::Sighting;
 use super::{Refusal, Verdict};
@@ -22,18 +19,14 @@ use crate::exchange::Exchange;
 use crate::policy::{Context, RequestHead};
 use crate::protocol::body::Body;
 use crate::shared::Shared;
+use crate::signature::base::{self, Request};
+use crate::signature::{digest, Wrong, INPUT, SIGNATURE};
 use crate::snapshot;
-
-const SIGNATURE: HeaderName = HeaderName::from_static("signature");
-const INPUT: HeaderName = HeaderName::from_static("signature-input");
 
 /// Signatures of a request that are looked at; with more it is refused.
 pub const SIGNATURES: usize = 4;
 /// Longest nonce.
 pub const NONCE_BYTES: usize = 256;
-
-/// What is wrong with a signature, for the log.
-type Wrong = &'static str;
 
 pub struct Signature {
     keys: Arc<SignatureKeys>,
@@ -98,7 +91,13 @@ impl Signature {
             _ => return Ok(refused("its fields are no dictionaries, or there are too many signatures")),
         };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let request = Request { exchange, head };
+        let request = Request {
+            method: &exchange.method,
+            scheme: exchange.scheme,
+            authority: &exchange.host,
+            target: head.uri.path_and_query().unwrap_or(&exchange.target),
+            headers: &head.headers,
+        };
         let content = http_body::Body::size_hint(body).exact() != Some(0);
         let mut wrong = "none of them is by a key that we know";
         for (label, input) in &inputs {

@@ -22,6 +22,7 @@ pub use self::verdict::Verdict;
 use super::decisions::{self, Decisions};
 use super::forbidden;
 use crate::cluster::call::{self, Call, Outcome};
+use crate::cluster::credentials::Caller;
 use crate::error::{Error, Kind};
 use crate::exchange::Exchange;
 use crate::policy::{Context, Flow, RequestHead};
@@ -156,7 +157,7 @@ impl ExtAuthz {
             return Ok(verdict);
         }
         let cluster = worker.program().clusters.get(self.cluster.as_str()).cloned();
-        let outcome = call::run(self.call(question), cluster, &worker.pools).await;
+        let outcome = call::run_for(self.call(question), cluster, worker, Caller::Without { known: false }).await;
         let undecided = |cause: &dyn std::fmt::Display| {
             Error::new(Kind::AuthorizationUnavailable, "Whether this is allowed cannot be decided now")
                 .cause(format!("authorize: ext_authz: {cause}"))

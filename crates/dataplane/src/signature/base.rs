@@ -1,12 +1,11 @@
 //! What is signed of a request: the signature base (RFC 9421 §2.5).
 
-use http::HeaderName;
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use percent_encoding::{percent_decode, utf8_percent_encode, AsciiSet, NON_ALPHANUMERIC};
 use sfv::{InnerList, Item, ItemSerializer, ListEntry, ListSerializer};
 
 use super::Wrong;
-use crate::exchange::Exchange;
-use crate::policy::RequestHead;
 
 /// Components of one signature.
 pub const COMPONENTS: usize = 64;
@@ -16,9 +15,13 @@ const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'*').remove(b'-').remove(b'.')
 
 const DERIVED: [&str; 7] = ["@method", "@target-uri", "@authority", "@scheme", "@request-target", "@path", "@query"];
 
+/// As its receiver sees it.
 pub struct Request<'a> {
-    pub exchange: &'a Exchange,
-    pub head: &'a RequestHead,
+    pub method: &'a Method,
+    pub scheme: &'a str,
+    pub authority: &'a HeaderValue,
+    pub target: &'a PathAndQuery,
+    pub headers: &'a HeaderMap,
 }
 
 /// Whether a component that a configuration asks for can be signed at all.
@@ -47,17 +50,21 @@ pub fn build(request: &Request<'_>, covered: &InnerList) -> Result<String, Wrong
         }
         seen.push(identifier);
     }
-    let mut parameters = ListSerializer::new();
-    parameters.members([&ListEntry::InnerList(covered.clone())]);
     base.push_str("\"@signature-params\": ");
-    base.push_str(&parameters.finish().ok_or("its parameters cannot be written")?);
+    base.push_str(&parameters(covered).ok_or("its parameters cannot be written")?);
     Ok(base)
+}
+
+/// What is covered with its parameters, as `Signature-Input` has it.
+pub fn parameters(covered: &InnerList) -> Option<String> {
+    let mut list = ListSerializer::new();
+    list.members([&ListEntry::InnerList(covered.clone())]);
+    list.finish()
 }
 
 fn value(request: &Request<'_>, item: &Item) -> Result<String, Wrong> {
     let name = item.bare_item.as_string().ok_or("a component is no text")?.as_str();
-    let Request { exchange, head } = request;
-    let target = head.uri.path_and_query().unwrap_or(&exchange.target);
+    let target = request.target;
     let query = target.query();
     if name == "@query-param" {
         let only = item.params.first().filter(|(key, _)| key.as_str() == "name" && item.params.len() == 1);
@@ -68,30 +75,30 @@ fn value(request: &Request<'_>, item: &Item) -> Result<String, Wrong> {
         return Err("a component has a parameter that is not supported");
     }
     Ok(match name {
-        "@method" => exchange.method.as_str().to_owned(),
-        "@scheme" => exchange.scheme.to_owned(),
-        "@authority" => authority(exchange)?,
+        "@method" => request.method.as_str().to_owned(),
+        "@scheme" => request.scheme.to_owned(),
+        "@authority" => authority(request)?,
         "@path" => target.path().to_owned(),
         "@query" => format!("?{}", query.unwrap_or_default()),
         "@request-target" => target.as_str().to_owned(),
-        "@target-uri" => format!("{}://{}{}", exchange.scheme, authority(exchange)?, target.as_str()),
-        _ => field(head, name)?,
+        "@target-uri" => format!("{}://{}{}", request.scheme, authority(request)?, target.as_str()),
+        _ => field(request.headers, name)?,
     })
 }
 
 /// §2.2.3: in lower case, and without the port that its scheme has anyway.
-fn authority(exchange: &Exchange) -> Result<String, Wrong> {
-    let host = exchange.host.to_str().map_err(|_| "the authority is not ASCII")?.to_ascii_lowercase();
-    let usual = if exchange.scheme == "https" { ":443" } else { ":80" };
+fn authority(request: &Request<'_>) -> Result<String, Wrong> {
+    let host = request.authority.to_str().map_err(|_| "the authority is not ASCII")?.to_ascii_lowercase();
+    let usual = if request.scheme == "https" { ":443" } else { ":80" };
     Ok(host.strip_suffix(usual).map_or(host.clone(), str::to_owned))
 }
 
 /// §2.1: every line, without the spaces around it.
-fn field(head: &RequestHead, name: &str) -> Result<String, Wrong> {
+fn field(headers: &HeaderMap, name: &str) -> Result<String, Wrong> {
     let name = HeaderName::from_bytes(name.as_bytes()).ok().filter(|field| field.as_str() == name);
     let name = name.ok_or("a component is none that is supported")?;
     let mut values = Vec::new();
-    for value in head.headers.get_all(name) {
+    for value in headers.get_all(name) {
         values.push(value.to_str().map_err(|_| "a field that it covers is not ASCII")?.trim());
     }
     match values.is_empty() {

@@ -1,11 +1,14 @@
 //! Digests of content (RFC 9530): `Content-Digest`, and `Repr-Digest` where the content is the whole representation.
 
 use aws_lc_rs::digest::{digest, SHA256, SHA512};
+use base64::engine::general_purpose::STANDARD;
+use base64::Engine as _;
 use http::header::CONTENT_RANGE;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use sfv::{Dictionary, InnerList, ListEntry, Parser};
 
 use super::{base, Wrong};
+use crate::snapshot::DigestAlgorithm;
 
 const NAMES: [&str; 2] = ["content-digest", "repr-digest"];
 
@@ -15,6 +18,17 @@ pub fn is_digest(component: &str) -> bool {
 
 pub fn is_covered(covered: &InnerList) -> bool {
     base::identifiers(covered).iter().any(|name| is_digest(name))
+}
+
+/// `Content-Digest` of this content.
+pub fn field(algorithm: DigestAlgorithm, content: &[u8]) -> HeaderValue {
+    let (name, hash) = match algorithm {
+        DigestAlgorithm::Sha256 => ("sha-256", &SHA256),
+        DigestAlgorithm::Sha512 => ("sha-512", &SHA512),
+    };
+    let text = format!("{name}=:{}:", STANDARD.encode(digest(hash, content)));
+    // Base64 and a name: visible ASCII.
+    HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
 /// Every digest that is covered. SHA-256 and SHA-512 count, the others are passed over (§5); without any it is wrong.

@@ -95,6 +95,8 @@ pub struct SendReport {
     pub retries: u32,
     /// False only when it is certain that no byte of the request was written to any endpoint.
     pub sent: bool,
+    /// The answer is a stream: from its head on its patience counts in place of the deadline.
+    pub streams: bool,
 }
 
 static VERSION: AtomicU64 = AtomicU64::new(1);
@@ -307,6 +309,7 @@ impl Cluster {
         let answer = outcome?;
         if let Some(patience) = options.stream.filter(|_| options.is_call || answer.is_stream()) {
             deadline.follow(patience);
+            progress.report.streams = true;
         }
         Ok(answer.into_response(deadline))
     }

@@ -115,8 +115,9 @@ impl Name {
 }
 
 /// The policies of a route. What is None is off.
-#[derive(Default)]
 pub struct Policies {
+    /// Those that are on, in their order: what a message has to pass.
+    on: Box<[Name]>,
     pub request_id: Option<request_id::RequestId>,
     pub access_log: Option<access_log::AccessLog>,
     pub limits: Option<limits::Limits>,
@@ -193,8 +194,10 @@ impl Policies {
         report: &mut Report,
     ) -> Option<Self> {
         let before = report.errors.len();
-        let mut on = Place { place, report };
-        let policies = Self {
+        // Every request gets an id, whether it is shown or not.
+        let mut on = Place { place, report, on: vec![Name::RequestId] };
+        let mut policies = Self {
+            on: Box::default(),
             request_id: on.build(Name::RequestId, settings.request_id.as_ref().map(request_id::RequestId::new)),
             access_log: on.build(
                 Name::AccessLog,
@@ -242,6 +245,8 @@ impl Policies {
             ),
             headers: on.build(Name::Headers, settings.headers.as_ref().map(headers::Headers::new)),
         };
+        let built = on.on;
+        policies.on = ORDER.into_iter().filter(|name| built.contains(name)).collect();
         (report.errors.len() == before).then_some(policies)
     }
 
@@ -254,7 +259,7 @@ impl Policies {
         body: &mut Body,
         worker: &Rc<Worker>,
     ) -> Result<Flow, Error> {
-        for name in ORDER {
+        for name in &self.on {
             match name {
                 Name::RequestId => request_id::on_request(self.request_id.as_ref(), exchange, head),
                 Name::AccessLog => self.access_log.iter().for_each(|policy| policy.on_request(exchange, head)),
@@ -304,7 +309,7 @@ impl Policies {
 
     /// In the same order; also on the responses to errors and on those of policies. The body that the client gets.
     pub fn on_response(&self, exchange: &Exchange, head: &mut ResponseHead, mut body: Body) -> Body {
-        for name in ORDER {
+        for name in &self.on {
             match name {
                 Name::RequestId => self.request_id.iter().for_each(|policy| policy.on_response(exchange, head)),
                 Name::Cors => self.cors.iter().for_each(|policy| policy.on_response(exchange, head)),
@@ -359,13 +364,18 @@ impl Policies {
 struct Place<'a> {
     place: &'a str,
     report: &'a mut Report,
+    /// Those that are on.
+    on: Vec<Name>,
 }
 
 impl Place<'_> {
     /// A policy that is on and right; its errors are told otherwise.
     fn build<T>(&mut self, name: Name, policy: Option<Result<T, Vec<String>>>) -> Option<T> {
         match policy? {
-            Ok(policy) => Some(policy),
+            Ok(policy) => {
+                self.on.push(name);
+                Some(policy)
+            }
             Err(errors) => {
                 for error in errors {
                     self.report.error(format!("{}: {}: {error}", self.place, name.as_str()));

@@ -16,7 +16,6 @@ use crate::exchange::Exchange;
 use crate::program::Report;
 use crate::protocol::body::Body;
 use crate::protocol::grpc;
-use crate::protocol::media;
 use crate::route::template::PathTemplate;
 use crate::snapshot;
 use crate::worker::Worker;
@@ -121,7 +120,7 @@ pub async fn forward(
     let outcome = cluster.send_for(worker, request, options, caller).await;
     exchange.endpoint = report.endpoint;
     exchange.retries = report.retries;
-    if outcome.as_ref().is_ok_and(|answer| exchange.call.is_some() || media::is_stream(answer.headers())) {
+    if report.streams {
         exchange.deadline = stream.until;
     }
     outcome

@@ -158,10 +158,7 @@ impl Cache {
     /// The route it is on. What is stored under another program is found again if the route leads to the same.
     pub fn belongs_to(&mut self, id: &Arc<str>, settings: &snapshot::Route) {
         let mut hasher = DefaultHasher::new();
-        let policies = &settings.policies;
-        format!("{:?}", (&settings.target, &policies.headers.as_ref().map(|headers| &headers.request)))
-            .hash(&mut hasher);
-        format!("{:?}", policies.cache).hash(&mut hasher);
+        format!("{:?}", (&settings.target, what_makes_answers(&settings.policies))).hash(&mut hasher);
         (self.route, self.fingerprint) = (id.clone(), hasher.finish());
     }
 
@@ -192,6 +189,27 @@ impl Cache {
             if_error_s: self.if_error_s,
             groups: &self.groups,
         }
+    }
+}
+
+/// Policies that decide on what is stored. Those are left out that act before the look-up or after the store.
+fn what_makes_answers(policies: &snapshot::Policies) -> snapshot::Policies {
+    let request = policies.headers.as_ref().map(|headers| headers.request.clone());
+    snapshot::Policies {
+        limits: None,
+        request_id: None,
+        access_log: None,
+        cors: None,
+        authenticate: None,
+        rate_limit: Vec::new(),
+        headers: request.map(|request| snapshot::Headers { request, ..Default::default() }),
+        upgrade: None,
+        compress: None,
+        hsts: None,
+        csrf: None,
+        authorize: None,
+        security_headers: None,
+        ..policies.clone()
     }
 }
 

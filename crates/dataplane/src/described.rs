@@ -29,13 +29,13 @@ fn value(exchange: &Exchange, headers: &HeaderMap, body: Value) -> Result<Value,
             Value::object(pairs.map(|(name, value)| (name, Value::string(decode(value)))))?
         }
     };
-    let consumer = match &exchange.consumer {
+    let consumer = match exchange.told_consumer() {
         None => Value::Null,
         Some(consumer) => {
             let list = |texts: &[Box<str>]| Value::array(texts.iter().map(|text| Value::string(&**text)));
             let (groups, scopes) = (list(&consumer.groups)?, list(&consumer.scopes)?);
             let text = |text: Option<&str>| text.map_or(Value::Null, Value::string);
-            let (id, plan) = (text(exchange.caller()), text(consumer.plan.as_deref()));
+            let (id, plan) = (text(exchange.told_caller()), text(consumer.plan.as_deref()));
             Value::object([("id", id), ("groups", groups), ("scopes", scopes), ("plan", plan)])?
         }
     };
@@ -51,7 +51,7 @@ fn value(exchange: &Exchange, headers: &HeaderMap, body: Value) -> Result<Value,
 }
 
 /// Lower-case names; lines of one name are joined by commas (RFC 9110 §5.3).
-fn fields(headers: &HeaderMap) -> Result<Value, TooLarge> {
+pub fn fields(headers: &HeaderMap) -> Result<Value, TooLarge> {
     let joined = headers.keys().filter(|name| !SECRET.contains(name)).map(|name| {
         let lines: Vec<_> =
             headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes())).collect();

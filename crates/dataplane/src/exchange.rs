@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method};
+use stagedoor_expression::Value;
 
 use crate::error::Kind;
 use crate::policy::access_log::Captured;
@@ -24,6 +25,14 @@ use crate::route::{Params, Route};
 use crate::telemetry::trace::Trace;
 use crate::transport::tls::ClientCertificate;
 use crate::transport::unix::NOWHERE;
+
+/// What a transformation has made of a request's target.
+#[derive(Debug, Clone, Default)]
+pub struct Rewritten {
+    pub path: Option<String>,
+    /// Empty: none.
+    pub query: Option<String>,
+}
 
 /// What became of one call of an aggregate, for the log.
 #[derive(Debug, Clone)]
@@ -98,6 +107,10 @@ pub struct Exchange {
     pub grant: Option<Rc<Grant>>,
     /// How a tunnel ended.
     pub tunnel: Option<tunnel::End>,
+    /// Path and query for the cluster in place of the client's, each where it is given.
+    pub rewritten: Option<Box<Rewritten>>,
+    /// The request as expressions see it, where the answer's will.
+    pub described: Option<Value>,
     /// Which codings the client takes, where its response may be compressed.
     pub accepted: Option<Accepted>,
     /// Kept of the request's head for its access-log line.
@@ -148,6 +161,8 @@ impl Exchange {
             wish: None,
             grant: None,
             tunnel: None,
+            rewritten: None,
+            described: None,
             accepted: None,
             captured: Captured::default(),
             calls: Vec::new(),
@@ -194,6 +209,15 @@ impl Exchange {
     /// The name of whoever has proved to be somebody.
     pub fn caller(&self) -> Option<&str> {
         self.consumer.as_ref().filter(|consumer| !consumer.is_anonymous()).map(|consumer| &*consumer.name)
+    }
+
+    /// Whom the target may know of: nobody where an answer is for all.
+    pub fn told_consumer(&self) -> Option<&Arc<Consumer>> {
+        self.consumer.as_ref().filter(|_| !self.withhold_identity)
+    }
+
+    pub fn told_caller(&self) -> Option<&str> {
+        self.caller().filter(|_| !self.withhold_identity)
     }
 
     /// The value of a route's `{param}` as it stands in the path, still percent-encoded.

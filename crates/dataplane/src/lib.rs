@@ -25,6 +25,7 @@ pub mod protocol;
 pub mod proxy;
 pub mod route;
 pub mod server;
+pub(crate) mod shape;
 pub mod shared;
 pub mod signature;
 pub mod snapshot;

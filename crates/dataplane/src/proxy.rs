@@ -106,6 +106,8 @@ fn open(link: &Link, head: &mut request::Parts, refused: bool) -> Exchange {
         wish: None,
         grant: None,
         tunnel: None,
+        rewritten: None,
+        described: None,
         accepted: None,
         captured: Default::default(),
         calls: Vec::new(),
@@ -174,9 +176,12 @@ pub(crate) async fn ask(
     link: Option<&Rc<Link>>,
     exchange: &mut Exchange,
     route: &Route,
-    request: Request<Body>,
+    mut request: Request<Body>,
     interim: Option<InterimSink>,
 ) -> Result<Response<Body>, Error> {
+    if route.policies.transforms() {
+        request = Box::pin(route.policies.transform(worker, exchange, request)).await?;
+    }
     let answer = match &route.target {
         // In a box: futures are moved while they are young, and this is the largest part of its caller's.
         Target::Cluster(target) => {
@@ -193,6 +198,10 @@ pub(crate) async fn ask(
         Target::Workflow(target) => Box::pin(target.run(worker, exchange, request)).await,
         Target::Execution(target) => Box::pin(target.run(worker, exchange)).await,
         Target::Response(target) => Ok(target.respond()),
+    };
+    let answer = match &route.policies.transform_response {
+        Some(policy) => Box::pin(policy.on_answer(worker, exchange, answer?)).await,
+        None => answer,
     };
     match &route.policies.validate {
         Some(policy) if policy.looks_at_answers(exchange) => Box::pin(policy.on_answer(exchange, answer?)).await,

@@ -24,11 +24,11 @@ fn call(name: &str, settings: &Value) -> Value {
         "name": name, "cluster": "shop", "method": "GET", "path": format!("/{name}"), "query": {}, "headers": {},
         "body": null, "safe": false, "after": [], "if": null, "each": null, "timeout_ms": null, "retry": null,
         "optional": false, "default": null, "format": "json", "body_bytes": 65536,
-        "shape": {"jq": null, "pick": [], "deny": [], "rename": {}}, "group": null,
+        "filter": null, "shape": {"pick": [], "deny": [], "rename": {}}, "group": null,
     });
     for (key, value) in settings.as_object().expect("a call") {
         call[key] = match key.as_str() {
-            "pick" | "deny" | "rename" | "jq" => {
+            "pick" | "deny" | "rename" => {
                 call["shape"][key] = value.clone();
                 continue;
             }

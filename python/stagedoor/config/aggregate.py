@@ -184,8 +184,8 @@ def _call(name: str, call: AggregateCall) -> dict[str, Any]:
         "default": None if call.default is None else json.dumps(call.default, ensure_ascii=False),
         "format": call.format,
         "body_bytes": int(call.max_size),
+        "filter": call.pick if isinstance(call.pick, str) else None,
         "shape": {
-            "jq": call.pick if isinstance(call.pick, str) else None,
             "pick": list(call.pick) if isinstance(call.pick, list) else [],
             "deny": list(call.deny),
             "rename": dict(call.rename),

@@ -38,6 +38,8 @@ from stagedoor.policies.authenticate.resource import Resource
 from stagedoor.policies.compile import compile_policies
 
 Json = dict[str, Any]
+_OF_MESSAGES = ("validation", "cache", "transform_request", "transform_response")
+"""Policies that are about a route's own messages."""
 
 
 def compile(configuration: Configuration) -> Json:
@@ -60,9 +62,7 @@ def compile(configuration: Configuration) -> Json:
     for name, resource, text in protected_resources(resolved, settings.issuers):
         routes[f"{name}@resource"] = _resource_route(name, resource, text, resolved[name], folder)
     # A request that matches no route has no caller yet: what asks for one stays with the routes.
-    unrouted = defaults.model_copy(
-        update={"authenticate": None, "authorize": None, "rate_limit": None, "validation": None, "cache": None}
-    )
+    unrouted = defaults.model_copy(update=dict.fromkeys(("authenticate", "authorize", "rate_limit", *_OF_MESSAGES)))
     plans = {name: compile_plan(plan) for name, plan in settings.plans.items()}
     issuers = {name: compile_issuer(issuer) for name, issuer in settings.issuers.items()}
     return {
@@ -209,7 +209,7 @@ def _status_route(name: str, route: Route, target: WorkflowTarget, policies: Pol
         "match": _match(match),
         "priority": route.priority,
         "policies": compile_policies(
-            policies.model_copy(update={"rate_limit": None, "validation": None, "cache": None}), name, folder
+            policies.model_copy(update=dict.fromkeys(("rate_limit", *_OF_MESSAGES))), name, folder
         ),
         "target": {"execution": {"route": name}},
     }
@@ -218,7 +218,7 @@ def _status_route(name: str, route: Route, target: WorkflowTarget, policies: Pol
 def _resource_route(name: str, resource: Resource, text: str, policies: Policies, folder: Path) -> Json:
     """The metadata of a resource, for whoever asks, in a browser too where the route's ``cors`` lets it."""
     match = Match(hosts=[host(resource)], path=resource.path(), methods=["GET"])
-    closed = ("authenticate", "authorize", "csrf", "rate_limit", "validation", "cache")
+    closed = ("authenticate", "authorize", "csrf", "rate_limit", *_OF_MESSAGES)
     open_ = policies.model_copy(update=dict.fromkeys(closed))
     headers = {"content-type": "application/json", "cache-control": FRESH}
     return {

@@ -21,6 +21,7 @@ from stagedoor.policies.model import Strict
 from stagedoor.policies.rate_limit import RateLimits
 from stagedoor.policies.request_id import RequestId
 from stagedoor.policies.security_headers import SecurityHeaders
+from stagedoor.policies.transform import TransformRequest, TransformResponse
 from stagedoor.policies.upgrade import Upgrade
 from stagedoor.policies.validate import Validate
 
@@ -58,6 +59,10 @@ class Policies(Strict):
     """What requests and responses look like."""
     cache: Switch[Cache] | None = None
     """Responses are kept and used again."""
+    transform_request: Switch[TransformRequest] | None = None
+    """What the target gets in place of the client's request."""
+    transform_response: Switch[TransformResponse] | None = None
+    """What the client gets in place of the target's answer."""
     grpc_web: Switch[GrpcWeb] | None = None
     """Browsers may call a service that speaks gRPC."""
     upgrade: Switch[Upgrade] | None = None

@@ -20,6 +20,12 @@ from stagedoor.policies.limits import Limits
 from stagedoor.policies.rate_limit import ByHeader, RateLimit
 from stagedoor.policies.request_id import RequestId
 from stagedoor.policies.security_headers import SecurityHeaders, compile_security_headers
+from stagedoor.policies.transform import (
+    TransformRequest,
+    TransformResponse,
+    compile_transform_request,
+    compile_transform_response,
+)
 from stagedoor.policies.upgrade import Upgrade
 from stagedoor.policies.validate import Validate, compile_validate
 
@@ -54,6 +60,10 @@ def compile_policies(policies: Policies, route: str, folder: Path) -> Json:
         parts["validate"] = compile_validate(policies.validation)
     if isinstance(policies.cache, Cache):
         parts["cache"] = compile_cache(policies.cache)
+    if isinstance(policies.transform_request, TransformRequest):
+        parts["transform_request"] = compile_transform_request(policies.transform_request)
+    if isinstance(policies.transform_response, TransformResponse):
+        parts["transform_response"] = compile_transform_response(policies.transform_response)
     if isinstance(policies.grpc_web, GrpcWeb):
         parts["grpc_web"] = {}
     if isinstance(policies.upgrade, Upgrade):

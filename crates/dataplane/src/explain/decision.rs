@@ -74,7 +74,12 @@ fn decision(
         Name::RateLimit => policies.rate_limit.as_ref().and_then(|policy| policy.explain(exchange)),
         Name::Validate => policies.validate.as_ref().map(|_| open("its content and parameters are not looked at here")),
         Name::Cache => policies.cache.as_ref().map(|policy| policy.explain(exchange, head)),
-        Name::RequestId
+        Name::TransformRequest => policies
+            .transform_request
+            .as_ref()
+            .map(|_| open("its content, which may be refused, is not looked at here")),
+        Name::TransformResponse
+        | Name::RequestId
         | Name::AccessLog
         | Name::GrpcWeb
         | Name::Upgrade

@@ -16,6 +16,7 @@ pub mod plan;
 pub mod rate_limit;
 pub mod request_id;
 pub mod security_headers;
+pub mod transform;
 pub mod upgrade;
 pub mod validate;
 
@@ -24,7 +25,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::{request, response, HeaderName, Response};
+use http::{request, response, HeaderName, Request, Response};
 use rustc_hash::FxHashMap;
 use serde_json::Value;
 
@@ -61,6 +62,8 @@ pub enum Name {
     RateLimit,
     Validate,
     Cache,
+    TransformRequest,
+    TransformResponse,
     GrpcWeb,
     Upgrade,
     Compress,
@@ -71,7 +74,7 @@ pub enum Name {
 
 /// The order in which all policies see a request, the same for every route; and then the response, so that `headers` has
 /// the last word on both.
-pub const ORDER: [Name; 16] = [
+pub const ORDER: [Name; 18] = [
     Name::RequestId,
     Name::AccessLog,
     Name::Limits,
@@ -82,6 +85,8 @@ pub const ORDER: [Name; 16] = [
     Name::RateLimit,
     Name::Validate,
     Name::Cache,
+    Name::TransformRequest,
+    Name::TransformResponse,
     Name::GrpcWeb,
     Name::Upgrade,
     Name::Compress,
@@ -104,6 +109,8 @@ impl Name {
             Name::RateLimit => "rate_limit",
             Name::Validate => "validate",
             Name::Cache => "cache",
+            Name::TransformRequest => "transform_request",
+            Name::TransformResponse => "transform_response",
             Name::GrpcWeb => "grpc_web",
             Name::Upgrade => "upgrade",
             Name::Compress => "compress",
@@ -128,6 +135,8 @@ pub struct Policies {
     pub rate_limit: Option<rate_limit::RateLimit>,
     pub validate: Option<validate::Validate>,
     pub cache: Option<cache::Cache>,
+    pub transform_request: Option<Box<transform::TransformRequest>>,
+    pub transform_response: Option<Box<transform::TransformResponse>>,
     pub grpc_web: Option<grpc_web::GrpcWeb>,
     pub upgrade: Option<upgrade::Upgrade>,
     pub compress: Option<compress::Compress>,
@@ -235,6 +244,20 @@ impl Policies {
                     .as_ref()
                     .map(|policy| cache::Cache::new(policy, settings.authenticate.is_some(), context)),
             ),
+            transform_request: on.build(
+                Name::TransformRequest,
+                settings
+                    .transform_request
+                    .as_ref()
+                    .map(|policy| transform::TransformRequest::new(policy).map(Box::new)),
+            ),
+            transform_response: on.build(
+                Name::TransformResponse,
+                settings
+                    .transform_response
+                    .as_ref()
+                    .map(|policy| transform::TransformResponse::new(policy).map(Box::new)),
+            ),
             grpc_web: on.build(Name::GrpcWeb, settings.grpc_web.as_ref().map(grpc_web::GrpcWeb::new)),
             upgrade: on.build(Name::Upgrade, settings.upgrade.as_ref().map(upgrade::Upgrade::new)),
             compress: on.build(Name::Compress, settings.compress.as_ref().map(compress::Compress::new)),
@@ -300,11 +323,37 @@ impl Policies {
                 Name::Upgrade => self.upgrade.iter().try_for_each(|policy| policy.on_request(exchange))?,
                 Name::Compress => self.compress.iter().for_each(|policy| policy.on_request(exchange, head)),
                 // Asked directly before the target.
-                Name::Cache | Name::Hsts | Name::SecurityHeaders => {}
+                // Around the target: `proxy::ask` calls the two that transform.
+                Name::Cache
+                | Name::TransformRequest
+                | Name::TransformResponse
+                | Name::Hsts
+                | Name::SecurityHeaders => {}
                 Name::Headers => self.headers.iter().for_each(|policy| policy.on_request(head)),
             }
         }
         Ok(Flow::Continue)
+    }
+
+    pub fn transforms(&self) -> bool {
+        self.transform_request.is_some() || self.transform_response.is_some()
+    }
+
+    /// Just before the target, behind the cache: nothing that a cache withholds is put into what the target gets.
+    pub async fn transform(
+        &self,
+        worker: &Worker,
+        exchange: &mut Exchange,
+        request: Request<Body>,
+    ) -> Result<Request<Body>, Error> {
+        let (mut head, mut body) = request.into_parts();
+        if let Some(policy) = &self.transform_request {
+            policy.on_request(worker, exchange, &mut head, &mut body).await?;
+        }
+        if let Some(policy) = &self.transform_response {
+            policy.before_target(exchange, &mut head)?;
+        }
+        Ok(Request::from_parts(head, body))
     }
 
     /// In the same order; also on the responses to errors and on those of policies. The body that the client gets.
@@ -329,6 +378,8 @@ impl Policies {
                 | Name::Csrf
                 | Name::Validate
                 | Name::Cache
+                | Name::TransformRequest
+                | Name::TransformResponse
                 | Name::GrpcWeb
                 | Name::Upgrade => {}
             }
@@ -349,6 +400,8 @@ impl Policies {
             Name::RateLimit => self.rate_limit.as_ref().and_then(rate_limit::RateLimit::describe),
             Name::Validate => self.validate.as_ref().map(validate::Validate::describe),
             Name::Cache => self.cache.as_ref().map(cache::Cache::describe),
+            Name::TransformRequest => self.transform_request.as_deref().map(transform::TransformRequest::describe),
+            Name::TransformResponse => self.transform_response.as_deref().map(transform::TransformResponse::describe),
             Name::GrpcWeb => self.grpc_web.as_ref().map(grpc_web::GrpcWeb::describe),
             Name::Upgrade => self.upgrade.as_ref().map(upgrade::Upgrade::describe),
             Name::Compress => self.compress.as_ref().map(compress::Compress::describe),

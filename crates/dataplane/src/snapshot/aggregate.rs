@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::Retry;
+use super::{Retry, Shape};
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -60,7 +60,9 @@ pub struct AggregateCall {
     pub format: AnswerFormat,
     /// Of one answer; more is a failure.
     pub body_bytes: usize,
-    pub shape: AnswerShape,
+    /// jq over the answer; goes before `shape`.
+    pub filter: Option<String>,
+    pub shape: Shape,
     /// The key of an object in the body that holds the answers of all calls of this group.
     pub group: Option<String>,
 }
@@ -83,16 +85,4 @@ pub enum AnswerFormat {
     Json,
     /// Becomes a string.
     Text,
-}
-
-/// What is taken of an answer.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AnswerShape {
-    /// jq over the answer; goes before the lists.
-    pub jq: Option<String>,
-    /// Fields such as `address.city`; empty is all.
-    pub pick: Vec<String>,
-    pub deny: Vec<String>,
-    pub rename: BTreeMap<String, String>,
 }

@@ -17,6 +17,7 @@ mod mtls;
 mod oidc;
 mod secret;
 mod signature;
+mod transform;
 mod validate;
 mod webhook;
 
@@ -25,7 +26,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 pub use access_token::{AccessToken, Bound, Dpop, Nonce, StepUp};
-pub use aggregate::{AggregateCall, AggregateResponse, AggregateTarget, AnswerFormat, AnswerShape, Each};
+pub use aggregate::{AggregateCall, AggregateResponse, AggregateTarget, AnswerFormat, Each};
 pub use authenticate::{Anonymous, Authenticate, Basic, Scheme};
 pub use authorize::{Authorize, Conditions, ExtAuthz, ExtAuthzBody, ExtAuthzProtocol, Opa, Window};
 pub use browser::{Csrf, SecurityHeaders};
@@ -43,6 +44,7 @@ pub use mtls::{Certificate, CertificateField, ForwardedCertificate, Mtls};
 pub use oidc::{ClientAuthentication, Oidc, Session};
 pub use secret::Secret;
 pub use signature::{Signature, SignatureKey};
+pub use transform::{Changes, ContentChange, ContentFormat, Shape, TransformRequest, TransformResponse};
 pub use validate::{Validate, ValidateResponses};
 pub use webhook::Webhook;
 
@@ -353,6 +355,8 @@ pub struct Policies {
     pub security_headers: Option<SecurityHeaders>,
     pub validate: Option<Validate>,
     pub cache: Option<Cache>,
+    pub transform_request: Option<TransformRequest>,
+    pub transform_response: Option<TransformResponse>,
 }
 
 /// Calls of gRPC-Web are translated to gRPC.

@@ -12,7 +12,8 @@ use super::Context;
 use crate::cluster::credentials::Caller;
 use crate::cluster::{retry, Cluster, InterimSink, Patience, SendOptions, SendReport};
 use crate::error::{Error, Kind};
-use crate::exchange::Exchange;
+use crate::evaluation::leaves_its_place;
+use crate::exchange::{Exchange, Rewritten};
 use crate::program::Report;
 use crate::protocol::body::Body;
 use crate::protocol::grpc;
@@ -52,16 +53,20 @@ impl ForwardTarget {
 
     /// What is asked of the endpoint: what was routed, or the template with the values of the routed path.
     fn target(&self, exchange: &Exchange) -> Result<PathAndQuery, Error> {
-        let Some(template) = &self.path else {
-            return Ok(exchange.target.clone());
+        let rewritten = exchange.rewritten.as_deref();
+        let mut target = match (&self.path, rewritten) {
+            (None, None) => return Ok(exchange.target.clone()),
+            (_, Some(Rewritten { path: Some(path), .. })) => path.clone(),
+            (Some(template), _) => template.render(&exchange.params, exchange.path(), &[]),
+            (None, _) => exchange.path().to_owned(),
         };
-        let mut target = template.render(&exchange.params, exchange.path(), &[]);
         // Values are single segments of a normalised path, but two of them side by side may make a new one.
-        if target.split('/').any(|segment| matches!(segment, "." | "..")) {
+        if leaves_its_place(&target) {
             return Err(Error::new(Kind::BadRequest, "the path's values make a path that leaves its place"));
         }
-        if let Some(query) = exchange.query() {
-            target.push('?');
+        let query = rewritten.and_then(|rewritten| rewritten.query.as_deref()).or(exchange.query());
+        if let Some(query) = query.filter(|query| !query.is_empty()) {
+            target.push(if target.contains('?') { '&' } else { '?' });
             target.push_str(query);
         }
         PathAndQuery::try_from(target)
@@ -92,7 +97,7 @@ pub async fn forward(
     let headers = request.headers_mut();
     cluster.name_host(headers);
     headers.append(VIA, HeaderValue::from_static(via));
-    if let Some(consumer) = exchange.consumer.as_ref().filter(|_| !exchange.withhold_identity) {
+    if let Some(consumer) = exchange.told_consumer() {
         consumer.identity.set(headers);
     }
     if exchange.call.is_some() {

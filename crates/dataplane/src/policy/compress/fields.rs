@@ -52,7 +52,7 @@ pub fn weaken_revalidated(headers: &mut HeaderMap, accepted: &Accepted) {
 }
 
 /// A strong tag stands for the bytes as they were sent (RFC 9110 §8.8.1).
-fn weaken(headers: &mut HeaderMap) {
+pub fn weaken(headers: &mut HeaderMap) {
     let Entry::Occupied(mut tag) = headers.entry(ETAG) else {
         return;
     };

@@ -4,7 +4,7 @@
 mod accepted;
 mod body;
 mod encoder;
-mod fields;
+pub(crate) mod fields;
 mod pattern;
 
 use http::header::{CONTENT_ENCODING, CONTENT_RANGE};

@@ -10,12 +10,12 @@ use serde_json::{json, Value};
 use stagedoor_expression::Template;
 
 use super::names::Names;
-use super::shape::Shape;
-use super::text::{add_parameter, Text};
+use super::text::Text;
 use crate::cluster::Cluster;
-use crate::evaluation;
+use crate::evaluation::{self, add_parameter};
 use crate::identity;
 use crate::policy::headers::is_reserved;
+use crate::shape::Shape;
 use crate::snapshot::{self, AnswerFormat};
 use crate::target::Context;
 use crate::telemetry::metrics::CallMetrics;
@@ -96,7 +96,7 @@ impl Call {
         let body = expression("body", settings.body.as_deref(), true);
         let condition = expression("if", settings.condition.as_deref(), true);
         let items = expression("each", settings.each.as_ref().map(|each| each.items.as_str()), true);
-        let filter = expression("pick", settings.shape.jq.as_deref(), false);
+        let filter = expression("pick", settings.filter.as_deref(), false);
         let shape = Shape::compile(&settings.shape).map_err(|message| wrong.push(message)).ok();
         let cluster = context.clusters.get(settings.cluster.as_str());
         if cluster.is_none() && !context.snapshot.clusters.contains_key(&settings.cluster) {

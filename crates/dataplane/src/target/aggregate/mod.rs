@@ -13,7 +13,6 @@ mod order;
 mod request;
 mod round;
 mod run;
-mod shape;
 mod text;
 mod together;
 
@@ -127,7 +126,7 @@ impl AggregateTarget {
     fn note_what_it_depends_on(&self, round: &Round<'_>) {
         let mut freshness = round.freshness.borrow_mut();
         // What jq looks at is not known.
-        if self.personal || (self.has_jq && round.exchange.caller().is_some()) {
+        if self.personal || (self.has_jq && round.exchange.told_caller().is_some()) {
             freshness.personal();
         }
         self.vary.iter().for_each(|name| freshness.vary(name));

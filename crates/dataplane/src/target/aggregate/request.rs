@@ -8,7 +8,7 @@ use stagedoor_expression::json;
 use super::call::{Call, Header};
 use super::failure::Failure;
 use super::round::Scope;
-use super::text::add_parameter;
+use crate::evaluation::add_parameter;
 use crate::exchange::Exchange;
 use crate::protocol::body::Body;
 
@@ -51,7 +51,7 @@ pub fn base(client: &HeaderMap, exchange: &Exchange) -> HeaderMap {
     // What is put together has to be read.
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     headers.append(VIA, HeaderValue::from_static("1.1 stagedoor"));
-    if let Some(consumer) = &exchange.consumer {
+    if let Some(consumer) = exchange.told_consumer() {
         consumer.identity.set(&mut headers);
     }
     headers

@@ -12,11 +12,11 @@ use stagedoor_expression::{json, Template, Value};
 use super::call::Call;
 use super::failure::Failure;
 use super::freshness::Freshness;
-use super::text::{scalar, Place};
+use super::text::Place;
 use super::AggregateTarget;
 use crate::described;
 use crate::error::{Error, Kind};
-use crate::evaluation::evaluate;
+use crate::evaluation::{self, evaluate, scalar};
 use crate::exchange::{CallReport, Exchange};
 use crate::route::path::decode;
 use crate::worker::Worker;
@@ -156,13 +156,22 @@ impl<'a> Scope<'a> {
     }
 
     pub async fn evaluate(&self, template: &Template, option: &str) -> Result<Value, Failure> {
+        let outcome = evaluate(self.round.worker, template, self.input()?).await;
+        outcome.map_err(|error| Failure::expression(option, error))
+    }
+
+    pub async fn path(&self, template: &Template) -> Result<String, Failure> {
+        let outcome = evaluation::path(self.round.worker, template, self.input()?, &[]).await;
+        outcome.map_err(|error| Failure::expression("path", error))
+    }
+
+    fn input(&self) -> Result<&Value, Failure> {
         if self.input.get().is_none() {
             let item = self.item.map(|item| ("item", item.clone()));
             let input = self.round.input(self.call.before.iter().copied(), item)?;
             self.input.get_or_init(|| input);
         }
-        let input = self.input.get().unwrap_or(&Value::Null);
-        evaluate(self.round.worker, template, input).await.map_err(|error| Failure::expression(option, error))
+        Ok(self.input.get().unwrap_or(&Value::Null))
     }
 
     /// Of another call.
@@ -184,9 +193,9 @@ impl<'a> Scope<'a> {
             Place::Header(name) => {
                 self.round.headers.get(name).and_then(|value| value.to_str().ok()).map(Cow::Borrowed)
             }
-            Place::ConsumerId => exchange.caller().map(Cow::Borrowed),
+            Place::ConsumerId => exchange.told_caller().map(Cow::Borrowed),
             Place::ConsumerPlan => {
-                exchange.consumer.as_ref().and_then(|consumer| consumer.plan.as_deref()).map(Cow::Borrowed)
+                exchange.told_consumer().and_then(|consumer| consumer.plan.as_deref()).map(Cow::Borrowed)
             }
             Place::Answer(index, steps) => match self.round.done(*index).and_then(|done| done.answer.as_ref()) {
                 Some(answer) => below(answer.value()?, steps).and_then(scalar).map(Cow::Owned),

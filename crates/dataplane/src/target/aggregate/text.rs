@@ -1,19 +1,15 @@
 //! Texts of a call that are made from the request and from earlier answers: with `{params.id}` and the like, which cost
 //! next to nothing, or with `${ jq }`.
 
-use std::sync::Arc;
-
 use http::HeaderName;
-use percent_encoding::{utf8_percent_encode, AsciiSet, NON_ALPHANUMERIC};
-use stagedoor_expression::{Part as JqPart, Template, Value};
+use percent_encoding::utf8_percent_encode;
+use stagedoor_expression::{Template, Value};
 
 use super::failure::Failure;
 use super::names::Names;
 use super::round::Scope;
+use crate::evaluation::{self, VALUE};
 use crate::route::template::escape;
-
-/// What is not unreserved (RFC 3986 §2.3): a value is one segment, or one value of a query, whatever it holds.
-const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 pub enum Text {
     Parts(Vec<Part>),
@@ -125,30 +121,9 @@ impl Text {
                     }
                 }
             }
-            Self::Jq(whole @ Template::Whole(_)) => {
-                path = scope.evaluate(whole, "path").await?.to_text();
-                if !path.starts_with('/') || path.contains('\\') || path.contains('#') {
-                    return Err(Failure::expression("path", "it yields no path"));
-                }
-                path = escape(&path);
-            }
-            Self::Jq(Template::Parts(parts)) => {
-                for part in parts.iter() {
-                    match part {
-                        JqPart::Text(text) => path.push_str(&escape(text)),
-                        JqPart::Expression(expression) => {
-                            let one = Template::Whole(Arc::clone(expression));
-                            let value = scalar(&scope.evaluate(&one, "path").await?).filter(|text| !text.is_empty());
-                            let value = value.ok_or_else(|| Failure::expression("path", "a value of it is none"))?;
-                            path.extend(utf8_percent_encode(&value, VALUE));
-                        }
-                    }
-                }
-            }
-            Self::Jq(Template::Text(text)) => path = escape(text),
+            Self::Jq(template) => return scope.path(template).await,
         }
-        let own = path.split('?').next().unwrap_or_default();
-        match own.split('/').any(|segment| matches!(segment, "." | "..")) {
+        match evaluation::leaves_its_place(&path) {
             true => Err(Failure::request("the values of the call's path make one that leaves its place")),
             false => Ok(path),
         }
@@ -176,21 +151,5 @@ impl Text {
                 value => Ok(vec![value.to_text()]),
             },
         }
-    }
-}
-
-/// Adds a parameter to a path that may have a query.
-pub fn add_parameter(path: &mut String, name: &str, value: &str) {
-    path.push(if path.contains('?') { '&' } else { '?' });
-    path.extend(utf8_percent_encode(name, VALUE));
-    path.push('=');
-    path.extend(utf8_percent_encode(value, VALUE));
-}
-
-/// What can stand in a text.
-pub fn scalar(value: &Value) -> Option<String> {
-    match value {
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
-        value => Some(value.to_text()),
     }
 }

@@ -1,4 +1,4 @@
-//! Which fields of an answer are taken, under which names. Copied from text to text, so numbers stay as they are written.
+//! Which fields of JSON are taken, under which names. Copied from text to text, so numbers stay as they are written.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -7,6 +7,9 @@ use rustc_hash::FxHashMap;
 
 use crate::protocol::json::{quote, Fault, Reader, DEPTH};
 use crate::snapshot;
+
+/// What stands in the place of a masked value.
+const MASK: &[u8] = b"\"***\"";
 
 /// Of an object, or of every object in a list.
 #[derive(Debug, Default)]
@@ -27,14 +30,15 @@ struct Member {
 enum Rule {
     Take,
     Leave,
+    Mask,
     Within(Shape),
 }
 
 impl Shape {
     /// None where all is taken as it is.
-    pub fn compile(settings: &snapshot::AnswerShape) -> Result<Option<Self>, String> {
-        let snapshot::AnswerShape { pick, deny, rename, .. } = settings;
-        if pick.is_empty() && deny.is_empty() && rename.is_empty() {
+    pub fn compile(settings: &snapshot::Shape) -> Result<Option<Self>, String> {
+        let snapshot::Shape { pick, deny, rename, mask } = settings;
+        if pick.is_empty() && deny.is_empty() && rename.is_empty() && mask.is_empty() {
             return Ok(None);
         }
         let mut shape = Self { whole: pick.is_empty(), ..Self::default() };
@@ -42,7 +46,10 @@ impl Shape {
             shape.pick(&steps(field, "pick")?);
         }
         for field in deny {
-            shape.deny(&steps(field, "deny")?);
+            shape.forbid(&steps(field, "deny")?, || Rule::Leave);
+        }
+        for field in mask {
+            shape.forbid(&steps(field, "mask")?, || Rule::Mask);
         }
         shape.rename_all(rename)?;
         Ok(Some(shape))
@@ -59,14 +66,15 @@ impl Shape {
         }
     }
 
-    fn deny(&mut self, steps: &[&str]) {
+    fn forbid(&mut self, steps: &[&str], rule: fn() -> Rule) {
         let Some((first, rest)) = steps.split_first() else { return };
         if let Some(member) = self.named(first) {
             match rest {
-                [] => member.rule = Rule::Leave,
+                [] if matches!(member.rule, Rule::Leave) => {}
+                [] => member.rule = rule(),
                 _ => {
                     if let Some(below) = member.below() {
-                        below.deny(rest);
+                        below.forbid(rest, rule);
                     }
                 }
             }
@@ -78,7 +86,7 @@ impl Shape {
             let steps = steps(field, "rename")?;
             let mut shape = &mut *self;
             for (index, step) in steps.iter().enumerate() {
-                let gone = || format!("rename: '{field}' is not taken of the answer");
+                let gone = || format!("rename: '{field}' is not taken");
                 let member = shape.named(step).filter(|member| !matches!(member.rule, Rule::Leave)).ok_or_else(gone)?;
                 if index + 1 == steps.len() {
                     member.renamed = Some(quote(name).into());
@@ -149,6 +157,10 @@ impl Shape {
         taken.push(b':');
         match rule {
             Some(Rule::Within(below)) => below.copy(reader, depth, taken),
+            // That there is none is no secret.
+            Some(Rule::Mask) => reader.skip(depth).map(|value| {
+                taken.extend_from_slice(if value == b"null" { value } else { MASK });
+            }),
             _ => reader.skip(depth).map(|value| taken.extend_from_slice(value)),
         }
     }
@@ -161,7 +173,7 @@ impl Member {
         }
         match &mut self.rule {
             Rule::Within(below) => Some(below),
-            Rule::Take | Rule::Leave => None,
+            Rule::Take | Rule::Leave | Rule::Mask => None,
         }
     }
 }
@@ -196,8 +208,8 @@ mod tests {
 
     fn shape(pick: &[&str], deny: &[&str], rename: &[(&str, &str)]) -> Result<Option<Shape>, String> {
         let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
-        Shape::compile(&snapshot::AnswerShape {
-            jq: None,
+        Shape::compile(&snapshot::Shape {
+            mask: Vec::new(),
             pick: texts(pick),
             deny: texts(deny),
             rename: rename.iter().map(|(from, to)| ((*from).to_owned(), (*to).to_owned())).collect(),
@@ -235,6 +247,15 @@ mod tests {
         let list = shape(&["a"], &[], &[]).expect("valid").expect("a shape");
         assert_eq!(list.apply(b"[{\"a\":1,\"b\":2},{}, \"secret\"]"), Ok(b"[{\"a\":1},{},null]".to_vec()));
         assert!(shape(&[], &[], &[]).expect("valid").is_none());
+    }
+
+    #[test]
+    fn masked_values_are_hidden_whatever_they_are() {
+        let settings = snapshot::Shape { mask: vec!["card.number".into(), "pin".into()], ..snapshot::Shape::default() };
+        let shape = Shape::compile(&settings).expect("valid").expect("a shape");
+        let text = br#"[{"card":{"number":"4111","kind":"x"},"pin":{"a":1}},{"pin":null,"card":4111}]"#;
+        let masked = br#"[{"card":{"number":"***","kind":"x"},"pin":"***"},{"pin":null,"card":4111}]"#;
+        assert_eq!(shape.apply(text), Ok(masked.to_vec()));
     }
 
     #[test]

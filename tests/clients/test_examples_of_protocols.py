@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from running import Gateway
+from running import Gateway, Json
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 sys.path.insert(0, str(EXAMPLES / "events"))
@@ -24,6 +24,10 @@ import clock  # noqa: E402
 sys.path.insert(0, str(EXAMPLES / "aggregate"))
 
 import storefront  # noqa: E402
+
+sys.path.insert(0, str(EXAMPLES / "transform"))
+
+import legacy  # noqa: E402
 
 Curl = Callable[..., str]
 
@@ -206,3 +210,25 @@ def test_the_gateway_proves_itself_to_services(gateway: Callable[..., Gateway], 
     )  # fmt: skip
     assert "proves itself by client_credentials" in explained.stdout
     assert "not-for-production" not in explained.stdout
+
+
+def test_an_old_service_has_a_new_face(gateway: Callable[..., Gateway], curl: Curl) -> None:
+    with legacy.serve(0) as service:
+        threading.Thread(target=service.serve_forever, daemon=True).start()
+        door = opened(gateway, "transform", _8080="0", _8081=str(service.server_port))
+        address = door.addresses["listeners"]["public"]
+
+        def order(content: str) -> tuple[str, dict[str, Json]]:
+            kind = ("--header", "content-type: application/json", "--data-binary", content)
+            answer = curl("--silent", "--write-out", "\n%{http_code}", *kind, f"http://{address}/orders")
+            text, status = answer.rsplit("\n", 1)
+            return status, json.loads(text)
+
+        assert order('{"lines": [{"sku": "tea", "count": 2}]}') == ("201", {"number": "17", "card": "***"})
+        status, problem = order('{"lines": [{"sku": "cup", "count": 2}]}')
+        assert (status, problem["title"]) == ("422", "Unprocessable Entity")
+        assert "java" not in str(problem)
+        assert order('{"lines": [')[0] == "400"
+        events = curl("--silent", f"http://{address}/events")
+        assert events == 'id: 1\ndata: {"kind":"order","at":7}\n\n'
+        service.shutdown()

@@ -75,8 +75,8 @@ class _Content(Strict):
     max_size: Size = size("1MiB", least="1B", most="16MiB")
     """Content that is read, or one event of a stream."""
     other: Literal["pass", "refuse"] | None = None
-    """What becomes of content that is no JSON, form or XML, or is compressed. Left out: refused where fields are picked,
-    denied or masked, since nothing can be hidden in it; otherwise it passes."""
+    """What becomes of content that is no JSON, form or XML, or is compressed. Left out: refused where fields are
+    picked, denied or masked, since nothing can be hidden in it; otherwise it passes."""
 
 
 class TransformRequest(_Content):
@@ -85,7 +85,7 @@ class TransformRequest(_Content):
     method: Method | None = None
     """The method."""
     path: Text | None = None
-    """The path that a cluster is asked for, text or with ``${ jq }`` over the variables; in place of the target's own."""
+    """The path that a cluster is asked for, text or with ``${ jq }`` over the variables. Left out: the target's."""
     query: QueryEdits = QueryEdits()
     """Changes of the query that a cluster is asked with."""
     headers: HeaderEdits = HeaderEdits()

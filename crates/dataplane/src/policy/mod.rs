@@ -324,11 +324,8 @@ impl Policies {
                 Name::Compress => self.compress.iter().for_each(|policy| policy.on_request(exchange, head)),
                 // Asked directly before the target.
                 // Around the target: `proxy::ask` calls the two that transform.
-                Name::Cache
-                | Name::TransformRequest
-                | Name::TransformResponse
-                | Name::Hsts
-                | Name::SecurityHeaders => {}
+                Name::Cache | Name::TransformRequest | Name::TransformResponse | Name::Hsts | Name::SecurityHeaders => {
+                }
                 Name::Headers => self.headers.iter().for_each(|policy| policy.on_request(head)),
             }
         }

@@ -89,9 +89,12 @@ impl Freshness {
 
     /// `partial`: a part is missing that may be there the next time.
     pub fn tell(&self, partial: bool, headers: &mut HeaderMap) {
-        let vary = match self.vary.iter().any(|name| **name == *"*") {
+        // Whichever answer came first.
+        let mut names = self.vary.clone();
+        names.sort_unstable();
+        let vary = match names.iter().any(|name| **name == *"*") {
             true => "*".to_owned(),
-            false => self.vary.join(", "),
+            false => names.join(", "),
         };
         if let Some(vary) = HeaderValue::from_str(&vary).ok().filter(|_| !vary.is_empty()) {
             headers.insert(VARY, vary);
@@ -185,7 +188,7 @@ mod tests {
         let vary = |value: &'static str| [("vary", value)];
         assert_eq!(
             told(&[&vary("Origin, Accept-Encoding"), &vary("accept-language, origin")]).1,
-            "origin, accept-language"
+            "accept-language, origin"
         );
         assert_eq!(told(&[&vary("Origin"), &vary("*")]).1, "*");
         assert_eq!(told(&[&vary("X-Consumer-Id")]), ("private".to_owned(), String::new()));

@@ -1,4 +1,4 @@
-//! What policies cost a request, without network: nanoseconds of `Policies::on_request`, as a Markdown table.
+//! What policies cost a request, without network: nanoseconds of `Policies::on_request` and `transform`, as a Markdown table.
 //!
 //! `cargo run --release -p stagedoor-dataplane --example policy_cost`
 
@@ -82,6 +82,11 @@ impl Bench {
             let mut body = self.content.clone().map_or_else(Body::empty, Body::full);
             let begin = Instant::now();
             let flow = route.policies.on_request(&mut exchange, &mut head, &mut body, &self.worker).await;
+            if route.policies.transforms() {
+                let request = Request::from_parts(head, body);
+                let made = route.policies.transform(&self.worker, &mut exchange, request).await;
+                black_box(made.map_err(|error| format!("refused: {error}"))?);
+            }
             total += begin.elapsed().as_nanos();
             black_box(flow.map_err(|error| format!("refused: {error}"))?);
         }
@@ -181,6 +186,25 @@ fn main() -> Result<(), Failure> {
     });
     let cost = median(rounds.collect::<Result<Vec<f64>, Failure>>()?);
     println!("| validate, OpenAPI, a body of {} bytes | {cost:.0} |", content.len());
+    let shape = |mask: Value| json!({"pick": [], "deny": [], "rename": {}, "mask": mask});
+    let nothing = json!({"remove": [], "set": {}});
+    for (name, filter, mask) in [
+        ("jq over two fields", json!("{customer, total: (.lines | map(.count * .price) | add)}"), json!([])),
+        ("a field of every line masked", Value::Null, json!(["lines.note"])),
+    ] {
+        let policies = json!({"transform_request": {
+            "method": null, "path": null, "query": nothing, "headers": nothing, "content": {
+                "filter": filter, "shape": shape(mask), "write": null, "body_bytes": 65536, "refuse_other": true,
+            },
+        }});
+        let rounds = (0..ROUNDS).map(|_| {
+            let mut bench = Bench::new(&json!({}), &policies, &json!({}))?;
+            bench.content = Some(content.clone());
+            runtime.block_on(bench.run(&key, 20_000))
+        });
+        let cost = median(rounds.collect::<Result<Vec<f64>, Failure>>()?);
+        println!("| transform_request, {name}, a body of {} bytes | {cost:.0} |", content.len());
+    }
     let pair = |algorithm| -> Result<SigningKey, Failure> {
         Ok(SigningKey::from_pem(&rcgen::KeyPair::generate_for(algorithm)?.serialize_pem())?)
     };

@@ -107,10 +107,7 @@ pub async fn forward(
         grant.ask(headers);
     }
     // What all callers are to share is asked for in nobody's name.
-    let caller = match exchange.withhold_identity {
-        true => Caller::of(None),
-        false => Caller::of(exchange.consumer.as_deref()),
-    };
+    let caller = Caller::of(exchange.told_consumer().map(|consumer| &**consumer));
     let mut report = SendReport::default();
     let options = SendOptions {
         deadline: exchange.deadline,

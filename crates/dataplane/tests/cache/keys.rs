@@ -133,6 +133,34 @@ fn consumers_go_past_the_cache_unless_they_are_told_apart_or_not_told() {
     }
 }
 
+/// What one caller's request is made into must not be another's answer.
+#[test]
+fn transformations_see_no_more_of_a_caller_than_the_cache_lets_through() {
+    let endpoint = service(|head, _| {
+        let told = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("none").to_owned();
+        ok("Cache-Control: max-age=60", &format!("{} {}", told("x-who: "), told("x-lang: ")))
+    });
+    use sha2::Digest;
+    let key: String = sha2::Sha256::digest("one").iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut snapshot = configured(&endpoint, json!({"share_consumers": true}), 1);
+    snapshot["consumers"]["one"] = json!({"api_key_sha256": [key], "groups": []});
+    let policies = &mut snapshot["routes"]["all"]["policies"];
+    policies["authenticate"] = json!({"any": [{"api_key": {"header": "x-api-key", "query": null}}]});
+    let set = json!({
+        "x-who": "${ $request.consumer.id // \"nobody\" }", "x-lang": "${ $request.headers[\"x-lang\"] // \"any\" }",
+    });
+    policies["transform_request"] = json!({
+        "method": null, "path": null, "query": {"remove": [], "set": {}}, "headers": {"remove": [], "set": set},
+        "content": {"filter": null, "shape": {"pick": [], "deny": [], "rename": {}}, "write": null,
+            "body_bytes": 1024, "refuse_other": false},
+    });
+    let door = Door::open(snapshot);
+    let mut client = door.client();
+    let got = ask(&mut client, "GET /", "X-API-Key: one\r\nX-Lang: de");
+    assert_eq!(text(&got), "nobody any");
+    assert!(status(&ask(&mut client, "GET /", "X-API-Key: one")).contains("; hit"));
+}
+
 #[test]
 fn variants_of_a_key_are_bounded() {
     let endpoint = scripted(vec![ok("Cache-Control: max-age=60|Vary: X-A", "hello")]);

@@ -133,7 +133,8 @@ async fn send(call: &Call, scope: &Scope<'_>, report: &mut CallReport) -> Result
         source: exchange.source(),
         report: &mut sent,
     };
-    let outcome = call.cluster.send_for(worker, request, options, Caller::of(exchange.consumer.as_deref())).await;
+    let caller = Caller::of(exchange.told_consumer().map(|consumer| &**consumer));
+    let outcome = call.cluster.send_for(worker, request, options, caller).await;
     report.sent += 1;
     report.endpoint = sent.endpoint;
     report.retries += sent.retries;

@@ -14,13 +14,13 @@ from datetime import date
 from pathlib import Path
 from types import ModuleType
 
-from benchmarks import aggregate, bodies, http2, idle, latency, policies, proxy, scaling, slow, tls, workflow
+from benchmarks import aggregate, bodies, cache, http2, idle, latency, policies, proxy, scaling, slow, tls, workflow
 from benchmarks.peer import ENVOY
 from benchmarks.process import OTHER_CORE
 from benchmarks.row import NotRun
 
 README = Path(__file__).parent / "README.md"
-MEASURED = (proxy, latency, http2, tls, bodies, scaling, idle, slow, policies, aggregate, workflow)
+MEASURED = (proxy, latency, http2, tls, bodies, scaling, idle, slow, policies, aggregate, cache, workflow)
 SUBJECTS: dict[str, ModuleType] = {subject.__name__.rpartition(".")[2]: subject for subject in MEASURED}
 TOOLS = ("nginx", "haproxy", "wrk", "h2load", "openssl", "rustc", "taskset")
 

@@ -221,7 +221,7 @@ fn compile_route(
         ));
     }
     if let Some(cache) = &mut policies.cache {
-        cache.belongs_to(&id, settings);
+        cache.belongs_to(&id, settings, target.exchanges_tokens());
         if cache.shares_consumers() && matches!(target, Target::Aggregate(_)) {
             report.error(format!("{place}: cache: share_consumers: an aggregate may be made of who asks"));
             return None;

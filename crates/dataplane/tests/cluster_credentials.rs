@@ -461,6 +461,33 @@ fn a_callers_token_is_exchanged_once_for_one_for_the_service() {
     assert_eq!((issuer.count(), service.requests()), (2, 7));
 }
 
+/// Two users of one consumer are two to the service, by what their tokens are exchanged for.
+#[test]
+fn a_cache_by_consumer_keeps_apart_whose_tokens_are_exchanged() {
+    let service = Endpoint::start(|mut connection: Connection| {
+        while let Some((head, _)) = connection.request() {
+            let token = line(&head, "authorization");
+            let fields = format!("Cache-Control: max-age=60\r\nContent-Length: {}", token.len());
+            connection.send(format!("HTTP/1.1 200 OK\r\n{fields}\r\n\r\n{token}").as_bytes());
+        }
+    });
+    let issuer = Issuer::start();
+    let mut snapshot = guarded(exchange(), &service, &issuer);
+    let policies = &mut snapshot["routes"]["all"]["policies"];
+    policies["authenticate"]["any"][1]["jwt"]["claims"]["subject"] = json!("/iss");
+    policies["cache"] = json!({
+        "query": "all", "vary_by": ["consumer"], "forward": [], "share_consumers": false, "ttl_s": {}, "heuristic": false,
+        "set_cookies": false, "object_bytes": 1_048_576, "variants": 8, "stale_while_revalidate_s": 0,
+        "stale_if_error_s": 0, "client_control": true, "groups": [], "invalidates": [], "status": true,
+    });
+    let door = Door::open(snapshot);
+    let (alice, bob) = (caller("alice"), caller("bob"));
+    for (token, expected) in [(&alice, "token-1"), (&bob, "token-2"), (&alice, "token-1")] {
+        assert_eq!(String::from_utf8_lossy(&ask_as(&door, token).content), format!("Bearer {expected}"));
+    }
+    assert_eq!(service.requests(), 2);
+}
+
 #[test]
 fn an_exchange_says_who_acts_and_what_it_wants_and_may_have_another_way() {
     let (service, issuer) = (service(&[]), Issuer::start());

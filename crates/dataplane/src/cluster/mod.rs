@@ -244,6 +244,12 @@ impl Cluster {
         Duration::from_millis(self.settings.request_ms)
     }
 
+    /// Whether it is asked with tokens for those of callers.
+    pub fn exchanges_tokens(&self) -> bool {
+        let tokens = self.credentials.as_ref().and_then(|credentials| credentials.tokens());
+        tokens.is_some_and(|tokens| tokens.are_for_callers())
+    }
+
     /// As `send`, with the tokens of the cluster's credentials, where they are some; `caller` is whom the request is for.
     pub async fn send_for(
         self: &Arc<Self>,

@@ -47,6 +47,15 @@ impl Target {
         matches!(self, Target::Cluster(target) if target.cluster.may_speak_http1() || upgrade.allows_websocket())
     }
 
+    /// Whether some service behind it is asked with tokens for those of callers.
+    pub fn exchanges_tokens(&self) -> bool {
+        match self {
+            Target::Cluster(target) => target.cluster.exchanges_tokens(),
+            Target::Aggregate(target) => target.clusters().any(|cluster| cluster.exchanges_tokens()),
+            Target::Workflow(_) | Target::Execution(_) | Target::Response(_) => false,
+        }
+    }
+
     /// Every mistake goes to `report`; None then.
     pub fn compile(target: &snapshot::Target, context: &Context<'_>, report: &mut Report) -> Option<Self> {
         Some(match target {

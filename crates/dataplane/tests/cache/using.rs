@@ -143,3 +143,42 @@ fn head_freshens_what_is_stored() {
     assert_eq!((text(&got).as_str(), got.field("x-a").as_deref()), ("hello", Some("2")));
     assert!(status(&got).contains("; hit"), "{}", status(&got));
 }
+
+/// What comes with a 304, or with an answer to HEAD, is held to what an answer is held to: it may be for one alone.
+#[test]
+fn what_freshens_a_response_for_one_alone_reaches_nobody_else() {
+    let stale = "Cache-Control: max-age=60|Age: 90|ETag: \"v1\"";
+    for (fields, kept) in [
+        ("Cache-Control: max-age=60|Set-Cookie: session=of-one", false),
+        ("Cache-Control: private, max-age=60|X-Who: one", false),
+        ("Cache-Control: no-store|X-Who: one", false),
+        ("Cache-Control: public, max-age=60|Set-Cookie: theme=dark", true),
+        ("Cache-Control: max-age=60|X-Who: all", true),
+    ] {
+        for method in ["GET", "HEAD"] {
+            let endpoint = service(move |head, number| match number {
+                0 => ok(stale, "hello"),
+                1 if method == "HEAD" => head_of(ok(&format!("{fields}|ETag: \"v1\""), "hello")),
+                1 => answer("304 Not Modified", &format!("{fields}|ETag: \"v1\""), ""),
+                _ if head.contains("if-none-match") => answer("304 Not Modified", "ETag: \"v1\"", ""),
+                _ => ok("Cache-Control: no-store", "anew"),
+            });
+            let door = door(&endpoint, json!({}));
+            let mut client = door.client();
+            ask(&mut client, "GET /", "");
+            let first = ask(&mut client, &format!("{method} /"), "");
+            let (mark, value) = fields.rsplit('|').next().unwrap().split_once(": ").unwrap();
+            // The one that asked is told.
+            assert_eq!(first.field(&mark.to_lowercase()).as_deref(), Some(value), "{method} {fields}");
+            let second = ask(&mut client, "GET /", "");
+            assert_eq!(second.field(&mark.to_lowercase()).is_some(), kept, "{method} {fields}");
+            assert_eq!(status(&second).contains("; hit"), kept, "{method} {fields}: {}", status(&second));
+        }
+    }
+}
+
+/// Without its content, whose length stays.
+fn head_of(mut answer: Vec<u8>) -> Vec<u8> {
+    answer.truncate(answer.len() - "hello".len());
+    answer
+}

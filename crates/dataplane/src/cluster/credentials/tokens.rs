@@ -93,6 +93,10 @@ impl Tokens {
         Ok(Self { source, own, exchange: Some(exchange) })
     }
 
+    pub(crate) fn are_for_callers(&self) -> bool {
+        self.exchange.is_some()
+    }
+
     /// As `Cluster::send`, with a token on it.
     pub(crate) async fn send(
         &self,

@@ -107,7 +107,7 @@ type Field = (Box<str>, Box<[u8]>);
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Part {
-    /// Every field that tells the service who calls.
+    /// Every field that tells the service who calls; without a name, the hash of a token that is exchanged for another.
     Identity(Box<[Field]>),
     Header(Normal),
     /// A claim as JSON; None where there is none.

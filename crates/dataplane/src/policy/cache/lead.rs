@@ -85,11 +85,17 @@ impl Cache {
                 }
                 let terms = self.terms(entry.head.status);
                 let head = entry.head.freshened(response.headers(), &terms, moment, epoch);
+                let stored = self.may_keep(&head, asked, moment);
                 let entry = Entry::new(Arc::new(head), entry.body.clone());
-                self.store.put(&lane, lead.flight(), entry.clone(), self.variants);
-                self.finish(&lane, lead, Outcome::Entry(entry.clone()));
+                if stored {
+                    self.store.put(&lane, lead.flight(), entry.clone(), self.variants);
+                    self.finish(&lane, lead, Outcome::Entry(entry.clone()));
+                } else {
+                    self.store.do_not_share(&lane);
+                    self.finish(&lane, lead, Outcome::Released);
+                }
                 exchange.cache = Some(Use::Revalidated);
-                let report = Report { forward: Some(why), status: Some(304), stored: true, ..Report::default() };
+                let report = Report { forward: Some(why), status: Some(304), stored, ..Report::default() };
                 let answer = Answer::stored(&entry.head, Body::full(entry.body.clone()));
                 let answer = answer.present(&asked.head.method, &asked.head.headers);
                 return Ok(self.told(answer, report.of(&entry.head)));
@@ -109,6 +115,13 @@ impl Cache {
                 None => self.release(asked, (lead, lane), response, why),
             });
         }
+    }
+
+    /// Whether what a 304 or an answer to HEAD has made of a stored response is for all as well: it may set a cookie, or say
+    /// that it is for one alone. Its content is what was stored, whatever cookies asked.
+    pub(super) fn may_keep(&self, head: &Stored, asked: &Asked, moment: Moment) -> bool {
+        let rights = entry::Rights { authorized: asked.authorized, cookies: false, set_cookies: self.set_cookies };
+        entry::may_store(head.status, &head.headers, &rights, &self.terms(head.status), moment)
     }
 
     fn finish(&self, lane: &Lane, lead: Lead, outcome: Outcome) {

@@ -58,6 +58,8 @@ pub struct Cache {
     by: Vec<By>,
     forward: Vec<HeaderName>,
     share_consumers: bool,
+    /// The target is asked with tokens that are got for those of callers.
+    exchanges: bool,
     ttl_s: BTreeMap<u16, u64>,
     heuristic: bool,
     set_cookies: bool,
@@ -140,6 +142,7 @@ impl Cache {
             by,
             forward,
             share_consumers: settings.share_consumers,
+            exchanges: false,
             ttl_s: settings.ttl_s.clone(),
             heuristic: settings.heuristic,
             set_cookies: settings.set_cookies,
@@ -156,7 +159,9 @@ impl Cache {
     }
 
     /// The route it is on. What is stored under another program is found again if the route leads to the same.
-    pub fn belongs_to(&mut self, id: &Arc<str>, settings: &snapshot::Route) {
+    /// `exchanges`: its target is asked with tokens for those of callers.
+    pub fn belongs_to(&mut self, id: &Arc<str>, settings: &snapshot::Route, exchanges: bool) {
+        self.exchanges = exchanges;
         let mut hasher = DefaultHasher::new();
         format!("{:?}", (&settings.target, what_makes_answers(&settings.policies))).hash(&mut hasher);
         (self.route, self.fingerprint) = (id.clone(), hasher.finish());

@@ -113,7 +113,12 @@ impl Cache {
         let part = |by: &By| match by {
             By::Consumer => {
                 let fields = exchange.consumer.iter().flat_map(|consumer| consumer.identity.fields());
-                Part::Identity(fields.map(|(name, value)| (name.as_str().into(), value.as_bytes().into())).collect())
+                let fields = fields.map(|(name, value)| (name.as_str().into(), value.as_bytes().into()));
+                // Two tokens of one consumer may be of two users, as the service sees by what they are exchanged for.
+                let subject =
+                    exchange.consumer.iter().filter(|_| self.exchanges).filter_map(|one| one.subject.as_ref());
+                let subject = subject.map(|subject| ("".into(), subject.name().to_vec().into()));
+                Part::Identity(fields.chain(subject).collect())
             }
             By::Header(name) => Part::Header(Normal::of(&head.headers, name)),
             By::Claim(path) => {

@@ -79,8 +79,11 @@ impl Cache {
         let lane = asked.lane(&[]);
         if same {
             let terms = self.terms(entry.head.status);
-            let head = entry.head.freshened(headers, &terms, moment(sent), epoch);
-            self.store.put(&lane, None, Entry::new(Arc::new(head), entry.body.clone()), self.variants);
+            let moment = moment(sent);
+            let head = entry.head.freshened(headers, &terms, moment, epoch);
+            if self.may_keep(&head, asked, moment) {
+                self.store.put(&lane, None, Entry::new(Arc::new(head), entry.body.clone()), self.variants);
+            }
         } else {
             entry.soften();
         }

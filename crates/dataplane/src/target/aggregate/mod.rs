@@ -31,6 +31,7 @@ use self::round::Round;
 use self::text::{Place, Text};
 use super::workflow::input;
 use super::Context;
+use crate::cluster::Cluster;
 use crate::error::{self, Error, Kind};
 use crate::exchange::Exchange;
 use crate::program::Report;
@@ -97,6 +98,11 @@ impl AggregateTarget {
             personal,
             vary: vary.into(),
         })
+    }
+
+    /// Of its calls.
+    pub fn clusters(&self) -> impl Iterator<Item = &Cluster> {
+        self.calls.iter().map(|call| &*call.cluster)
     }
 
     pub async fn run(

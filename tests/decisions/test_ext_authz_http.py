@@ -16,7 +16,7 @@ from running import Gateway
 CONFIG = """
 listeners: {{public: {{bind: "127.0.0.1:0"}}}}
 admin: {{bind: "127.0.0.1:0"}}
-consumers: {{web: {{api_keys: [the-key-of-the-web-app], groups: [staff]}}}}
+consumers: {{web: {{api_keys: [the-key-of-the-web-app, the-next-key-of-the-web-app], groups: [staff]}}}}
 clusters:
   authorizer:
     endpoints: ["http://127.0.0.1:{port}"]
@@ -37,6 +37,12 @@ routes:
             client_headers: [x-why]
           headers: ["*"]
           body: {{max: 1KiB, partial: true}}
+    target: {{cluster: service}}
+  kept:
+    match: {{path: "/kept"}}
+    policies:
+      authenticate: {{any: [api_key]}}
+      authorize: {{ext_authz: {{cluster: authorizer, http: {{}}, cache: 1h}}}}
     target: {{cluster: service}}
   hostile:
     match: {{path: "/hostile/{{rest...}}"}}
@@ -65,6 +71,8 @@ def decide(
             )
         case "gone":
             return 410, [("Content-Type", "text/plain")], b"gone"
+        case "nothing":
+            return 200, [], b""
         case "ours":
             return 500, [], b"broken"
         case "accepted":
@@ -183,6 +191,23 @@ def test_the_authorizer_is_asked_with_the_requests_own_method_and_path_behind_th
     assert "x-inner" not in headers
 
 
+def test_what_the_authorizer_has_the_word_on_is_never_the_clients(door: Gateway) -> None:
+    for case in ("nothing", "tenant"):
+        fields = {"x-case": case, "X-Tenant": "forged", "X_Tenant": "forged"}
+        status, _, body = ask(door, "GET", "/asked/a", fields)
+        assert status == 200
+        assert asked[-1][2]["x-tenant"] == "forged", "it may see what the client says"
+        assert "forged" not in json.loads(body)["fields"].values()
+
+
+def test_a_decision_on_one_credential_is_none_on_another_of_the_same_consumer(door: Gateway) -> None:
+    before = len(asked)
+    for key in ("the-key-of-the-web-app", "the-next-key-of-the-web-app") * 2:
+        assert ask(door, "GET", "/kept", {"X-Api-Key": key})[0] == 200
+    told = [fields["x-consumer-credential"] for _, _, fields, _ in asked[before:]]
+    assert len(told) == len(set(told)) == 2, told
+
+
 def test_a_refusal_is_told_with_what_its_client_may_see(door: Gateway) -> None:
     status, headers, body = ask(door, "GET", "/asked/a", {"x-case": "login"})
     assert (status, headers["location"], headers["x-why"], body) == (
@@ -206,6 +231,7 @@ def test_a_hostile_authorizer_gains_nothing(door: Gateway, case: str) -> None:
     assert status == HOSTILE[case][1], body
     if status != 200:
         assert json.loads(body)["type"].endswith("#authorization-unavailable")
+        assert int(headers["retry-after"]) > 0
         assert "x-raw" not in headers
         return
     seen = json.loads(body)["fields"]

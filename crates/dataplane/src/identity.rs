@@ -79,6 +79,21 @@ pub(crate) fn spells(name: &str, prefix: &str) -> bool {
         && name.bytes().zip(prefix.bytes()).all(|(byte, wanted)| byte == wanted || (byte == b'_' && wanted == b'-'))
 }
 
+/// Takes fields of these names away, under every spelling that some server reads as the same name.
+pub fn clear(fields: &[HeaderName], headers: &mut HeaderMap) {
+    let own = |name: &HeaderName| {
+        fields.iter().any(|own| own.as_str().len() == name.as_str().len() && spelled(name.as_str(), own.as_str()))
+    };
+    let foreign: Vec<HeaderName> = headers.keys().filter(|name| own(name)).cloned().collect();
+    foreign.iter().for_each(|name| while headers.remove(name).is_some() {});
+}
+
+/// Whether some server may read both as one name.
+fn spelled(name: &str, own: &str) -> bool {
+    let plain = |byte: u8| if byte == b'_' { b'-' } else { byte };
+    name.bytes().map(plain).eq(own.bytes().map(plain))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

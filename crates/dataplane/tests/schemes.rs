@@ -66,6 +66,27 @@ fn of_any_the_first_that_finds_its_credential_decides() {
     }
 }
 
+/// A service may read another line than the gateway does.
+#[test]
+fn a_token_that_nobody_has_looked_at_goes_no_further() {
+    let endpoint = Endpoint::answering(OK);
+    let mut settings = snapshot(endpoint.address);
+    let digest: String = Sha256::digest("key-of-web").iter().map(|byte| format!("{byte:02x}")).collect();
+    settings["consumers"]["web"] = json!({"api_key_sha256": [digest], "groups": []});
+    settings["issuers"] = json!({"corp": {"issuer": "https://login.example", "algorithms": ["HS256"], "jwks": null,
+        "public_keys": [], "secret": "a secret that is long enough for HS256"}});
+    settings["routes"]["guarded"]["policies"] = json!({"authenticate": {"any": [
+        {"api_key": {"header": "x-api-key", "query": null}},
+        {"jwt": {"issuers": ["corp"], "audience": [], "types": [], "skew_s": 5, "required": {}, "max_bytes": 4096,
+            "forward": false, "claims": {"subject": "/sub", "groups": null, "scopes": null, "plan": null, "headers": {}}}},
+    ]}});
+    let door = Door::open(settings);
+    for fields in [&[KEY, BEARER][..], &[KEY, ("authorization", "Digest a"), BEARER]] {
+        assert_eq!(ask(&door, &endpoint, fields).0, 200, "{fields:?}");
+        assert!(!endpoint.text().to_lowercase().contains("bearer"), "{fields:?}: {}", endpoint.text());
+    }
+}
+
 #[test]
 fn of_all_each_must_know_its_credential_and_none_another_consumer() {
     let endpoint = Endpoint::answering(OK);

@@ -43,8 +43,8 @@ class ExtAuthzHttp(Strict):
     path_prefix: Annotated[str, AfterValidator(_prefix)] = ""
     """Stands before the path."""
     upstream_headers: Visible = []
-    """Headers of an answer that lets the request pass which the target is to see, in place of the client's.
-    ``*``: all."""
+    """Headers of an answer that lets the request pass which the target is to see. The client's own never get there,
+    under any spelling, also where the answer has none. ``*``: all that it has."""
     response_headers: Visible = []
     """Headers of such an answer which are added to the response. ``*``: all."""
     client_headers: Visible = []

@@ -13,7 +13,7 @@ mod webhook;
 
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
-use http::{request, HeaderMap, HeaderName};
+use http::{request, HeaderName};
 use serde_json::{json, Value};
 
 pub use kept::Kept;
@@ -83,7 +83,7 @@ impl Credentials {
             let (streamed, fields) = (std::mem::take(body), self.fields.clone());
             *body = Body::stream(trailers::Cleared { body: streamed, fields });
         }
-        clear(&self.fields, &mut head.headers);
+        identity::clear(&self.fields, &mut head.headers);
         match &self.kind {
             Kind::Fixed(fixed) => {
                 fixed.set(&mut head.headers);
@@ -180,20 +180,6 @@ fn field(name: &str) -> Result<HeaderName, String> {
             && !matches!(known.as_str(), "forwarded" | "via" | "traceparent" | "tracestate")
     });
     known.ok_or_else(|| format!("'{name}' is not a header that can be set"))
-}
-
-fn clear(fields: &[HeaderName], headers: &mut HeaderMap) {
-    let own = |name: &HeaderName| {
-        fields.iter().any(|own| own.as_str().len() == name.as_str().len() && spelled(name.as_str(), own.as_str()))
-    };
-    let foreign: Vec<HeaderName> = headers.keys().filter(|name| own(name)).cloned().collect();
-    foreign.iter().for_each(|name| while headers.remove(name).is_some() {});
-}
-
-/// Whether some server may read both as one name.
-fn spelled(name: &str, own: &str) -> bool {
-    let plain = |byte: u8| if byte == b'_' { b'-' } else { byte };
-    name.bytes().map(plain).eq(own.bytes().map(plain))
 }
 
 fn unavailable(cause: String) -> Error {

@@ -8,6 +8,7 @@ use http::HeaderName;
 use http_body::{Frame, SizeHint};
 
 use crate::error::Error;
+use crate::identity;
 use crate::protocol::body::Body;
 
 /// Content whose trailers have none of these fields, under any spelling.
@@ -25,7 +26,7 @@ impl http_body::Body for Cleared {
         let Poll::Ready(Some(Ok(frame))) = polled else { return polled };
         let frame = match frame.into_trailers() {
             Ok(mut trailers) => {
-                super::clear(&self.fields, &mut trailers);
+                identity::clear(&self.fields, &mut trailers);
                 Frame::trailers(trailers)
             }
             Err(frame) => frame,

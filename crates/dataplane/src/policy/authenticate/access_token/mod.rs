@@ -227,7 +227,8 @@ impl AccessTokens {
     /// Takes the credential out of what is forwarded, unless the target is to see it.
     pub fn remove(&self, headers: &mut HeaderMap) {
         self.claims.remove(headers);
-        let carries = headers.get(AUTHORIZATION).is_some_and(|field| Way::of(field.as_bytes()).is_some());
+        // Any of several: the target may read another one than we do.
+        let carries = headers.get_all(AUTHORIZATION).iter().any(|field| Way::of(field.as_bytes()).is_some());
         if carries && !self.forward {
             headers.remove(AUTHORIZATION);
         }

@@ -70,6 +70,10 @@ impl Http {
                     }),
                     ..Changes::default()
                 };
+                // The authorizer alone has the word on these, also where it says nothing.
+                if let Visible::Named(names) = &self.upstream {
+                    changes.remove.extend(names.iter().filter(|name| may_change_request(name)).cloned());
+                }
                 for value in headers.get_all(REMOVE) {
                     for name in value.as_bytes().split(|byte| *byte == b',') {
                         let name = HeaderName::from_bytes(name.trim_ascii())

@@ -152,7 +152,16 @@ impl ExtAuthz {
     }
 
     async fn verdict(&self, question: &Question<'_>, worker: &Rc<Worker>) -> Result<Arc<Verdict>, Error> {
-        let key = decisions::key(&grpc::check_request(question, self.context(), None));
+        let mut asked = grpc::check_request(question, self.context(), None);
+        if let Protocol::Http(_) = &self.protocol {
+            // It is told of the credential too. No message goes on with a zero, and no field holds one.
+            for (name, value) in question.exchange.consumer.iter().flat_map(|consumer| consumer.identity.fields()) {
+                for part in [&b"\0"[..], name.as_str().as_bytes(), &b"\0"[..], value.as_bytes()] {
+                    asked.extend_from_slice(part);
+                }
+            }
+        }
+        let key = decisions::key(&asked);
         if let Some(verdict) = self.decisions.find(&key) {
             return Ok(verdict);
         }

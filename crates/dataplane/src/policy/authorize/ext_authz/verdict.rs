@@ -73,10 +73,11 @@ impl Change {
 impl Changes {
     /// Of the request, on its way to the target.
     pub fn apply(&self, exchange: &mut Exchange, head: &mut RequestHead) -> Result<(), Error> {
-        for name in &self.remove {
-            head.headers.remove(name);
-        }
+        identity::clear(&self.remove, &mut head.headers);
         for change in &self.set {
+            if change.how == How::Set {
+                identity::clear(std::slice::from_ref(&change.name), &mut head.headers);
+            }
             change.apply(&mut head.headers);
         }
         if !self.query_remove.is_empty() || !self.query_set.is_empty() {

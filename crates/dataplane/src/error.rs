@@ -165,6 +165,10 @@ pub fn respond_with(error: &Error, status: u16, request_id: Option<&http::Header
     for (name, value) in &error.headers {
         headers.append(name.clone(), value.clone());
     }
+    // Who is refused for now is told when to come again, also where nobody knows better (RFC 9110 §15.6.4).
+    if status == 503 {
+        headers.entry(http::header::RETRY_AFTER).or_insert(http::HeaderValue::from_static("1"));
+    }
     // What follows a CONNECT may be no HTTP at all.
     let last = [Kind::BodyTooLarge, Kind::RequestTimeout, Kind::ClientGone, Kind::Draining, Kind::MethodNotImplemented];
     if last.contains(&kind) {

@@ -223,6 +223,37 @@ fn an_active_token_is_asked_about_once_and_says_who_it_is() {
 }
 
 #[test]
+fn an_introspected_token_is_exchanged_for_one_for_the_service() {
+    let shop = Shop::open(|snapshot| {
+        snapshot["issuers"]["corp"]["endpoints"]["token"] = json!({"url": "https://login.example/token",
+            "authority": "login.example", "path": "/token", "cluster": "login"});
+        snapshot["clusters"]["shop"]["credentials"] = json!({"token_exchange": {
+            "client": {
+                "issuer": "corp", "token_endpoint": null, "client_id": "gateway", "client_authentication": "client_secret_post",
+                "client_secret": "s3cret", "private_key": null, "key_id": null, "algorithm": null, "assertion_audience": null,
+                "scopes": [], "audience": ["orders"], "resource": [], "timeout_ms": 10_000,
+            },
+            "requested_token_type": null, "actor": false, "otherwise": "refuse",
+        }});
+    });
+    shop.issuer.answers(|request| match request.starts_with("POST /token ") {
+        true => answer("200 OK", r#"{"access_token":"for-orders","token_type":"Bearer","expires_in":"3600"}"#),
+        false => answer("200 OK", &active().to_string()),
+    });
+    (0..2).for_each(|_| assert_eq!(shop.ask("/one", "opaque").0, 200));
+    assert_eq!(shop.issuer.asked(), 2);
+    let question = shop.issuer.state.asked.lock().unwrap()[1].clone();
+    let kind = "subject_token_type=urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Aaccess_token";
+    for part in ["token-exchange&subject_token=opaque&", kind, "audience=orders"] {
+        assert!(question.contains(part), "{part}: {question}");
+    }
+    let seen = shop.endpoint.text().to_lowercase();
+    assert_eq!(seen.matches("authorization: bearer for-orders\r\n").count(), 2, "{seen}");
+    assert!(!seen.contains("opaque"), "{seen}");
+    shop.door.server.stop();
+}
+
+#[test]
 fn what_is_not_active_or_not_for_us_is_refused() {
     let shop = Shop::open(|_| {});
     shop.issuer.says(json!({"active": false, "sub": "7"}));
@@ -315,6 +346,7 @@ fn an_issuer_that_does_not_say_lets_nobody_in() {
     shop.issuer.hold(true);
     let (status, answer) = shop.ask("/one", "silence");
     assert!(status == 503 && answer.contains("#authentication-unavailable"), "{answer}");
+    assert!(answer.to_lowercase().contains("\r\nretry-after: 1\r\n"), "{answer}");
     shop.issuer.hold(false);
     shop.door.server.stop();
 }

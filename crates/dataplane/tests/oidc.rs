@@ -243,6 +243,60 @@ fn a_user_logs_in_and_the_endpoint_sees_who_it_is_and_no_cookie_of_ours() {
     }
 }
 
+/// What a token endpoint that the test plays was asked; it has one token for all.
+fn exchanging() -> (String, std::sync::mpsc::Receiver<String>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, (told, asked)) = (listener.local_addr().unwrap().to_string(), std::sync::mpsc::channel());
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let (mut text, mut buffer) = (String::new(), [0; 65_536]);
+            // The form has the type of the token as its last word but one.
+            while !text.contains("subject_token_type=") {
+                match stream.read(&mut buffer) {
+                    Ok(0) | Err(_) => break,
+                    Ok(count) => text.push_str(&String::from_utf8_lossy(&buffer[..count])),
+                }
+            }
+            let answer = r#"{"access_token":"for-shop","token_type":"Bearer","expires_in":3600}"#;
+            let head = format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", answer.len());
+            let _sent = stream.write_all(format!("{head}{answer}").as_bytes());
+            let _told = told.send(text);
+        }
+    });
+    (address, asked)
+}
+
+#[test]
+fn a_sessions_id_token_is_exchanged_for_one_for_the_service() {
+    let (address, asked) = exchanging();
+    let shop = Shop::with(|both| {
+        let snapshot = &mut both["snapshot"];
+        snapshot["clusters"]["exchange"] = cluster(&address);
+        snapshot["clusters"]["shop"]["credentials"] = json!({"token_exchange": {
+            "client": {
+                "issuer": null, "token_endpoint": endpoint("https://exchange.example/token", json!("exchange")),
+                "client_id": "gateway", "client_authentication": "client_secret_basic", "client_secret": "s3cret",
+                "private_key": null, "key_id": null, "algorithm": null, "assertion_audience": null, "scopes": [],
+                "audience": [], "resource": [], "timeout_ms": 10_000,
+            },
+            "requested_token_type": null, "actor": false, "otherwise": "refuse",
+        }});
+    });
+    let mut browser = Browser::default();
+    shop.log_in(&mut browser);
+    for _ in 0..2 {
+        let reply = shop.ask(&mut browser, "GET", "/account", "Authorization: Bearer mine\r\n");
+        assert_eq!(reply.status, 200, "{}", reply.text);
+        let seen = reply.body().to_lowercase();
+        assert!(seen.contains("authorization: bearer for-shop\r\n") && !seen.contains("mine"), "{seen}");
+    }
+    let question = asked.recv().unwrap();
+    assert!(question.contains("urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Aid_token"), "{question}");
+    let form = question.split("subject_token=").nth(1).unwrap().split('&').next().unwrap();
+    assert_eq!(form.split('.').count(), 3, "{question}");
+    assert!(asked.try_recv().is_err(), "one for the session");
+}
+
 #[test]
 fn only_who_asks_for_a_page_is_redirected_and_scripts_get_401() {
     let shop = Shop::open();

@@ -110,10 +110,18 @@ fn tokens(body: &[u8], taken: TokenType) -> Result<Tokens, Wrong> {
         access_token: text("access_token")?.ok_or("its answer has no access token")?,
         refresh_token: text("refresh_token")?,
         expires_in: expires_in
-            .map(|seconds| seconds.as_u64().ok_or("its expires_in is not a number of seconds"))
+            .map(|said| seconds(said).ok_or("its expires_in is not a number of seconds"))
             .transpose()?,
         issued_token_type: text("issued_token_type")?,
     })
+}
+
+/// A number; some issuers send it as text.
+fn seconds(said: &Value) -> Option<u64> {
+    match said {
+        Value::String(text) if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) => text.parse().ok(),
+        said => said.as_u64(),
+    }
 }
 
 /// An error code (RFC 6749 §5.2), or nothing that could spoil a log.
@@ -138,6 +146,8 @@ mod tests {
         let read = tokens(right).unwrap_or_else(|wrong| panic!("{wrong}"));
         assert_eq!((read.id_token.as_deref(), read.refresh_token.as_deref()), (Some("i"), None));
         assert_eq!(read.expires_in, Some(60));
+        let text = tokens(r#"{"access_token":"a","token_type":"Bearer","expires_in":"3600"}"#);
+        assert_eq!(text.map(|read| read.expires_in), Ok(Some(3600)));
         let exchanged = r#"{"access_token":"a","token_type":"N_A"}"#;
         assert!(super::tokens(exchanged.as_bytes(), TokenType::BearerOrNone).is_ok());
         for wrong in [
@@ -151,7 +161,10 @@ mod tests {
             r#"{"access_token":7,"token_type":"Bearer"}"#,
             r#"{"token_type":"Bearer"}"#,
             r#"{"access_token":"a","token_type":"Bearer","expires_in":-1}"#,
-            r#"{"access_token":"a","token_type":"Bearer","expires_in":"60"}"#,
+            r#"{"access_token":"a","token_type":"Bearer","expires_in":"-60"}"#,
+            r#"{"access_token":"a","token_type":"Bearer","expires_in":"60 s"}"#,
+            r#"{"access_token":"a","token_type":"Bearer","expires_in":""}"#,
+            r#"{"access_token":"a","token_type":"Bearer","expires_in":"99999999999999999999"}"#,
             r#"{"access_token":"a","token_type":"Bearer","expires_in":1e999}"#,
         ] {
             assert!(tokens(wrong).is_err(), "{wrong}");

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from running import Gateway, request
+from running import Gateway, request, until
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 sys.path.insert(0, str(EXAMPLES / "ext_authz"))
@@ -15,15 +15,22 @@ sys.path.insert(0, str(EXAMPLES / "ext_authz"))
 import authorizer  # noqa: E402
 
 
-def opened(gateway: Callable[..., Gateway], name: str, environment: dict[str, str] | None = None, **places: int) -> str:
-    """The address of the example's gateway, with ports that are free instead of those that it names."""
+def started(
+    gateway: Callable[..., Gateway], name: str, environment: dict[str, str] | None = None, **places: int
+) -> Gateway:
+    """The example's gateway, with ports that are free instead of those that it names."""
     config = (EXAMPLES / name / "stagedoor.yaml").read_text()
     for written, real in {"_8080": 0, **places}.items():
         assert f"127.0.0.1:{written[1:]}" in config
         config = config.replace(f"127.0.0.1:{written[1:]}", f"127.0.0.1:{real}")
     door = gateway(config + '\nadmin: {bind: "127.0.0.1:0"}\n', environment=environment)
     assert door.addresses, door.log
-    address: str = door.addresses["listeners"]["public"]
+    return door
+
+
+def opened(gateway: Callable[..., Gateway], name: str, environment: dict[str, str] | None = None, **places: int) -> str:
+    """Its address."""
+    address: str = started(gateway, name, environment, **places).addresses["listeners"]["public"]
     return address
 
 
@@ -81,3 +88,21 @@ def test_callers_come_as_often_as_they_may(gateway: Callable[..., Gateway]) -> N
     assert request(door, "GET", "/tenants", headers={"x-tenant": "red"}).status == 200
     fields = {"x-api-key": "key-of-the-small-app"}
     assert [request(door, "GET", "/orders", headers=fields).status for _ in range(4)] == [200, 200, 200, 429]
+
+
+def test_what_every_route_has_stands_beside_what_one_route_changes(gateway: Callable[..., Gateway]) -> None:
+    door = started(gateway, "basics")
+    answer = door.request("GET", "/orders", headers={"x-request-id": "mine-7", "authorization": "Bearer the-token"})
+    assert (answer.headers["x-request-id"], answer.headers["cache-control"]) == ("mine-7", "no-store")
+    assert "x-powered-by" not in answer.headers
+    assert "strict-transport-security" not in answer.headers
+    assert door.request("GET", "/orders", headers={"x-request-id": "not an id"}).headers["x-request-id"] != "not an id"
+    until(lambda: '"mine-7"' in door.log)
+    assert "[redacted]" in door.log
+    assert "the-token" not in door.log
+    for path, coding, status in (("/orders", "gzip", 413), ("/downloads", None, 200)):
+        answer = door.request("GET", path, headers={"accept-encoding": "gzip"})
+        assert (answer.status, answer.headers.get("content-encoding")) == (200, coding), path
+        assert door.request("POST", path, "a" * 2000).status == status, path
+    answer = door.request("GET", "/orders", headers={"x-forwarded-proto": "https"})
+    assert answer.headers["strict-transport-security"] == "max-age=31536000; includeSubDomains"

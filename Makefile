@@ -19,8 +19,9 @@ test: test-rust test-python
 test-rust: .venv/.tools
 	cargo test --quiet --workspace --exclude stagedoor-python
 
-test-python: .venv/.built .venv/.tools
-	$(BIN)/python -m pytest --quiet
+# Most tests wait for processes, so two at a time take half as long even on one core; those of a file share what they started.
+test-python: .venv/.built .venv/.tools    ## TESTS=tests/config runs those alone; JOBS=1 one after another
+	$(BIN)/python -m pytest --quiet -n $(or $(JOBS),2) --dist loadfile $(TESTS)
 
 # Command:package.
 TEST_TOOLS := curl:curl nghttp:nghttp2-client h2load:nghttp2-client go:golang-go openssl:openssl node:nodejs npm:npm

@@ -28,6 +28,7 @@ from stagedoor.errors import StagedoorError
 from stagedoor.identity.fetch import Fetcher
 from stagedoor.identity.issuers import Issuers
 from stagedoor.notices import Notices
+from stagedoor.registry.credentials import of_configuration
 from stagedoor.registry.refused import Refused
 from stagedoor.registry.registry import Registry
 from stagedoor.watch import Watch
@@ -138,7 +139,7 @@ class Gateway:
                 if recovered:
                     log.info("executions recovered", extra={"executions": recovered})
             addresses = self._plane.start(self._snapshot)
-            self._registry.use(_fixed(configuration), configuration.settings.plans)
+            self._use_registry(configuration)
             self._registry.load()
             if settings.admin.tls is not None:
                 self._admin_tls = admin_context(settings.admin.tls, configuration.path.parent)
@@ -262,12 +263,16 @@ class Gateway:
             _use(orchestrator, new)
         logs.setup(new.settings.telemetry.logs.format, new.settings.telemetry.logs.level)
         self._configuration, self._snapshot = new, snapshot
-        self._registry.use(_fixed(new), new.settings.plans)
+        self._use_registry(new)
         self._issuers.use(new.settings.issuers)
         _tell_problems(new)
         if new.faults:
             log.error("what these files held before stays in use; everything else is as it stands now")
         return True
+
+    def _use_registry(self, configuration: Configuration) -> None:
+        settings = configuration.settings
+        self._registry.use(_fixed(configuration), settings.plans, of_configuration(settings.consumers))
 
     # Ending.
 
@@ -354,6 +359,11 @@ def _tokens(configuration: Configuration) -> list[Token]:
 def _fixed(configuration: Configuration) -> dict[str, Json]:
     """What is shown of the configuration's own consumers."""
     return {
-        name: {"groups": list(each.groups), "plan": each.plan, "keys": len(each.api_keys)}
+        name: {
+            "groups": list(each.groups),
+            "plan": each.plan,
+            "keys": len(each.api_keys),
+            "credentials": len(each.basic) + len(each.certificates) + len(each.signature_keys),
+        }
         for name, each in configuration.settings.consumers.items()
     }

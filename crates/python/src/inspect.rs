@@ -55,6 +55,12 @@ pub fn routes(py: Python<'_>, snapshot: &str) -> PyResult<Py<PyAny>> {
     json(py, &routes.map_err(wrong)?)
 }
 
+/// Takes tens of milliseconds on purpose.
+#[pyfunction]
+pub fn hash_password(py: Python<'_>, password: &str) -> PyResult<String> {
+    py.detach(|| stagedoor_dataplane::policy::authenticate::basic::hash(password)).map_err(PyValueError::new_err)
+}
+
 #[pyfunction]
 pub fn error_kinds() -> Vec<(&'static str, u16, &'static str)> {
     Kind::ALL.iter().map(|kind| (kind.code(), kind.status(), kind.title())).collect()

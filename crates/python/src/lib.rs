@@ -18,7 +18,7 @@ mod _core {
     #[pymodule_export]
     use super::expression::{Expression, ExpressionError};
     #[pymodule_export]
-    use super::inspect::{check, error_kinds, explain, routes};
+    use super::inspect::{check, error_kinds, explain, hash_password, routes};
     #[pymodule_export]
     use super::notice::{Abandoned, Answered, CallerToken, Execute, KeysWanted, ShowExecution, Unanswered};
 }

@@ -1,4 +1,4 @@
-"""Consumers, keys and plans over HTTP: listed, created, changed and revoked, and the audit log of all that."""
+"""Consumers, their credentials and plans over HTTP: listed, created, changed and revoked, and the audit log of that."""
 
 from __future__ import annotations
 
@@ -29,6 +29,10 @@ class Registry(Protocol):
     def create_key(self, who: str, name: str, body: Json) -> Json: ...
     def rotate_key(self, who: str, name: str, id: str, body: Json) -> Json: ...
     def revoke_key(self, who: str, name: str, id: str) -> None: ...
+    def credentials(self, name: str) -> Json: ...
+    def create_credential(self, who: str, name: str, body: Json) -> Json: ...
+    def rotate_credential(self, who: str, name: str, id: str, body: Json) -> Json: ...
+    def revoke_credential(self, who: str, name: str, id: str) -> None: ...
     def plans(self) -> Json: ...
     def put_plan(self, who: str, body: Json) -> Json: ...
     def delete_plan(self, who: str, name: str) -> None: ...
@@ -48,6 +52,10 @@ def add(app: web.Application, registry: Registry, refused: type[Exception]) -> N
         # A key's id holds a slash: the consumer's name is its first part.
         ("POST", "/consumers/{name}/keys/{id:.+}/rotate", handlers.rotate_key),
         ("DELETE", "/consumers/{name}/keys/{id:.+}", handlers.revoke_key),
+        ("GET", "/consumers/{name}/credentials", handlers.credentials),
+        ("POST", "/consumers/{name}/credentials", handlers.create_credential),
+        ("POST", "/consumers/{name}/credentials/{id:.+}/rotate", handlers.rotate_credential),
+        ("DELETE", "/consumers/{name}/credentials/{id:.+}", handlers.revoke_credential),
         ("GET", "/plans", handlers.plans),
         ("PUT", "/plans/{name}", handlers.put_plan),
         ("DELETE", "/plans/{name}", handlers.delete_plan),
@@ -68,7 +76,7 @@ class _Handlers:
             return problem(HTTPStatus(getattr(error, "status", 400)), str(error))
         if answer is None:
             return web.Response(status=HTTPStatus.NO_CONTENT)
-        # A key is among these answers: nobody keeps them on the way.
+        # Keys and passwords are among these answers: nobody keeps them on the way.
         return web.json_response(answer, status=status, headers={"Cache-Control": "no-store"})
 
     async def consumers(self, request: web.Request) -> web.Response:
@@ -100,6 +108,21 @@ class _Handlers:
     async def revoke_key(self, request: web.Request) -> web.Response:
         name, id = request.match_info["name"], request.match_info["id"]
         return await self._do(HTTPStatus.OK, self._registry.revoke_key, request[WHO], name, id)
+
+    async def credentials(self, request: web.Request) -> web.Response:
+        return await self._do(HTTPStatus.OK, self._registry.credentials, request.match_info["name"])
+
+    async def create_credential(self, request: web.Request) -> web.Response:
+        body, name = await _body(request), request.match_info["name"]
+        return await self._do(HTTPStatus.CREATED, self._registry.create_credential, request[WHO], name, body)
+
+    async def rotate_credential(self, request: web.Request) -> web.Response:
+        body, name, id = await _body(request), request.match_info["name"], request.match_info["id"]
+        return await self._do(HTTPStatus.CREATED, self._registry.rotate_credential, request[WHO], name, id, body)
+
+    async def revoke_credential(self, request: web.Request) -> web.Response:
+        name, id = request.match_info["name"], request.match_info["id"]
+        return await self._do(HTTPStatus.OK, self._registry.revoke_credential, request[WHO], name, id)
 
     async def plans(self, request: web.Request) -> web.Response:
         return await self._do(HTTPStatus.OK, self._registry.plans)

@@ -12,7 +12,21 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Protocol
 
-from stagedoor.cli import audit, cache, check, consumers, demo, executions, explain, keys, plans, routes, run, schema
+from stagedoor.cli import (
+    audit,
+    cache,
+    check,
+    consumers,
+    credentials,
+    demo,
+    executions,
+    explain,
+    keys,
+    plans,
+    routes,
+    run,
+    schema,
+)
 from stagedoor.cli.output import fail, tell
 from stagedoor.config import InvalidConfiguration
 from stagedoor.errors import StagedoorError
@@ -39,6 +53,7 @@ COMMANDS: tuple[Command, ...] = (
     executions,
     consumers,
     keys,
+    credentials,
     plans,
     cache,
     audit,

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from stagedoor.cli.admin import admin_argument, find_admin
+from stagedoor.cli.credentials import say_credentials
 from stagedoor.cli.keys import say_keys
 from stagedoor.cli.output import json_argument, say, say_json, say_table
 
@@ -20,9 +21,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True, dest="verb")
     creating = verbs.add_parser("create", help="a new consumer, without credentials yet")
     listing = verbs.add_parser("list", help="all, those of the configuration among them")
-    showing = verbs.add_parser("show", help="one, with its keys")
+    showing = verbs.add_parser("show", help="one, with its keys and other credentials")
     updating = verbs.add_parser("update", help="change its groups or plan, disable or enable it")
-    deleting = verbs.add_parser("delete", help="one, with all its keys")
+    deleting = verbs.add_parser("delete", help="one, with all its credentials")
     for verb in (creating, showing, updating, deleting):
         verb.add_argument("name", metavar="NAME")
     for verb in (creating, updating):
@@ -52,6 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             _say(consumers)
         return 0
+    others: list[Json] = []
     path = f"/consumers/{quote(arguments.name, safe='')}"
     match arguments.verb:
         case "create":
@@ -62,8 +64,10 @@ def run(arguments: argparse.Namespace) -> int:
             answer = admin.ask("DELETE", path)
         case _:
             answer = admin.ask("GET", path)
+            if answer["source"] == "registry":
+                others = admin.ask("GET", f"{path}/credentials")["credentials"]
     if arguments.json:
-        say_json(answer)
+        say_json(answer | {"credentials": others} if others else answer)
     elif answer is None:
         say(f"{arguments.name} is deleted")
     else:
@@ -71,6 +75,9 @@ def run(arguments: argparse.Namespace) -> int:
         if answer.get("api_keys"):
             say("")
             say_keys(answer["api_keys"])
+        if others:
+            say("")
+            say_credentials(others)
     return 0
 
 
@@ -95,8 +102,9 @@ def _say(consumers: list[Json]) -> None:
             ", ".join(each["groups"]),
             each["plan"] or "",
             str(each["keys"]),
+            str(each["credentials"]),
             "disabled" if each.get("disabled") else "",
         )
         for each in consumers
     )
-    say_table(("name", "from", "groups", "plan", "keys", ""), rows)
+    say_table(("name", "from", "groups", "plan", "keys", "credentials", ""), rows)

@@ -33,17 +33,30 @@ def configure(parser: argparse.ArgumentParser) -> None:
         verb.add_argument("consumer", metavar="CONSUMER")
     for verb in (rotating, revoking):
         verb.add_argument("id", metavar="ID")
-    creating.add_argument("--description", default="", metavar="TEXT")
-    creating.add_argument("--scope", action="append", default=[], metavar="SCOPE", help="may be given several times")
-    creating.add_argument("--expires", metavar="WHEN", help="a time (2027-01-31T00:00:00Z), or from now (90d)")
-    creating.add_argument("--route", action="append", metavar="NAME", help="the only routes on which it is good")
-    creating.add_argument("--network", action="append", metavar="CIDR", help="the only addresses from which it is good")
-    rotating.add_argument(
-        "--overlap", default="1d", metavar="TIME", help="how long the old one stays good (default: 1d)"
-    )
+    rights_arguments(creating)
+    overlap_argument(rotating)
     for verb in (creating, listing, rotating, revoking):
         admin_argument(verb)
         json_argument(verb)
+
+
+def rights_arguments(parser: argparse.ArgumentParser) -> None:
+    """How long, where and for what a new credential is good."""
+    parser.add_argument("--description", default="", metavar="TEXT")
+    parser.add_argument("--scope", action="append", default=[], metavar="SCOPE", help="may be given several times")
+    parser.add_argument("--expires", metavar="WHEN", help="a time (2027-01-31T00:00:00Z), or from now (90d)")
+    parser.add_argument("--route", action="append", metavar="NAME", help="the only routes on which it is good")
+    parser.add_argument("--network", action="append", metavar="CIDR", help="the only addresses from which it is good")
+
+
+def rights(arguments: argparse.Namespace) -> Json:
+    parts = {"description": arguments.description, "scopes": arguments.scope, "routes": arguments.route}
+    parts |= {"networks": arguments.network, "expires": arguments.expires and _when(arguments.expires)}
+    return {name: part for name, part in parts.items() if part}
+
+
+def overlap_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--overlap", default="1d", metavar="TIME", help="how long the old one stays good (default: 1d)")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -58,9 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
                 say_keys(keys)
             return 0
         case "create":
-            parts = {"description": arguments.description, "scopes": arguments.scope, "routes": arguments.route}
-            parts |= {"networks": arguments.network, "expires": arguments.expires and _when(arguments.expires)}
-            answer = admin.ask("POST", f"{consumer}/keys", {name: part for name, part in parts.items() if part})
+            answer = admin.ask("POST", f"{consumer}/keys", rights(arguments))
         case "rotate":
             path = f"{consumer}/keys/{quote(arguments.id)}/rotate"
             answer = admin.ask("POST", path, {"overlap": arguments.overlap})
@@ -85,17 +96,17 @@ def say_keys(keys: Iterable[Json]) -> None:
             each["id"],
             each["description"],
             " ".join(each["scopes"]),
-            _time(each["expires"]),
+            time_text(each["expires"]),
             "all" if each["routes"] is None else " ".join(each["routes"]),
             "all" if each["networks"] is None else " ".join(each["networks"]),
-            _time(each.get("last_used")),
+            time_text(each.get("last_used")),
         )
         for each in keys
     )
     say_table(columns, rows)
 
 
-def _time(seconds: int | None) -> str:
+def time_text(seconds: int | None) -> str:
     return "" if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
 
 
@@ -103,7 +114,7 @@ def _when(text: str) -> str:
     if "T" in text:
         return text
     try:
-        return _time(int(time.time()) + int(Duration.parse(text)) // 1000)
+        return time_text(int(time.time()) + int(Duration.parse(text)) // 1000)
     except ValueError:
         raise WrongTime(
             f"--expires: '{text}' is neither a time such as 2027-01-31T00:00:00Z nor one such as 90d"

@@ -53,6 +53,7 @@ def _username(value: str) -> str:
     return value
 
 
+Username = Annotated[str, AfterValidator(_username)]
 Key = Annotated[SecretStr, AfterValidator(_key)]
 Time = Annotated[str, AfterValidator(_time)]
 """Of RFC 3339."""
@@ -81,7 +82,7 @@ class ApiKeyEntry(Strict):
 class User(Strict):
     """A name and a password."""
 
-    username: Annotated[str, AfterValidator(_username)] | None = None
+    username: Username | None = None
     """The name, which is the user's alone. Left out: the consumer's."""
     password_hash: SecretStr
     """The password's hash of argon2id (``$argon2id$…``) or bcrypt (``$2b$…``)."""

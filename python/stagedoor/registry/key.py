@@ -40,9 +40,14 @@ class NewKey:
 
 def make(secret: bytes) -> NewKey:
     """A key of 256 random bits. All keys begin with ``sd_``, so that scanners for leaked secrets find them."""
-    prefix = "".join(secrets.choice(_ALPHABET) for _ in range(PREFIX_CHARACTERS))
+    prefix = random_name()
     text = f"sd_{prefix}_{secrets.token_urlsafe(SECRET_BYTES)}"
     return NewKey(text, prefix, hmac.new(secret, text.encode(), hashlib.sha256).hexdigest())
+
+
+def random_name() -> str:
+    """12 letters and digits, which name something and are no secret."""
+    return "".join(secrets.choice(_ALPHABET) for _ in range(PREFIX_CHARACTERS))
 
 
 def secret(path: Path, *, fresh: bool) -> bytes:

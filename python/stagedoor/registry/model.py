@@ -1,4 +1,4 @@
-"""What may be asked for: the bodies of the admin endpoint's requests."""
+"""What may be asked for of any credential: the bodies of the admin endpoint's requests."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, Field, ValidationError
 
-from stagedoor.config.consumer import Network, Time
+from stagedoor.config.consumer import Network, Time, seconds
 from stagedoor.config.plan import Plan
 from stagedoor.policies.model import Name, Scope, Strict, duration, wrong
 from stagedoor.policies.unit import Duration
@@ -35,7 +35,7 @@ class NewConsumer(ConsumerChange):
     name: Name
 
 
-class NewKey(Strict):
+class Rights(Strict):
     """What is left out does not restrict."""
 
     description: Annotated[str, Field(max_length=200), AfterValidator(_printable)] = ""
@@ -45,13 +45,31 @@ class NewKey(Strict):
     networks: Annotated[list[Network], Field(min_length=1, max_length=1000)] | None = None
 
 
+class NewKey(Rights):
+    pass
+
+
 class Rotation(Strict):
     overlap: Duration = duration("1d", least="0s", most="365d")
-    """How long the old key stays good."""
+    """How long the old one stays good."""
 
 
 class NewPlan(Plan):
     name: Name
+
+
+def rights(asked: Rights, now: int) -> dict[str, Any]:
+    """As they are kept; Refused where the end is over already."""
+    expires = None if asked.expires is None else seconds(asked.expires)
+    if expires is not None and expires <= now:
+        raise Refused(400, "expires: that time is over")
+    return asked.model_dump(include=set(Rights.model_fields)) | {"expires": expires}
+
+
+def ending(expires: int | None, asked: Rotation, now: int) -> int:
+    """When what is rotated ends: no later than it would have."""
+    end = now + int(asked.overlap) // 1000
+    return end if expires is None else min(end, expires)
 
 
 def read(model: type[Model], body: Any) -> Model:

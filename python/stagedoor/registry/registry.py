@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from stagedoor import _core
-from stagedoor.config.consumer import seconds
 from stagedoor.config.plan import compile_plan
+from stagedoor.registry import credentials
 from stagedoor.registry import key as keys
-from stagedoor.registry.model import ConsumerChange, NewConsumer, NewKey, NewPlan, Rotation, read
+from stagedoor.registry.credentials import KINDS, Marks
+from stagedoor.registry.model import ConsumerChange, NewConsumer, NewKey, NewPlan, Rotation, ending, read, rights
 from stagedoor.registry.refused import Refused
 from stagedoor.registry.store import Row, Store
 
@@ -41,24 +42,33 @@ class Registry:
         self._secret = b""
         self._fixed: Mapping[str, Json] = {}
         self._fixed_plans: Collection[str] = ()
+        self._fixed_marks: Marks = {}
 
     # Beginning and ending.
 
-    def use(self, consumers: Mapping[str, Json], plans: Collection[str]) -> None:
-        """Those of the configuration, which cannot be changed here. A name of both is told."""
-        self._fixed, self._fixed_plans = consumers, plans
-        if self._store is not None:
-            with self._lock:
-                both = [row["name"] for row in self._store.rows("consumer") if row["name"] in consumers]
-            for name in both:
-                log.warning("the consumer '%s' is both in the configuration and in the registry", name)
+    def use(self, consumers: Mapping[str, Json], plans: Collection[str], marks: Marks) -> None:
+        """Those of the configuration, which cannot be changed here. What is of both is told."""
+        with self._lock:
+            self._fixed, self._fixed_plans, self._fixed_marks = consumers, plans, marks
+            if self._store is not None:
+                self._tell_both(self._store)
 
     def load(self) -> None:
         """Read what there is and put it in force. StoreError, KeyFileError or ValueError say why it cannot be."""
         if self._path.exists():
             with self._lock:
-                self._open()
+                store = self._open()
                 self._push()
+                self._tell_both(store)
+
+    def _tell_both(self, store: Store) -> None:
+        for row in store.rows("consumer"):
+            if row["name"] in self._fixed:
+                log.warning("the consumer '%s' is both in the configuration and in the registry", row["name"])
+        for row in store.rows("credential"):
+            owner = self._fixed_marks.get((row["kind"], row["mark"]))
+            if owner is not None:
+                log.warning("the credential '%s' is not taken: it is '%s' of the configuration", row["id"], owner)
 
     def close(self) -> None:
         with self._lock:
@@ -68,7 +78,7 @@ class Registry:
                 self._store = None
 
     def keep_times(self) -> None:
-        """Write down when keys were last used."""
+        """Write down when credentials were last used."""
         with self._lock:
             if self._store is not None:
                 self._keep_times(self._store)
@@ -77,7 +87,7 @@ class Registry:
         try:
             store.used(self._plane.last_used())
         except sqlite3.Error as error:
-            log.error("when keys were last used cannot be written: %s", error)
+            log.error("when credentials were last used cannot be written: %s", error)
 
     def _open(self) -> Store:
         if self._store is None:
@@ -107,6 +117,15 @@ class Registry:
         if name in self._fixed:
             return {"name": name, "source": "configuration", **self._fixed[name]}
         raise _no_consumer(name)
+
+    def credentials(self, name: str) -> Json:
+        """Those of a consumer that are no keys."""
+        with self._reading() as store:
+            row = None if store is None else store.row("consumer", name=name)
+            rows = [] if store is None or row is None else store.rows("credential", consumer=name)
+        if row is None and name not in self._fixed:
+            raise _no_consumer(name)
+        return {"credentials": [credentials.shown(each) for each in rows]}
 
     def plans(self) -> Json:
         fixed = [{"name": name, "source": "configuration"} for name in sorted(self._fixed_plans)]
@@ -165,11 +184,7 @@ class Registry:
             self._own(change.store, name)
             if len(change.store.rows("api_key", consumer=name)) >= KEYS:
                 raise Refused(409, f"'{name}' has {KEYS} keys, which is the bound: revoke one first")
-            expires = None if asked.expires is None else seconds(asked.expires)
-            if expires is not None and expires <= self._now():
-                raise Refused(400, "expires: that time is over")
-            row = asked.model_dump() | {"expires": expires}
-            return self._new_key(change, name, row)
+            return self._new_key(change, name, rights(asked, self._now()))
 
     def rotate_key(self, who: str, name: str, id: str, body: Json) -> Json:
         """A new key with the same rights; the old one stays good for the overlap."""
@@ -179,15 +194,43 @@ class Registry:
             if len(change.store.rows("api_key", consumer=name)) >= KEYS:
                 raise Refused(409, f"'{name}' has {KEYS} keys, which is the bound: revoke one first")
             change.before = _shown_key(old)
-            fresh = {part: old[part] for part in ("description", "scopes", "expires", "routes", "networks")}
-            end = self._now() + int(asked.overlap) // 1000
-            change.store.put("api_key", old | {"expires": end if old["expires"] is None else min(end, old["expires"])})
+            fresh = {part: old[part] for part in credentials.RIGHTS}
+            change.store.put("api_key", old | {"expires": ending(old["expires"], asked, self._now())})
             return self._new_key(change, name, fresh)
 
     def revoke_key(self, who: str, name: str, id: str) -> None:
         with self._changing(who, "revoke key", f"{name}/{id}") as change:
             change.before = _shown_key(self._key(change.store, name, id))
             change.store.remove("api_key", id=id)
+
+    def create_credential(self, who: str, name: str, body: Json) -> Json:
+        """The one time that a password which was made is shown."""
+        kind, wanted = credentials.asked(body)
+        made = kind.make(name, wanted)
+        with self._changing(who, "create credential", name) as change:
+            self._own(change.store, name)
+            row = credentials.create(change.store, self._fixed_marks, name, kind, wanted, made, self._now())
+            change.after = credentials.shown(row)
+            return change.after | made.once
+
+    def rotate_credential(self, who: str, name: str, id: str, body: Json) -> Json:
+        """Another one with the same rights; the old one stays good for the overlap."""
+        with self._lock:
+            old = self._credential(self._open(), name, id)
+        kind = KINDS[old["kind"]]
+        wanted = read(kind.again, body)
+        made = kind.remake(old, wanted)
+        with self._changing(who, "rotate credential", id) as change:
+            old = self._credential(change.store, name, id)
+            change.before = credentials.shown(old)
+            row = credentials.rotate(change.store, self._fixed_marks, old, wanted, made, self._now())
+            change.after = credentials.shown(row)
+            return change.after | made.once
+
+    def revoke_credential(self, who: str, name: str, id: str) -> None:
+        with self._changing(who, "revoke credential", id) as change:
+            change.before = credentials.shown(self._credential(change.store, name, id))
+            change.store.remove("credential", id=id)
 
     def put_plan(self, who: str, body: Json) -> Json:
         """Created, or replaced."""
@@ -244,6 +287,13 @@ class Registry:
             raise Refused(404, f"'{name}' has no key '{id}'")
         return row
 
+    def _credential(self, store: Store, name: str, id: str) -> Row:
+        self._own(store, name)
+        row = store.row("credential", consumer=name, id=id)
+        if row is None:
+            raise Refused(404, f"'{name}' has no credential '{id}'")
+        return row
+
     @contextmanager
     def _changing(self, who: str, action: str, subject: str) -> Iterator[_Change]:
         """All of it or nothing: what the data plane refuses, or the disk, is not in force and not in the store."""
@@ -270,13 +320,17 @@ class Registry:
 
     def _push(self) -> None:
         store = self._open()
+        kinds = ("api_keys", *(kind.part for kind in KINDS.values()))
         consumers: dict[str, Json] = {
-            row["name"]: {"groups": row["groups"], "plan": row["plan"], "disabled": row["disabled"], "api_keys": []}
+            row["name"]: {part: row[part] for part in ("groups", "plan", "disabled")} | {kind: [] for kind in kinds}
             for row in store.rows("consumer")
         }
         for row in store.rows("api_key"):
             parts = {part: row[part] for part in ("id", "prefix", "scopes", "expires", "routes", "networks")}
             consumers[row["consumer"]]["api_keys"].append(parts | {"hmac_sha256": row["hmac"]})
+        for row in store.rows("credential"):
+            kind, parts = credentials.compile(row)
+            consumers[row["consumer"]][kind].append(parts)
         plans = {row["name"]: {"rate_limit": row["rate_limit"]} for row in store.rows("plan")}
         registry = {"hmac_key": self._secret.hex(), "consumers": consumers, "plans": plans}
         self._plane.update_registry(json.dumps(registry))
@@ -294,7 +348,11 @@ def _found(store: Store, name: str) -> Row:
 
 
 def _shown(store: Store, row: Row) -> Json:
-    return {"source": "registry", **row, "keys": len(store.rows("api_key", consumer=row["name"]))}
+    counts = {
+        name: len(store.rows(table, consumer=row["name"]))
+        for name, table in (("keys", "api_key"), ("credentials", "credential"))
+    }
+    return {"source": "registry", **row, **counts}
 
 
 def _shown_key(row: Row) -> Json:

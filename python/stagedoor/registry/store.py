@@ -10,12 +10,14 @@ from typing import Any
 
 from stagedoor.errors import StagedoorError
 
-VERSION = 1
+STEPS = ("schema_1.sql", "schema_2.sql")
+"""Each from the version before it; a new store goes all the way."""
+VERSION = len(STEPS)
 AUDIT_ROWS = 100_000
 """The oldest go first."""
 Json = Any
 Row = dict[str, Any]
-_LISTS = ("groups", "scopes", "routes", "networks", "rate_limit")
+_JSON = ("groups", "scopes", "routes", "networks", "rate_limit", "settings")
 
 
 class StoreError(StagedoorError):
@@ -40,17 +42,18 @@ class Store:
 
     def _migrate(self, path: Path) -> None:
         tables = {name for (name,) in self._connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
-        if not tables:
-            schema = files("stagedoor.registry").joinpath("schema.sql").read_text("utf-8")
-            self._connection.executescript(
-                f"BEGIN;\n{schema}\nINSERT INTO registry_version VALUES ({VERSION});\nCOMMIT;"
-            )
-        elif "registry_version" not in tables:
-            raise StoreError(f"the registry {path} is a SQLite database of something else")
-        else:
+        version = 0
+        if tables:
+            if "registry_version" not in tables:
+                raise StoreError(f"the registry {path} is a SQLite database of something else")
             (version,) = self._connection.execute("SELECT version FROM registry_version").fetchone()
-            if version != VERSION:
+            if not 1 <= version <= VERSION:
                 raise StoreError(f"the registry {path} has schema version {version}, this release reads {VERSION}")
+        if version < VERSION:
+            # All steps or none: whoever is interrupted finds what there was.
+            steps = [files("stagedoor.registry").joinpath(step).read_text("utf-8") for step in STEPS[version:]]
+            note = f"DELETE FROM registry_version; INSERT INTO registry_version VALUES ({VERSION});"
+            self._connection.executescript("\n".join(["BEGIN IMMEDIATE;", *steps, note, "COMMIT;"]))
 
     def close(self) -> None:
         self._connection.close()
@@ -95,10 +98,11 @@ class Store:
         return self._connection.execute(f"DELETE FROM {table} WHERE {condition}", tuple(where.values())).rowcount
 
     def used(self, times: dict[str, int]) -> None:
-        """When keys were last used."""
-        self._connection.executemany(
-            "UPDATE api_key SET last_used = ? WHERE id = ?", [(at, id) for id, at in times.items()]
-        )
+        """When credentials were last used."""
+        for table in ("api_key", "credential"):
+            self._connection.executemany(
+                f"UPDATE {table} SET last_used = ? WHERE id = ?", [(at, id) for id, at in times.items()]
+            )
 
     def note(self, at: int, who: str, action: str, subject: str, before: Json, after: Json) -> None:
         """A line of the audit log, which is bounded."""
@@ -119,7 +123,7 @@ class Store:
 
 def _read(row: sqlite3.Row) -> Row:
     read = dict(row)
-    for name in _LISTS:
+    for name in _JSON:
         if read.get(name) is not None:
             read[name] = json.loads(read[name])
     if "disabled" in read:
@@ -128,4 +132,4 @@ def _read(row: sqlite3.Row) -> Row:
 
 
 def _written(value: Any) -> Any:
-    return json.dumps(value) if isinstance(value, list) else value
+    return json.dumps(value) if isinstance(value, list | dict) else value

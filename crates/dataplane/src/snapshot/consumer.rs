@@ -95,7 +95,32 @@ pub struct RegisteredConsumer {
     #[serde(default)]
     pub api_keys: Vec<RegisteredKey>,
     #[serde(default)]
-    pub basic: Vec<User>,
+    pub basic: Vec<Registered<Login>>,
+    #[serde(default)]
+    pub certificates: Vec<Registered<Certificate>>,
+    #[serde(default)]
+    pub signature_keys: Vec<Registered<SignatureKey>>,
+}
+
+/// A credential that is no API key, and how long, where and for what it is good.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Registered<T> {
+    pub id: String,
+    pub credential: T,
+    #[serde(default)]
+    pub scopes: Vec<String>,
+    pub expires: Option<u64>,
+    pub routes: Option<Vec<String>>,
+    pub networks: Option<Vec<String>>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Login {
+    pub username: String,
+    /// Of the password: `$argon2id$…` or `$2b$…`.
+    pub phc: Secret,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -32,7 +32,8 @@ pub use authorize::{Authorize, Conditions, ExtAuthz, ExtAuthzBody, ExtAuthzProto
 pub use browser::{Csrf, SecurityHeaders};
 pub use cache::{Cache, CacheKeyPart, CacheQuery, CacheStore};
 pub use consumer::{
-    ApiKey, Consumer, Plan, PlanRate, RegisteredConsumer, RegisteredKey, Registry, RestrictedKey, User,
+    ApiKey, Consumer, Login, Plan, PlanRate, Registered, RegisteredConsumer, RegisteredKey, Registry, RestrictedKey,
+    User,
 };
 pub use credentials::{
     BasicCredentials, ClientCredentials, Credentials, DigestAlgorithm, Otherwise, SignatureCredentials, TokenClient,

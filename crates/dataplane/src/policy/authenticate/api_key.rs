@@ -93,10 +93,7 @@ impl ApiKey {
         let Some(consumer) = consumer else {
             return Verdict::Refused(Refusal::new("The credential is not valid"));
         };
-        match consumer.credential.as_ref().map_or(Ok(()), |credential| credential.admit(exchange)) {
-            Ok(()) => Verdict::Known(consumer),
-            Err(refusal) => Verdict::Refused(refusal),
-        }
+        Verdict::of(&consumer, exchange)
     }
 
     fn presented<'a>(&self, exchange: &Exchange, head: &'a RequestHead) -> Presented<'a> {

@@ -133,7 +133,7 @@ impl Scheme {
                 Ok(jwt::Looked::UnknownKey(_)) => Looked::Open("its key is fetched from the issuer"),
                 Err(_) => Looked::Open("it cannot be decided here"),
             },
-            Self::Mtls(scheme) => Looked::Decided(scheme.recognise(exchange)),
+            Self::Mtls(scheme) => Looked::Decided(scheme.recognise(exchange, shared)),
             Self::Oidc(scheme) => match scheme.look(exchange, head, shared) {
                 Some(consumer) => Looked::Decided(Verdict::Known(consumer)),
                 None => Looked::Open("sessions are not opened here; whoever has none is asked to log in"),

@@ -12,6 +12,7 @@ use super::{Consumer, Refusal, Verdict};
 use crate::exchange::Exchange;
 use crate::policy::{Context, RequestHead};
 use crate::program::Report;
+use crate::shared::Shared;
 use crate::snapshot::{self, CertificateField, ForwardedCertificate};
 use crate::transport::tls::ClientCertificate;
 
@@ -24,20 +25,19 @@ pub struct Mtls {
     certificates: Arc<Certificates>,
 }
 
-/// The consumers of the configuration by what their certificates say.
+/// The consumers of the configuration, or of the registry, by what their certificates say.
 #[derive(Default)]
 pub struct Certificates(FxHashMap<(CertificateField, Box<str>), Arc<Consumer>>);
 
 impl Certificates {
-    /// A field of two consumers is an error, since it would be a matter of chance who calls.
+    /// Those of the configuration.
     pub fn new(consumers: &BTreeMap<String, snapshot::Consumer>, report: &mut Report) -> Self {
         let mut certificates = Self::default();
         for (name, settings) in consumers.iter().filter(|(_, settings)| !settings.certificates.is_empty()) {
             let facts = settings.facts(&settings.scopes, "mtls");
             let consumer = Arc::new(Consumer::proved(name, &facts, None));
             for (index, certificate) in settings.certificates.iter().enumerate() {
-                let key = (certificate.field, certificate.value.as_str().into());
-                match certificates.0.insert(key, consumer.clone()) {
+                match certificates.add(consumer.clone(), certificate) {
                     Some(other) if other.name == consumer.name => {
                         report.error(format!("consumer '{name}': certificates[{index}] is given twice"));
                     }
@@ -50,6 +50,11 @@ impl Certificates {
             }
         }
         certificates
+    }
+
+    /// Whose it was: a field that two have is a mistake, since it would be a matter of chance who calls.
+    pub fn add(&mut self, consumer: Arc<Consumer>, certificate: &snapshot::Certificate) -> Option<Arc<Consumer>> {
+        self.0.insert((certificate.field, certificate.value.as_str().into()), consumer)
     }
 
     fn find(&self, field: CertificateField, value: &str) -> Option<&Arc<Consumer>> {
@@ -70,21 +75,27 @@ impl Mtls {
         json!({"mtls": {"by": by}})
     }
 
-    pub fn recognise(&self, exchange: &Exchange) -> Verdict {
+    pub fn recognise(&self, exchange: &Exchange, shared: &Shared) -> Verdict {
         let Some(certificate) = &exchange.certificate else { return Verdict::Absent };
-        let mut known: Option<&Arc<Consumer>> = None;
-        for field in &self.by {
-            for value in values(certificate, *field) {
-                match (self.certificates.find(*field, value), known) {
-                    (Some(found), Some(first)) if found.name != first.name => {
-                        return refused("it is of several consumers");
-                    }
-                    (Some(found), _) => known = Some(found),
-                    (None, _) => {}
-                }
-            }
+        let registry = shared.registry.load();
+        let said =
+            self.by.iter().flat_map(|field| values(certificate, *field).into_iter().map(|value| (*field, value)));
+        let find =
+            |(field, value)| self.certificates.find(field, value).or_else(|| registry.certificates.find(field, value));
+        let found: Vec<&Arc<Consumer>> = said.filter_map(find).collect();
+        let Some(first) = found.first() else { return refused("it is of no consumer") };
+        if found.iter().any(|other| other.name != first.name) {
+            return refused("it is of several consumers");
         }
-        known.map_or_else(|| refused("it is of no consumer"), |consumer| Verdict::Known(consumer.clone()))
+        // What it says may be several credentials of that consumer, of which one has ended: any that is good will do.
+        let mut verdict = Verdict::of(first, exchange);
+        for other in &found[1..] {
+            if let Verdict::Known(_) = verdict {
+                break;
+            }
+            verdict = Verdict::of(other, exchange);
+        }
+        verdict
     }
 
     /// The certificate itself is no secret; a client's own fields of these names are gone since the head was received.

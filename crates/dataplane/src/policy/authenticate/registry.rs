@@ -10,9 +10,11 @@ use subtle::ConstantTimeEq;
 use super::basic::Users;
 use super::consumer::{parse_digest, Consumer, Digest, Facts, ANONYMOUS};
 use super::credential::{Credential, Restrictions};
+use super::mtls::Certificates;
+use super::signature::SignatureKeys;
 use crate::policy::plan::Plans;
 use crate::shared::Shared;
-use crate::snapshot;
+use crate::snapshot::{self, Login, Registered};
 
 /// Longer keys are not looked at.
 pub const KEY_BYTES: usize = 512;
@@ -21,6 +23,8 @@ pub const KEY_BYTES: usize = 512;
 pub struct Registry {
     pub keys: Keys,
     pub users: Users,
+    pub certificates: Certificates,
+    pub signature_keys: SignatureKeys,
     pub plans: Plans,
 }
 
@@ -30,10 +34,12 @@ impl Registry {
     pub fn new(settings: &snapshot::Registry, plans: &Plans, shared: &Shared) -> Result<Self, Vec<String>> {
         let mut errors = Vec::new();
         let own = Plans::new(&settings.plans, &shared.limiter, &mut errors);
-        let mut users = Users::default();
+        let mut known = Self { plans: own, ..Self::default() };
         let mut keys = Keys::new(settings.hmac_key.reveal(), &mut errors);
         for (name, consumer) in &settings.consumers {
-            if let Some(plan) = consumer.plan.as_deref().filter(|plan| plans.get(plan).or(own.get(plan)).is_none()) {
+            if let Some(plan) =
+                consumer.plan.as_deref().filter(|plan| plans.get(plan).or(known.plans.get(plan)).is_none())
+            {
                 errors.push(format!("consumer '{name}': there is no plan '{plan}'"));
             }
             if name == ANONYMOUS {
@@ -44,18 +50,59 @@ impl Registry {
                 continue;
             }
             keys.add(name, consumer, shared, &mut errors);
-            for user in &consumer.basic {
-                let facts =
-                    Facts { groups: &consumer.groups, scopes: &[], plan: consumer.plan.as_deref(), scheme: "basic" };
-                let added = users.add(name, &facts, user, &shared.last_used);
-                let sentence = |wrong| format!("consumer '{name}': user '{}': {wrong}", user.id);
-                errors.extend(added.err().into_iter().flatten().map(sentence));
-            }
+            known.add(name, consumer, shared, &mut errors);
         }
         match errors.is_empty() {
-            true => Ok(Self { keys, users, plans: own }),
+            true => Ok(Self { keys, ..known }),
             false => Err(errors),
         }
+    }
+}
+
+impl Registry {
+    /// What is no API key.
+    fn add(&mut self, name: &str, consumer: &snapshot::RegisteredConsumer, shared: &Shared, errors: &mut Vec<String>) {
+        let mut note = |id: &str, added: Result<(), Vec<String>>| {
+            let sentence = |wrong: String| format!("consumer '{name}': credential '{id}': {wrong}");
+            errors.extend(added.err().into_iter().flatten().map(sentence));
+        };
+        for each in &consumer.basic {
+            let proved = each.proves(name, consumer, "basic", shared);
+            let Login { username, phc } = &each.credential;
+            note(
+                &each.id,
+                proved.and_then(|proved| self.users.add(proved, username, phc).map_err(|wrong| vec![wrong])),
+            );
+        }
+        for each in &consumer.certificates {
+            let added = each.proves(name, consumer, "mtls", shared).and_then(|proved| {
+                let other = self.certificates.add(proved, &each.credential);
+                other.map_or(Ok(()), |other| Err(vec![format!("'{}' has the same certificate", other.name)]))
+            });
+            note(&each.id, added);
+        }
+        for each in &consumer.signature_keys {
+            let proved = each.proves(name, consumer, "signature", shared);
+            let add = |proved| self.signature_keys.add(proved, &each.credential).map_err(|wrong| vec![wrong]);
+            note(&each.id, proved.and_then(add));
+        }
+    }
+}
+
+impl<T> Registered<T> {
+    /// Its consumer, as it proves it.
+    fn proves(
+        &self,
+        name: &str,
+        consumer: &snapshot::RegisteredConsumer,
+        scheme: &'static str,
+        shared: &Shared,
+    ) -> Result<Arc<Consumer>, Vec<String>> {
+        let restrictions =
+            Restrictions { expires: self.expires, routes: self.routes.as_deref(), networks: self.networks.as_deref() };
+        let credential = Arc::new(Credential::new(&self.id, &restrictions, &shared.last_used)?);
+        let facts = Facts { groups: &consumer.groups, scopes: &self.scopes, plan: consumer.plan.as_deref(), scheme };
+        Ok(Arc::new(Consumer::proved(name, &facts, Some(credential))))
     }
 }
 

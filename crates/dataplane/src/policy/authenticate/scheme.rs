@@ -38,6 +38,16 @@ pub enum Verdict {
     Respond(Response<Body>),
 }
 
+impl Verdict {
+    /// Of one that has proved itself: it may be good for less than any request.
+    pub fn of(consumer: &Arc<Consumer>, exchange: &Exchange) -> Self {
+        match consumer.credential.as_ref().map_or(Ok(()), |credential| credential.admit(exchange)) {
+            Ok(()) => Self::Known(consumer.clone()),
+            Err(refusal) => Self::Refused(refusal),
+        }
+    }
+}
+
 /// Why a credential is not taken, in words for its sender.
 pub struct Refusal {
     pub kind: Kind,
@@ -137,7 +147,7 @@ impl Scheme {
                 jwt::Looked::Decided(verdict) => Ok(verdict),
                 jwt::Looked::UnknownKey(presented) => Box::pin(scheme.wait(presented, exchange, head, worker)).await,
             },
-            Self::Mtls(scheme) => Ok(scheme.recognise(exchange)),
+            Self::Mtls(scheme) => Ok(scheme.recognise(exchange, &worker.shared)),
             Self::Oidc(scheme) => match scheme.look(exchange, head, &worker.shared) {
                 Some(consumer) => Ok(Verdict::Known(consumer)),
                 None => Box::pin(scheme.recognise(exchange, head, worker)).await,

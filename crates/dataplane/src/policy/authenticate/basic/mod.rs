@@ -15,6 +15,7 @@ use base64::Engine as _;
 use http::{header, HeaderValue};
 use serde_json::{json, Value};
 
+pub use password::hash;
 pub use users::Users;
 pub use verifier::Verifier;
 
@@ -48,10 +49,14 @@ pub enum Looked {
 /// A name and a password that nobody has verified lately.
 pub struct Presented {
     credential: Credential,
-    /// None: nobody has that name.
-    user: Option<Arc<User>>,
-    /// Whose password is verified: the user's own, or one like those of users, so that it takes as long.
+    candidates: Vec<Candidate>,
+}
+
+/// A password to verify.
+struct Candidate {
     password: Arc<password::Password>,
+    /// None: nobody has that name, and the password is one like those of users, so that it takes as long.
+    consumer: Option<Arc<Consumer>>,
 }
 
 struct Credential {
@@ -113,22 +118,22 @@ impl Basic {
         let Some(credential) = Credential::decode(token) else {
             return refused(WRONG);
         };
-        let (user, password) = self.find(credential.username(), shared);
-        match user {
-            Some(user) if shared.verifier.remembers(&user.password, &credential.text) => {
-                Looked::Decided(known(&user.consumer, exchange))
+        let (registry, name) = (shared.registry.load(), credential.username());
+        let users = match self.users.get(name) {
+            [] => registry.users.get(name),
+            users => users,
+        };
+        if let Some(user) = users.iter().find(|user| shared.verifier.remembers(&user.password, &credential.text)) {
+            return Looked::Decided(Verdict::of(&user.consumer, exchange));
+        }
+        let candidates = match users {
+            [] => {
+                let passwords = shared.verifier.stand_in(name, &self.users, &registry.users);
+                passwords.into_iter().map(|password| Candidate { password, consumer: None }).collect()
             }
-            user => Looked::Unverified(Presented { credential, user, password }),
-        }
-    }
-
-    /// The user of that name, and the password to verify.
-    fn find(&self, name: &str, shared: &Shared) -> (Option<Arc<User>>, Arc<password::Password>) {
-        let registry = shared.registry.load();
-        match self.users.get(name).or_else(|| registry.users.get(name)) {
-            Some(user) => (Some(user.clone()), user.password.clone()),
-            None => (None, shared.verifier.stand_in(name, &self.users, &registry.users)),
-        }
+            users => users.iter().map(Candidate::of).collect(),
+        };
+        Looked::Unverified(Presented { credential, candidates })
     }
 
     pub async fn verify(
@@ -137,28 +142,33 @@ impl Basic {
         exchange: &Exchange,
         worker: &Rc<Worker>,
     ) -> Result<Verdict, Error> {
-        let Presented { credential, user, password } = presented;
+        let Presented { credential, candidates } = presented;
         let (shared, name) = (&worker.shared, credential.username());
         self.attempts.allow(name, exchange.client, &shared.limiter)?;
         let permit = shared.verifier.enter(exchange.deadline).await?;
         // While this request waited, others of the same client may have been verified, or refused.
-        if let Some(user) = user.as_ref().filter(|user| shared.verifier.remembers(&user.password, &credential.text)) {
-            return Ok(known(&user.consumer, exchange));
+        let remembered = |candidate: &Candidate| {
+            Some(candidate.consumer.as_ref()?)
+                .filter(|_| shared.verifier.remembers(&candidate.password, &credential.text))
+                .cloned()
+        };
+        if let Some(consumer) = candidates.iter().find_map(remembered) {
+            return Ok(Verdict::of(&consumer, exchange));
         }
         self.attempts.allow(name, exchange.client, &shared.limiter)?;
         let (shared, attempts, address) = (shared.clone(), self.attempts.clone(), exchange.client);
         // Counted where it is verified: whoever does not wait for the answer has tried all the same.
         let verify = move || {
-            let same = password.verify(credential.password());
-            let user = user.filter(|_| same);
-            match &user {
-                Some(user) => shared.verifier.remember(&user.password, &credential.text),
+            let right = candidates.into_iter().find(|candidate| candidate.password.verify(credential.password()));
+            let known = right.and_then(|candidate| Some((candidate.password, candidate.consumer?)));
+            match &known {
+                Some((password, _)) => shared.verifier.remember(password, &credential.text),
                 None => attempts.count(credential.username(), address, &shared.limiter),
             }
-            user
+            known
         };
         Ok(match permit.run(verify).await? {
-            Some(user) => known(&user.consumer, exchange),
+            Some((_, consumer)) => Verdict::of(&consumer, exchange),
             None => Verdict::Refused(Refusal::new(WRONG)),
         })
     }
@@ -170,10 +180,9 @@ impl Basic {
     }
 }
 
-fn known(consumer: &Arc<Consumer>, exchange: &Exchange) -> Verdict {
-    match consumer.credential.as_ref().map_or(Ok(()), |credential| credential.admit(exchange)) {
-        Ok(()) => Verdict::Known(consumer.clone()),
-        Err(refusal) => Verdict::Refused(refusal),
+impl Candidate {
+    fn of(user: &User) -> Self {
+        Self { password: user.password.clone(), consumer: Some(user.consumer.clone()) }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is kept of a password: a hash of argon2id (RFC 9106) or bcrypt, whose cost is bounded before it serves.
 
 use argon2::{Algorithm, Argon2, Params, Version};
+use aws_lc_rs::rand;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use base64::Engine as _;
 use sha2::{Digest as _, Sha256};
@@ -61,6 +62,19 @@ impl Password {
             }
         }
     }
+}
+
+/// What is kept of a new password: argon2id of the costs that are usual (19 MiB, two passes, one lane) with a salt of 128
+/// random bits.
+pub fn hash(password: &str) -> Result<String, String> {
+    let failed = || "the password cannot be hashed".to_owned();
+    let (mut salt, mut output) = ([0; 16], [0; 32]);
+    rand::fill(&mut salt).map_err(|_| failed())?;
+    let params = Params::DEFAULT;
+    let costs = format!("m={},t={},p={}", params.m_cost(), params.t_cost(), params.p_cost());
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+    argon2.hash_password_into(password.as_bytes(), &salt, &mut output).map_err(|_| failed())?;
+    Ok(format!("$argon2id$v=19${costs}${}${}", STANDARD_NO_PAD.encode(salt), STANDARD_NO_PAD.encode(output)))
 }
 
 /// `v=19$m=…,t=…,p=…$salt$hash`, as the PHC string format has it.
@@ -126,6 +140,16 @@ mod tests {
         assert!(!bcrypt.verify("b"));
         assert!(!bcrypt.verify(""));
         assert!(!Password::stand_in().verify(""));
+    }
+
+    #[test]
+    fn what_is_made_of_a_password_knows_it_and_is_never_the_same() {
+        let made = [hash("correct horse").unwrap(), hash("correct horse").unwrap()];
+        assert_ne!(made[0], made[1]);
+        for text in &made {
+            let password = Password::new(text).unwrap();
+            assert!(password.verify("correct horse") && !password.verify("correct"));
+        }
     }
 
     #[test]

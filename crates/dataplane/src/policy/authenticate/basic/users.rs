@@ -6,63 +6,83 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use super::password::Password;
-use crate::policy::authenticate::consumer::Facts;
-use crate::policy::authenticate::credential::{Credential, LastUsed, Restrictions};
+use crate::policy::authenticate::credential::{Credential, Restrictions};
 use crate::policy::authenticate::Consumer;
 use crate::program::Report;
 use crate::shared::Shared;
 use crate::snapshot;
 
+/// Of one name: the one that it has, and for a while the one before it.
+const PASSWORDS: usize = 2;
+
 #[derive(Default)]
 pub struct Users {
-    by_name: FxHashMap<Box<str>, Arc<User>>,
-    pub(super) passwords: Vec<Arc<Password>>,
+    by_name: FxHashMap<Box<str>, usize>,
+    /// Those of one name are of one consumer.
+    named: Vec<Vec<User>>,
 }
 
+/// One password of a name.
 pub struct User {
     pub consumer: Arc<Consumer>,
     pub password: Arc<Password>,
 }
 
 impl Users {
-    /// Those of the configuration. One name for two users is an error, since it would be a matter of chance who calls.
+    /// Those of the configuration.
     pub fn new(consumers: &BTreeMap<String, snapshot::Consumer>, shared: &Shared, report: &mut Report) -> Self {
         let mut users = Self::default();
-        for (name, consumer) in consumers {
-            for (index, user) in consumer.basic.iter().enumerate() {
-                let added = users.add(name, &consumer.facts(&consumer.scopes, "basic"), user, &shared.last_used);
-                let errors = added.err().into_iter().flatten();
-                errors.for_each(|wrong| report.error(format!("consumer '{name}': basic[{index}]: {wrong}")));
+        for (name, settings) in consumers {
+            for (index, user) in settings.basic.iter().enumerate() {
+                let mut wrong = |wrong: String| report.error(format!("consumer '{name}': basic[{index}]: {wrong}"));
+                match Credential::new(&user.id, &Restrictions::default(), &shared.last_used) {
+                    Ok(credential) => {
+                        let facts = settings.facts(&settings.scopes, "basic");
+                        let consumer = Arc::new(Consumer::proved(name, &facts, Some(Arc::new(credential))));
+                        users.add(consumer, &user.username, &user.phc).unwrap_or_else(wrong);
+                    }
+                    Err(mistakes) => mistakes.into_iter().for_each(&mut wrong),
+                }
             }
         }
         users
     }
 
-    /// The mistakes are sentences without their place; no hash is in them.
-    pub fn add(
-        &mut self,
-        name: &str,
-        facts: &Facts<'_>,
-        settings: &snapshot::User,
-        last_used: &LastUsed,
-    ) -> Result<(), Vec<String>> {
-        if settings.username.contains(|char: char| char == ':' || char.is_control()) {
-            return Err(vec!["the username holds a colon or a control character".to_owned()]);
+    /// The mistake is a sentence without its place; no hash is in it. One name for two consumers is one, since it would be
+    /// a matter of chance who calls.
+    pub fn add(&mut self, consumer: Arc<Consumer>, name: &str, phc: &snapshot::Secret) -> Result<(), String> {
+        if name.contains(|char: char| char == ':' || char.is_control()) {
+            return Err("the username holds a colon or a control character".to_owned());
         }
-        let password = Arc::new(Password::new(settings.phc.reveal()).map_err(|wrong| vec![wrong])?);
-        let credential = Credential::new(&settings.id, &Restrictions::default(), last_used)?;
-        let consumer = Arc::new(Consumer::proved(name, facts, Some(Arc::new(credential))));
-        let user = Arc::new(User { consumer, password: password.clone() });
-        match self.by_name.insert(settings.username.as_str().into(), user) {
-            None => {
-                self.passwords.push(password);
-                Ok(())
-            }
-            Some(_) => Err(vec![format!("another user has the name '{}'", settings.username)]),
+        let user = User { consumer, password: Arc::new(Password::new(phc.reveal())?) };
+        let Some(place) = self.by_name.get(name) else {
+            self.by_name.insert(name.into(), self.named.len());
+            self.named.push(vec![user]);
+            return Ok(());
+        };
+        let others = &mut self.named[*place];
+        if others.iter().any(|other| other.consumer.name != user.consumer.name) {
+            return Err(format!("another user has the name '{name}'"));
         }
+        if others.len() >= PASSWORDS {
+            return Err(format!("the name '{name}' has more than {PASSWORDS} passwords"));
+        }
+        others.push(user);
+        Ok(())
     }
 
-    pub fn get(&self, name: &str) -> Option<&Arc<User>> {
-        self.by_name.get(name)
+    /// Empty where nobody has that name.
+    pub fn get(&self, name: &str) -> &[User] {
+        self.by_name.get(name).map_or(&[], |place| &self.named[*place])
+    }
+
+    /// How many names there are.
+    pub(super) fn len(&self) -> usize {
+        self.named.len()
+    }
+
+    /// The passwords of one of the names.
+    pub(super) fn passwords(&self, place: usize) -> Option<Vec<Arc<Password>>> {
+        self.named.get(place).map(|users| users.iter().map(|user| user.password.clone()).collect())
     }
 }

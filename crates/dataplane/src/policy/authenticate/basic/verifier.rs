@@ -59,14 +59,18 @@ impl Verifier {
         self.verified.insert(&self.mac(password, credential), Instant::now());
     }
 
-    /// For a name that nobody has: one of the passwords that there are, always the same for the same name, so that
-    /// strangers are refused as late as users are.
-    pub(super) fn stand_in(&self, name: &str, users: &Users, registered: &Users) -> Arc<Password> {
-        let count = users.passwords.len() + registered.passwords.len();
+    /// For a name that nobody has: the passwords of one of the names that there are, always the same for the same name, so
+    /// that strangers are refused as late as users are.
+    pub(super) fn stand_in(&self, name: &str, users: &Users, registered: &Users) -> Vec<Arc<Password>> {
+        let count = users.len() + registered.len();
         let mac = hmac::sign(&self.secret, name.as_bytes());
         let number = mac.as_ref().iter().take(8).fold(0u64, |number, byte| number << 8 | u64::from(*byte));
         let index = number.checked_rem(count as u64).unwrap_or_default() as usize;
-        users.passwords.iter().chain(&registered.passwords).nth(index).unwrap_or(&self.stand_in).clone()
+        let found = match index.checked_sub(users.len()) {
+            None => users.passwords(index),
+            Some(index) => registered.passwords(index),
+        };
+        found.unwrap_or_else(|| vec![self.stand_in.clone()])
     }
 
     /// Waits for its turn, and is refused where too many do or the time of its request runs out.
@@ -120,7 +124,10 @@ impl Permit {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::policy::authenticate::{basic::password, Consumer};
 
     #[test]
     fn no_more_wait_than_there_are_places() {
@@ -134,9 +141,15 @@ mod tests {
     #[test]
     fn strangers_are_verified_against_a_password_like_those_of_users() {
         let (verifier, none) = (Verifier::new(1), Users::default());
-        assert!(Arc::ptr_eq(&verifier.stand_in("eve", &none, &none), &verifier.stand_in));
+        assert!(Arc::ptr_eq(&verifier.stand_in("eve", &none, &none)[0], &verifier.stand_in));
         let mut users = Users::default();
-        users.passwords.push(Arc::new(Password::stand_in()));
-        assert!(Arc::ptr_eq(&verifier.stand_in("eve", &none, &users), &users.passwords[0]));
+        let phc = serde_json::from_value(json!(password::hash("secret").unwrap())).unwrap();
+        for _ in 0..2 {
+            users.add(Arc::new(Consumer::new("web", &[], "basic")), "web", &phc).unwrap();
+        }
+        for found in [verifier.stand_in("eve", &none, &users), verifier.stand_in("eve", &users, &none)] {
+            assert_eq!(found.len(), 2);
+            assert!(found.iter().zip(users.get("web")).all(|(one, other)| Arc::ptr_eq(one, &other.password)));
+        }
     }
 }

@@ -27,25 +27,29 @@ pub struct Key {
 pub struct SignatureKeys(FxHashMap<Box<str>, Key>);
 
 impl SignatureKeys {
-    /// One id of two keys is an error, since it would be a matter of chance which one verifies.
+    /// Those of the configuration.
     pub fn new(consumers: &BTreeMap<String, snapshot::Consumer>, report: &mut Report) -> Self {
         let mut keys = Self::default();
         for (name, settings) in consumers.iter().filter(|(_, settings)| !settings.signature_keys.is_empty()) {
             let facts = settings.facts(&settings.scopes, "signature");
             let consumer = Arc::new(Consumer::proved(name, &facts, None));
             for (index, each) in settings.signature_keys.iter().enumerate() {
-                let place = format!("consumer '{name}': signature_keys[{index}]");
-                match Key::new(each, consumer.clone()) {
-                    Err(wrong) => report.error(format!("{place}: it {wrong}")),
-                    Ok(key) => {
-                        if keys.0.insert(key.id.clone(), key).is_some() {
-                            report.error(format!("{place}: another key has the same id"));
-                        }
-                    }
+                if let Err(wrong) = keys.add(consumer.clone(), each) {
+                    report.error(format!("consumer '{name}': signature_keys[{index}]: {wrong}"));
                 }
             }
         }
         keys
+    }
+
+    /// The mistake is a sentence without its place. One id of two keys is one, since it would be a matter of chance which
+    /// one verifies.
+    pub fn add(&mut self, consumer: Arc<Consumer>, settings: &snapshot::SignatureKey) -> Result<(), String> {
+        let key = Key::new(settings, consumer).map_err(|wrong| format!("it {wrong}"))?;
+        match self.0.insert(key.id.clone(), key) {
+            None => Ok(()),
+            Some(_) => Err("another key has the same id".to_owned()),
+        }
     }
 
     pub fn find(&self, id: &str) -> Option<&Key> {

@@ -99,9 +99,11 @@ impl Signature {
             headers: &head.headers,
         };
         let content = http_body::Body::size_hint(body).exact() != Some(0);
+        let registry = shared.registry.load_full();
         let mut wrong = "none of them is by a key that we know";
         for (label, input) in &inputs {
-            let candidate = match self.candidate(input, signatures.get(label), content, now) {
+            let candidate = match self.candidate(&registry.signature_keys, (input, signatures.get(label)), content, now)
+            {
                 Ok(Some(candidate)) => candidate,
                 Ok(None) => continue,
                 Err(why) => {
@@ -121,7 +123,7 @@ impl Signature {
                     return Ok(refused(why));
                 }
             }
-            return self.first(&candidate, shared, now);
+            return self.first(&candidate, exchange, shared, now);
         }
         Ok(refused(wrong))
     }
@@ -129,15 +131,15 @@ impl Signature {
     /// None: it is not meant for us.
     fn candidate<'a>(
         &'a self,
-        input: &'a ListEntry,
-        signature: Option<&'a ListEntry>,
+        registered: &'a SignatureKeys,
+        (input, signature): (&'a ListEntry, Option<&'a ListEntry>),
         content: bool,
         now: u64,
     ) -> Result<Option<Candidate<'a>>, Wrong> {
         let ListEntry::InnerList(covered) = input else { return Err("an input is no list") };
         let text = |name: &str| covered.params.get(name).map(|value| value.as_string().map(|text| text.as_str()));
         let Some(Some(id)) = text("keyid") else { return Ok(None) };
-        let Some(key) = self.keys.find(id) else { return Ok(None) };
+        let Some(key) = self.keys.find(id).or_else(|| registered.find(id)) else { return Ok(None) };
         if let Some(wanted) = &self.tag {
             if text("tag") != Some(Some(wanted.as_str())) {
                 return Ok(None);
@@ -180,7 +182,13 @@ impl Signature {
     }
 
     /// Verified; now whether it is the first with its nonce.
-    fn first(&self, candidate: &Candidate<'_>, shared: &Shared, now: u64) -> Result<Verdict, Error> {
+    fn first(
+        &self,
+        candidate: &Candidate<'_>,
+        exchange: &Exchange,
+        shared: &Shared,
+        now: u64,
+    ) -> Result<Verdict, Error> {
         if let Some(nonce) = candidate.nonce {
             let name = [candidate.key.id.as_bytes(), nonce.as_bytes()];
             let until = candidate.created.saturating_add(self.max_age_s).saturating_add(self.skew_s).saturating_add(1);
@@ -188,7 +196,7 @@ impl Signature {
                 return Ok(refused("it is a replay"));
             }
         }
-        Ok(Verdict::Known(candidate.key.consumer.clone()))
+        Ok(Verdict::of(&candidate.key.consumer, exchange))
     }
 
     pub fn remove(&self, head: &mut RequestHead) {

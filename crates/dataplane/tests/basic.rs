@@ -125,7 +125,8 @@ fn a_changed_password_is_the_only_one_from_the_next_request_on() {
     let endpoint = Endpoint::answering(OK);
     let door = Door::open(guarded(&endpoint, &[]));
     let update = |password: &str| {
-        let consumer = json!({"groups": [], "plan": null, "basic": [user("web", &argon2id(password, 256, 1))]});
+        let credential = json!({"username": "web", "phc": argon2id(password, 256, 1)});
+        let consumer = json!({"groups": [], "plan": null, "basic": [{"id": "web/1", "credential": credential}]});
         let registry = json!({"hmac_key": "00".repeat(32), "consumers": {"web": consumer}});
         door.server.update_registry(&serde_json::from_value(registry).unwrap()).unwrap();
     };

@@ -155,10 +155,10 @@ fn tokens(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
 }
 
-/// Where the lines are, without their CRLF.
-struct Lines<'a> {
-    bytes: &'a [u8],
-    at: usize,
+/// Where the lines are, without their line ends; those of a request have been seen to be CRLF.
+pub(crate) struct Lines<'a> {
+    pub(crate) bytes: &'a [u8],
+    pub(crate) at: usize,
 }
 
 impl Iterator for Lines<'_> {
@@ -168,7 +168,7 @@ impl Iterator for Lines<'_> {
         let start = self.at;
         let end = start + memchr::memchr(b'\n', self.bytes.get(start..)?)?;
         self.at = end + 1;
-        Some(start..end.saturating_sub(1).max(start))
+        Some(start..end - usize::from(self.bytes[start..end].ends_with(b"\r")))
     }
 }
 
@@ -210,7 +210,7 @@ pub(crate) fn uri_too_long(bounds: &Bounds) -> Error {
 
 /// The name, and where the value is in the line without the white space around it. Their characters are checked where
 /// they become a `HeaderName` and a `HeaderValue`.
-fn field(line: &[u8]) -> Result<(&[u8], Range<usize>), Error> {
+pub(crate) fn field(line: &[u8]) -> Result<(&[u8], Range<usize>), Error> {
     if matches!(line.first(), Some(b' ' | b'\t')) {
         return Err(refuse("A header is folded over several lines"));
     }

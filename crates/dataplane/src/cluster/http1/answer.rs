@@ -1,12 +1,11 @@
 //! The head of an answer: found in the connection's bytes, parsed strictly, and what it says of its body and connection
 //! (RFC 9112 §6.3, §9.3).
 
-use std::ops::Range;
-
 use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{response, HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
 
+use crate::head::{self, Lines};
 use crate::protocol::decoder::{Decoder, Trailers};
 use crate::protocol::spare;
 
@@ -88,10 +87,10 @@ fn parse(bytes: Bytes) -> Result<Head, Malformed> {
         if count > FIELDS {
             return Err(Malformed::TooLarge);
         }
-        let colon = memchr::memchr(b':', &bytes[line.clone()]).ok_or(malformed)?;
-        let name = HeaderName::from_bytes(&bytes[line.start..line.start + colon]).map_err(|_| malformed)?;
-        let value = trimmed(&bytes, line.start + colon + 1..line.end);
-        let value = HeaderValue::from_maybe_shared(bytes.slice(value)).map_err(|_| malformed)?;
+        let (name, value) = head::field(&bytes[line.clone()]).map_err(|_| malformed)?;
+        let name = HeaderName::from_bytes(name).map_err(|_| malformed)?;
+        let value = bytes.slice(line.start + value.start..line.start + value.end);
+        let value = HeaderValue::from_maybe_shared(value).map_err(|_| malformed)?;
         match name {
             CONNECTION => persistent &= !lists(&value, b"close"),
             CONTENT_LENGTH => plain = if plain == Some(None) { number(value.as_bytes()).map(Some) } else { None },
@@ -102,24 +101,6 @@ fn parse(bytes: Bytes) -> Result<Head, Malformed> {
     }
     (parts.status, parts.version) = (status, version);
     Ok(Head { parts, persistent, plain })
-}
-
-/// Where the lines are, without their line ends.
-struct Lines<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-impl Iterator for Lines<'_> {
-    type Item = Range<usize>;
-
-    fn next(&mut self) -> Option<Range<usize>> {
-        let start = self.at;
-        let end = start + memchr::memchr(b'\n', self.bytes.get(start..)?)?;
-        self.at = end + 1;
-        let bare = self.bytes[start..end].strip_suffix(b"\r").is_none();
-        Some(start..if bare { end } else { end - 1 })
-    }
 }
 
 /// `HTTP/1.x SP 3DIGIT [SP reason]` (RFC 9112 §4); the space before an empty reason is often left out.
@@ -137,13 +118,6 @@ fn status_line(line: &[u8]) -> Result<(Version, StatusCode), Malformed> {
         [b' ', reason @ ..] if reason.iter().all(text) => Ok((version, status)),
         _ => Err(Malformed::NotHttp("its status line is malformed")),
     }
-}
-
-/// Without the white space around it.
-fn trimmed(bytes: &[u8], at: Range<usize>) -> Range<usize> {
-    let blank = |byte: &&u8| matches!(byte, b' ' | b'\t');
-    let start = at.start + bytes[at.clone()].iter().take_while(blank).count();
-    start..at.end - bytes[start..at.end].iter().rev().take_while(blank).count()
 }
 
 fn lists(value: &HeaderValue, option: &[u8]) -> bool {

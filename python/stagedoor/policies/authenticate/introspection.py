@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, model_validator
 
 from stagedoor.policies.authenticate.access_token import AccessToken, compile_access_token
-from stagedoor.policies.model import Name, Strict, duration, wrong
+from stagedoor.policies.authenticate.client import Client, compile_client
+from stagedoor.policies.model import Strict, duration, wrong
 from stagedoor.policies.unit import Duration
 
 Json = dict[str, Any]
@@ -22,17 +23,9 @@ class Remember(Strict):
     """That it is not."""
 
 
-class Introspection(AccessToken):
+class Introspection(Client, AccessToken):
     """A token in ``Authorization``, of any form, that its issuer says is active, for us and for now."""
 
-    issuer: Name
-    """Who is asked: a name of ``issuers``, with ``discovery`` or ``endpoints.introspection``."""
-    client_id: Annotated[str, Field(min_length=1, max_length=1000)]
-    """Our name there."""
-    client_secret: SecretStr | None = None
-    """Our secret there."""
-    client_authentication: Literal["client_secret_basic", "client_secret_post", "none"] = "client_secret_basic"
-    """How the secret is shown. ``none``: there is none."""
     types: Annotated[list[str], Field(max_length=8)] = ["bearer", "dpop"]
     """What ``token_type`` says. ``[]`` takes answers that do not say, and with them perhaps refresh tokens."""
     remember: Remember = Remember()
@@ -41,9 +34,7 @@ class Introspection(AccessToken):
     """Of a question."""
 
     @model_validator(mode="after")
-    def _a_client_that_can_ask(self) -> Self:
-        if (self.client_secret is None) != (self.client_authentication == "none"):
-            raise wrong("expected 'client_secret', or 'client_authentication: none'")
+    def _types_as_they_are_compared(self) -> Self:
         if any(name != name.lower() or not name for name in self.types):
             raise wrong("'types' are written in lower case, for example bearer")
         return self
@@ -51,12 +42,8 @@ class Introspection(AccessToken):
 
 def compile_introspection(settings: Introspection) -> Json:
     """Its part of the snapshot."""
-    secret = settings.client_secret
     return {
-        "issuer": settings.issuer,
-        "client_id": settings.client_id,
-        "client_secret": None if secret is None else secret.get_secret_value(),
-        "client_authentication": settings.client_authentication,
+        **compile_client(settings),
         "types": list(settings.types),
         "timeout_ms": int(settings.timeout),
         "remember": {

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from stagedoor.policies.authenticate.access_token import Claims, Secret, compile_claims
-from stagedoor.policies.model import Name, Scope, Strict, duration, wrong
+from stagedoor.policies.authenticate.client import Client, compile_client
+from stagedoor.policies.model import Scope, Strict, duration, wrong
 from stagedoor.policies.unit import Duration
 
 Json = dict[str, Any]
@@ -69,17 +70,9 @@ class Session(Strict):
     """Name of its cookie. Over TLS ``__Host-`` is put before it."""
 
 
-class Oidc(Strict):
+class Oidc(Client):
     """Login with OpenID Connect: who asks for a page and has no session is sent to the provider."""
 
-    issuer: Name
-    """Who logs users in: a name of ``issuers``, with ``discovery`` or ``endpoints``."""
-    client_id: Annotated[str, Field(min_length=1, max_length=1000)]
-    """Our name at the provider."""
-    client_secret: SecretStr | None = None
-    """Our secret there."""
-    client_authentication: Literal["client_secret_basic", "client_secret_post", "none"] = "client_secret_basic"
-    """How the secret is shown. ``none``: there is none."""
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=32)] = ["openid"]
     """What is asked for; ``openid`` must be among them. Many providers give refresh tokens for ``offline_access``."""
     parameters: Annotated[dict[str, str], Field(max_length=16)] = {}
@@ -107,9 +100,7 @@ class Oidc(Strict):
     """Of a request to the provider."""
 
     @model_validator(mode="after")
-    def _a_client_that_can_log_in(self) -> Self:
-        if (self.client_secret is None) != (self.client_authentication == "none"):
-            raise wrong("expected 'client_secret', or 'client_authentication: none'")
+    def _a_login_of_our_own(self) -> Self:
         if "openid" not in self.scopes:
             raise wrong("'scopes' must hold 'openid': without it there is no ID token")
         if taken := sorted(_OURS & set(self.parameters)):
@@ -121,12 +112,8 @@ class Oidc(Strict):
 
 def compile_oidc(settings: Oidc) -> Json:
     """Its part of the snapshot."""
-    secret = settings.client_secret
     return {
-        "issuer": settings.issuer,
-        "client_id": settings.client_id,
-        "client_secret": None if secret is None else secret.get_secret_value(),
-        "client_authentication": settings.client_authentication,
+        **compile_client(settings),
         "scopes": list(settings.scopes),
         "parameters": dict(settings.parameters),
         "origin": settings.origin,

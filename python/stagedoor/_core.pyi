@@ -22,6 +22,17 @@ class Expression:
         """Exactly one result, else ExpressionError. ``now`` is what jq's ``now`` yields; None makes it an error."""
 
 @final
+class Schema:
+    """A JSON Schema, compiled once: in the draft that it names, 2020-12 where it names none. Fetches nothing, and its
+    patterns take linear time."""
+
+    def __new__(cls, schema: str) -> Self:
+        """From its JSON text. ValueError says where it is wrong."""
+    def faults(self, value: Json) -> list[tuple[str, str]]:
+        """JSON Pointers into the value and what was expected there, at most 32; empty where it fits. ValueError: the
+        value is nested deeper than 127 levels."""
+
+@final
 class CallerToken:
     """The token by which a caller has proved who it is. Nothing here can read it: it goes back with ``call``."""
 

@@ -14,6 +14,8 @@ SHARED = shared()
 EXAMPLES = sorted((SHARED / "ows" / "examples").glob("*.yaml")) if SHARED else []
 RUN = {
     *("call-http-endpoint-interpolation-shorthand", "call-http-endpoint-interpolation", "conditional-task"),
+    *("call-custom-function-inline", "call-http-query-headers-expressions", "call-http-query-parameters"),
+    *("call-http-redirect", "star-wars-homeworld"),
     *("do-multiple", "do-single", "for-inline-array", "fork", "raise-inline", "raise-reusable", "switch-then-string"),
     *("try-catch-retry-inline", "try-catch-retry-reusable", "try-catch-then-directive", "try-catch"),
     *("wait-duration-inline", "wait-duration-iso8601"),

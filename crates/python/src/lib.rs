@@ -6,6 +6,7 @@ mod data_plane;
 mod expression;
 mod inspect;
 mod notice;
+mod schema;
 mod value;
 
 #[global_allocator]
@@ -21,4 +22,6 @@ mod _core {
     use super::inspect::{check, error_kinds, explain, hash_password, routes};
     #[pymodule_export]
     use super::notice::{Abandoned, Answered, CallerToken, Execute, KeysWanted, ShowExecution, Unanswered};
+    #[pymodule_export]
+    use super::schema::Schema;
 }

@@ -11,7 +11,7 @@ from stagedoor.workflow import retry
 from stagedoor.workflow.definition import Compensation, OnFailure, SagaPolicy
 from stagedoor.workflow.expression import BASE, Template
 from stagedoor.workflow.place import Place, suggestion, token
-from stagedoor.workflow.retry import Retry
+from stagedoor.workflow.retry import Backoff, Retry
 
 if TYPE_CHECKING:
     from stagedoor.workflow.compiler import Compiler, Within
@@ -20,7 +20,7 @@ Json = Any
 
 COMPENSATE = "stagedoor/compensate"
 SAGA = "stagedoor/saga"
-UNDO_RETRY = Retry(delay=0.5, backoff="exponential", count=4)
+UNDO_RETRY = Retry(delay=0.5, backoff=Backoff(kind="exponential"), count=4)
 """Of an undo that names no policy: five attempts within about eight seconds."""
 FAILURES = ("suspend", "continue", "fault")
 

@@ -11,6 +11,7 @@ from stagedoor.errors import Problem
 from stagedoor.workflow import compensation as compensations
 from stagedoor.workflow import duration as durations
 from stagedoor.workflow import retry as retries
+from stagedoor.workflow import schema as schemas
 from stagedoor.workflow.definition import Compensation, SagaPolicy, Task
 from stagedoor.workflow.expression import (
     BASE,
@@ -24,6 +25,7 @@ from stagedoor.workflow.expression import (
 )
 from stagedoor.workflow.place import COMMON, Place, suggestion, token
 from stagedoor.workflow.retry import Duration
+from stagedoor.workflow.schema import Schema
 from stagedoor.workflow.tasks import KINDS, UNSUPPORTED
 from stagedoor.workflow.tasks.raise_ import error as compile_error
 
@@ -46,6 +48,10 @@ class Common(TypedDict):
     input_from: Template | None
     output_as: Template | None
     export_as: Template | None
+    input_schema: Schema | None
+    output_schema: Schema | None
+    export_schema: Schema | None
+    timeout: Duration | None
     then: str
     compensation: Compensation | None
 
@@ -71,6 +77,7 @@ class Compiler:
         self.functions = _table(use, "functions")
         self.retries = _table(use, "retries")
         self.errors = _table(use, "errors")
+        self.timeouts = _table(use, "timeouts")
         self.clusters: set[str] = set()
         self.hosts: set[str] = set()
         self.computed: list[str] = []
@@ -84,6 +91,8 @@ class Compiler:
             retries.compile(place, (*BASE, "$error"), self, loosely=True)
         for place in self.errors.values():
             compile_error(place, self, Within())
+        for place in self.timeouts.values():
+            self.timeout(place, BASE)
 
     # Tasks
 
@@ -160,8 +169,6 @@ class Compiler:
 
     def _common(self, name: str, place: Place, reference: str, within: Within) -> Common:
         said = place.value
-        if "timeout" in said:
-            place.at("timeout").unsupported("timeouts")
         without_input = tuple(variable for variable in within.variables if variable != "$input")
         with_output = (*within.variables, "$output")
         return Common(
@@ -172,6 +179,10 @@ class Compiler:
             input_from=self.filter(place, "input", "from", without_input),
             output_as=self.filter(place, "output", "as", within.variables),
             export_as=self.filter(place, "export", "as", with_output),
+            input_schema=self.schema(place, "input"),
+            output_schema=self.schema(place, "output"),
+            export_schema=self.schema(place, "export"),
+            timeout=self.timeout(place.at("timeout"), within.variables) if "timeout" in said else None,
             then=self.directive(place.at("then"), within) if "then" in said else "continue",
             compensation=(
                 compensations.compile(place.at("metadata"), reference, self, within, KINDS)
@@ -214,13 +225,33 @@ class Compiler:
         inner = place.at(section)
         if not inner.mapping():
             return None
-        inner.keys({key}, common=False, unsupported={"schema": "validation by a schema"})
+        inner.keys({key, "schema"}, common=False)
         if key not in inner.value:
             return None
         found = inner.at(key)
         if isinstance(found.value, dict):
             return self.template(found, variables)
         return self.expression(found, variables)
+
+    def schema(self, place: Place, section: str) -> Schema | None:
+        """``input.schema``, ``output.schema`` or ``export.schema``."""
+        inner = place.at(section)
+        if not isinstance(inner.value, dict) or "schema" not in inner.value:
+            return None
+        return schemas.compile(inner.at("schema"), section, self)
+
+    def resource(self, place: Place, what: str) -> Place | None:
+        """What an external resource holds."""
+        place.unsupported(f"{what} in an external resource", "write it out as document:")
+        return None
+
+    def timeout(self, place: Place, variables: Sequence[str]) -> Duration | None:
+        """Written out, or the name of one."""
+        found = self.referenced(place, self.timeouts, "timeout", "use.timeouts")
+        if found is None or not found.mapping(required=("after",)):
+            return None
+        found.keys({"after"}, common=False)
+        return self.duration(found.at("after"), variables)
 
     def duration(self, place: Place, variables: Sequence[str]) -> Duration:
         if place.is_expression():

@@ -10,7 +10,8 @@ from stagedoor.workflow.expression import Template
 
 if TYPE_CHECKING:
     from stagedoor.workflow.frame import Frame
-    from stagedoor.workflow.retry import Retry
+    from stagedoor.workflow.retry import Duration, Retry
+    from stagedoor.workflow.schema import Schema
 
 Json = Any
 OnFailure = Literal["suspend", "continue", "fault"]
@@ -33,6 +34,12 @@ class Task:
     input_from: Template | None = None
     output_as: Template | None = None
     export_as: Template | None = None
+    input_schema: Schema | None = None
+    """Of the raw input."""
+    output_schema: Schema | None = None
+    """Of the output as ``output_as`` leaves it."""
+    export_schema: Schema | None = None
+    timeout: Duration | None = None
     then: str = "continue"
     """``continue``, ``exit``, ``end`` or the name of a task in the same list."""
     compensation: Compensation | None = None
@@ -71,6 +78,9 @@ class Definition:
     saga: SagaPolicy = field(default_factory=SagaPolicy)
     input_from: Template | None = None
     output_as: Template | None = None
+    input_schema: Schema | None = None
+    """Of what an execution is started with."""
+    output_schema: Schema | None = None
     clusters: frozenset[str] = frozenset()
     """Clusters that its endpoints name."""
     hosts: frozenset[str] = frozenset()

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from stagedoor.workflow import arguments
 from stagedoor.workflow.commands import Command
+from stagedoor.workflow.deadline import Deadline
 from stagedoor.workflow.definition import Task
-from stagedoor.workflow.error import Failure
+from stagedoor.workflow.error import Failure, standard
 from stagedoor.workflow.expression import Environment, truthy
+from stagedoor.workflow.retry import evaluate
 
 if TYPE_CHECKING:
     from stagedoor.workflow.machine import Machine
@@ -62,6 +64,7 @@ class Frame:
 
     __slots__ = (
         "cancelled",
+        "deadline",
         "entry",
         "input",
         "locals",
@@ -93,6 +96,7 @@ class Frame:
         self.output: Json = None
         self.started: float | None = None
         self.cancelled = False
+        self.deadline: Deadline | None = None
         self.undo: Undo | None = None
         self.entry: Entry | None = None
 
@@ -133,12 +137,16 @@ class Frame:
         if not task.hidden:
             self.entry = machine.timeline_entry(self)
         try:
+            if task.input_schema is not None:
+                task.input_schema.check(raw, self)
             if task.input_from is not None:
                 self.input = task.input_from(self, raw)
             if task.condition is not None and not truthy(task.condition(self, self.input)):
                 self._ended("skipped")
                 self.parent.child_done(self, raw, "continue")
                 return
+            if task.timeout is not None:
+                self.deadline = Deadline(self, evaluate(task.timeout, self, self.input))
             if task.compensation is not None and task.compensation.on_start:
                 machine.saga.register(self, None, "unknown")
             self.begin()
@@ -156,8 +164,13 @@ class Frame:
         try:
             if task.output_as is not None:
                 self.output = task.output_as(self, raw)
+            if task.output_schema is not None:
+                task.output_schema.check(self.output, self)
             if task.export_as is not None:
-                self.strand.context = task.export_as(self, self.output)
+                context = task.export_as(self, self.output)
+                if task.export_schema is not None:
+                    task.export_schema.check(context, self)
+                self.strand.context = context
             if task.compensation is not None:
                 self.machine.saga.register(self, self.output, "completed")
         except Failure as failure:
@@ -174,22 +187,46 @@ class Frame:
 
     def fail(self, failure: Failure) -> None:
         """Raises nothing."""
-        if failure.unknown and self.task.compensation is not None:
+        if failure.unknown:
+            self._doubt()
+        self._ended("unknown" if failure.unknown else "failed", failure.error)
+        if self.cancelled:
+            if failure.unknown:
+                self.machine.doubts += 1
+            self.drained(failure)
+        else:
+            self.parent.child_failed(self, failure)
+
+    def expire(self, seconds: float) -> None:
+        """The time is over: everything below stops, and calls on their way are waited for before anything is undone."""
+        detail = f"not done within {seconds:g} s"
+        failure = Failure(standard("timeout", 408, "Timeout", self.reference, detail))
+        self.deadline = None
+        before = self.machine.doubts
+        self._ended("failed", failure.error)
+        self.cancel(drain=True)
+        failure.unknown = self.machine.doubts > before
+        if failure.unknown:
+            self._doubt()
+            if self.entry is not None:
+                self.entry.outcome = "unknown"
+        self.parent.child_failed(self, failure)
+
+    def _doubt(self) -> None:
+        """It may have been carried out: its undo is due all the same."""
+        if self.task.compensation is not None:
             try:
                 self.machine.saga.register(self, None, "unknown")
             except Failure as broken:
                 self.machine.saga.register_anyway(self, broken)
-        self._ended("unknown" if failure.unknown else "failed", failure.error)
-        if self.cancelled:
-            self.drained(failure)
-        else:
-            self.parent.child_failed(self, failure)
 
     def cancel(self, *, drain: bool) -> None:
         """Stop, with everything below. ``drain`` waits for calls on their way that may change something."""
         if self.cancelled:
             return
         self.cancelled = True
+        if self.deadline is not None:
+            self.deadline.withdraw()
         if self.started is not None:
             if self.entry is not None and self.entry.until is None:
                 self._ended("cancelled")
@@ -201,7 +238,7 @@ class Frame:
     def drained(self, failure: Failure | None = None) -> None:
         """A cancelled frame's call has ended after all: what called it through a function ends with it."""
         parent = self.parent
-        if isinstance(parent, Frame) and parent.transparent:
+        if isinstance(parent, Frame) and parent.transparent and parent.cancelled:
             if failure is None:
                 parent.complete(self.output)
             else:
@@ -212,6 +249,8 @@ class Frame:
         return f"{self.reference} waits for {command}"
 
     def _ended(self, outcome: str, error: Json = None) -> None:
+        if self.deadline is not None:
+            self.deadline.withdraw()
         entry = self.entry
         if entry is not None:
             entry.until = self.machine.now

@@ -72,6 +72,7 @@ class Machine:
         "_timers",
         "_waits",
         "definition",
+        "doubts",
         "draining",
         "error",
         "execution",
@@ -96,6 +97,8 @@ class Machine:
         self.sendings: dict[str, Sendings] = {}
         self.draining = 0
         """Calls on their way whose tasks are cancelled already."""
+        self.doubts = 0
+        """Ever counted up when a task is stopped that may have been carried out."""
         self._timeline = Timeline()
         self._agenda: deque[tuple[Frame, Json]] = deque()
         self._out: list[Command] = []
@@ -196,6 +199,7 @@ class Machine:
         """Wait for the answer to a call whose task is cancelled, before anything is undone."""
         if call in self._waits:
             self.draining += 1
+            self.doubts += 1
 
     def end(self, frame: Frame, output: Json) -> None:
         """``then: end``: the outermost list around the frame ends with this output."""
@@ -229,6 +233,8 @@ class Machine:
         template = self.definition.output_as
         try:
             self.output = template(child, output) if template is not None else output
+            if self.definition.output_schema is not None:
+                self.definition.output_schema.check(self.output, child)
         except Failure as failure:
             self.child_failed(child, failure)
             return
@@ -297,6 +303,8 @@ class Machine:
         root = definition.root
         self._root = root.frame(self, root, self, "", Strand({}), {})
         try:
+            if definition.input_schema is not None:
+                definition.input_schema.check(event.input, self._root)
             data = definition.input_from(self._root, event.input) if definition.input_from is not None else event.input
         except Failure as failure:
             self.child_failed(self._root, failure)

@@ -24,13 +24,12 @@ MAX_NESTING = 100
 
 _VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)([-+][0-9A-Za-z.+-]+)?\Z")
 _NAME = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?\Z")
-_ROOT_UNSUPPORTED = {"schedule": "schedules", "timeout": "timeouts"}
+_ROOT_UNSUPPORTED = {"schedule": "schedules"}
 _USE_UNSUPPORTED = {
     "authentications": "authentication of calls",
     "catalogs": "catalogs",
     "extensions": "extensions",
     "secrets": "secrets",
-    "timeouts": "timeouts",
 }
 
 
@@ -57,12 +56,14 @@ def _definition(root: Place, problems: list[Problem]) -> Definition | None:
     complete = root.mapping(required=("document", "do"))
     if not isinstance(root.value, dict):
         return None
-    root.keys({"document", "input", "use", "do", "output", "evaluate"}, common=False, unsupported=_ROOT_UNSUPPORTED)
+    root.keys(
+        {"document", "input", "use", "do", "output", "evaluate", "timeout"}, common=False, unsupported=_ROOT_UNSUPPORTED
+    )
     use = root.at("use")
     if use.value is None or not use.mapping():
         compiler = Compiler(problems, None)
     else:
-        use.keys({"functions", "retries", "errors"}, common=False, unsupported=_USE_UNSUPPORTED)
+        use.keys({"functions", "retries", "errors", "timeouts"}, common=False, unsupported=_USE_UNSUPPORTED)
         compiler = Compiler(problems, use)
     if "evaluate" in root.value:
         _evaluate(root.at("evaluate"))
@@ -72,6 +73,8 @@ def _definition(root: Place, problems: list[Problem]) -> Definition | None:
     workflow_level = tuple(name for name in BASE if name != "$task")
     input_from = compiler.filter(root, "input", "from", ("$workflow", "$runtime"))
     output_as = compiler.filter(root, "output", "as", workflow_level)
+    input_schema, output_schema = compiler.schema(root, "input"), compiler.schema(root, "output")
+    timeout = compiler.timeout(root.at("timeout"), workflow_level) if "timeout" in root.value else None
     within = Within(saga=saga) if saga is not None else Within()
     tasks = compiler.tasks(root.at("do"), "/do", within) if "do" in root.value else ()
     compiler.unused()
@@ -83,10 +86,12 @@ def _definition(root: Place, problems: list[Problem]) -> Definition | None:
         version=head.value["version"],
         document=root.value,
         hash=sha256(canonical(root.value).encode()).hexdigest(),
-        root=block(tasks, head.value["name"], ""),
+        root=block(tasks, head.value["name"], "", timeout),
         saga=saga,
         input_from=input_from,
         output_as=output_as,
+        input_schema=input_schema,
+        output_schema=output_schema,
         clusters=frozenset(compiler.clusters),
         hosts=frozenset(compiler.hosts),
         computed_endpoints=tuple(dict.fromkeys(compiler.computed)),

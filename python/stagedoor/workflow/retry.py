@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from stagedoor.workflow.place import Place
 
 Json = Any
-Backoff = Literal["constant", "linear", "exponential"]
+Kind = Literal["constant", "linear", "exponential"]
 
 DEFAULT_COUNT = 10
 """Retries of a policy that sets no limit of its own: the specification would let it go on for ever."""
@@ -28,13 +28,35 @@ Duration = float | Compiled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Backoff:
+    """How the delay grows from retry to retry. The specification names no parameters: these are ours."""
+
+    kind: Kind = "constant"
+    increment: Duration | None = None
+    """``linear``: what each further retry waits longer. None: the delay itself."""
+    multiplier: float = 2.0
+    """``exponential``: each delay in terms of the one before."""
+    longest: Duration | None = None
+
+    def grow(self, delay: float, retries: int, environment: Environment, data: Json) -> float:
+        """Before the retry after ``retries`` retries. Raises ``Failure`` when an expression fails."""
+        if self.kind == "linear":
+            delay += retries * (delay if self.increment is None else evaluate(self.increment, environment, data))
+        elif self.kind == "exponential":
+            delay *= self.multiplier ** min(retries, 64)
+        return delay if self.longest is None else min(delay, evaluate(self.longest, environment, data))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
     delay: Duration = 0.0
-    backoff: Backoff = "constant"
+    backoff: Backoff = Backoff()
     count: int | None = None
     """Retries after the first attempt."""
     total: Duration | None = None
     """Seconds from the first failure after which no retry begins."""
+    attempt: Duration | None = None
+    """Seconds that one attempt may take, the first one too."""
     jitter: tuple[Duration, Duration] | None = None
     when: Compiled | None = None
     except_when: Compiled | None = None
@@ -53,10 +75,7 @@ class Retry:
         if self.except_when is not None and truthy(self.except_when(environment, data)):
             return None
         wait = evaluate(self.delay, environment, data)
-        if self.backoff == "linear":
-            wait *= retries + 1
-        elif self.backoff == "exponential":
-            wait *= 2.0 ** min(retries, 64)
+        wait = self.backoff.grow(wait, retries, environment, data)
         if self.jitter is not None:
             low, high = (evaluate(bound, environment, data) for bound in self.jitter)
             digest = sha256(f"{seed}#{retries + 1}".encode()).digest()
@@ -80,8 +99,11 @@ def evaluate(duration: Duration, environment: Environment, data: Json) -> float:
         ) from error
 
 
-def compile(place: Place, variables: Sequence[str], compiler: Compiler, *, loosely: bool = False) -> Retry:
-    """A policy or the name of one. ``loosely``: nothing refers to it, so its variables cannot be known."""
+def compile(
+    place: Place, variables: Sequence[str], compiler: Compiler, error: str = "$error", *, loosely: bool = False
+) -> Retry:
+    """A policy or the name of one. ``error`` is the variable that holds the caught error. ``loosely``: nothing refers
+    to it, so its variables cannot be known."""
     found = compiler.referenced(place, compiler.retries, "retry policy", "use.retries")
     if found is None or not found.mapping():
         return Retry()
@@ -89,45 +111,76 @@ def compile(place: Place, variables: Sequence[str], compiler: Compiler, *, loose
     said = found.value
     if loosely:
         said = {key: value for key, value in said.items() if key not in ("when", "exceptWhen")}
-    count, total = _limit(found.at("limit"), variables, compiler) if "limit" in said else (None, None)
+    none = (None, None, None)
+    count, attempt, total = _limit(found.at("limit"), variables, error, compiler) if "limit" in said else none
     return Retry(
         delay=compiler.duration(found.at("delay"), variables) if "delay" in said else 0.0,
-        backoff=_backoff(found.at("backoff")) if "backoff" in said else "constant",
+        backoff=_backoff(found.at("backoff"), variables, compiler) if "backoff" in said else Backoff(),
         count=count,
         total=total,
+        attempt=attempt,
         jitter=_jitter(found.at("jitter"), variables, compiler) if "jitter" in said else None,
         when=compiler.expression(found.at("when"), variables) if "when" in said else None,
         except_when=compiler.expression(found.at("exceptWhen"), variables) if "exceptWhen" in said else None,
     )
 
 
-def _backoff(place: Place) -> Backoff:
+PARAMETERS = {"constant": (), "linear": ("increment", "maxDelay"), "exponential": ("multiplier", "maxDelay")}
+
+
+def _backoff(place: Place, variables: Sequence[str], compiler: Compiler) -> Backoff:
     if not place.mapping(minimum=1):
-        return "constant"
-    kinds = ("constant", "linear", "exponential")
-    place.keys(set(kinds), common=False)
-    named = [key for key in kinds if key in place.value]
+        return Backoff()
+    place.keys(set(PARAMETERS), common=False)
+    named = [key for key in PARAMETERS if key in place.value]
     if len(place.value) > 1:
         place.problem("a back-off is of one kind: constant, linear or exponential")
-    for key in named:
-        if place.value[key]:
-            place.at(key).unsupported("parameters of a back-off", f"write {key}: {{}}")
-    return cast(Backoff, named[0] if named else "constant")
+    if not named:
+        return Backoff()
+    kind, found = named[0], place.at(named[0])
+    if not found.mapping():
+        return Backoff()
+    said, known = found.value, PARAMETERS[named[0]]
+    for key in said:
+        if key not in known:
+            hint = f"known here: {', '.join(known)}" if known else "leave it out"
+            found.at(key).problem(f"a {kind} back-off has no parameter {key!r}: it changes nothing", hint, "warning")
+    multiplier = said.get("multiplier", 2.0) if "multiplier" in known else 2.0
+    if isinstance(multiplier, bool) or not isinstance(multiplier, int | float) or not 1 <= multiplier <= 100:
+        found.at("multiplier").problem("multiplier is a number from 1 to 100")
+        multiplier = 2.0
+    durations = {
+        key: compiler.duration(found.at(key), variables) if key in said and key in known else None
+        for key in ("increment", "maxDelay")
+    }
+    return Backoff(
+        kind=cast(Kind, kind),
+        increment=durations["increment"],
+        multiplier=float(multiplier),
+        longest=durations["maxDelay"],
+    )
 
 
-def _limit(place: Place, variables: Sequence[str], compiler: Compiler) -> tuple[int | None, Duration | None]:
+def _limit(
+    place: Place, variables: Sequence[str], error: str, compiler: Compiler
+) -> tuple[int | None, Duration | None, Duration | None]:
     if not place.mapping():
-        return None, None
+        return None, None, None
     place.keys({"attempt", "duration"}, common=False)
-    count = None
+    count, longest = None, None
     attempt = place.at("attempt")
     if "attempt" in place.value and attempt.mapping():
-        attempt.keys({"count"}, common=False, unsupported={"duration": "a limit on the duration of one attempt"})
+        attempt.keys({"count", "duration"}, common=False)
         count = attempt.value.get("count")
         if count is not None and (isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= 1000):
             attempt.at("count").problem("count is a number from 0 to 1000")
             count = None
-    return count, compiler.duration(place.at("duration"), variables) if "duration" in place.value else None
+        if "duration" in attempt.value:
+            # Known before anything has failed.
+            before = [name for name in variables if name != error]
+            longest = compiler.duration(attempt.at("duration"), before)
+    total = compiler.duration(place.at("duration"), variables) if "duration" in place.value else None
+    return count, longest, total
 
 
 def _jitter(place: Place, variables: Sequence[str], compiler: Compiler) -> tuple[Duration, Duration] | None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from stagedoor.workflow.commands import Command, OpenIncident, RegisterCompensation, StartTimer
+from stagedoor.workflow.deadline import Deadline
 from stagedoor.workflow.definition import Compensation, SagaPolicy
 from stagedoor.workflow.duration import moment
 from stagedoor.workflow.error import Failure
 from stagedoor.workflow.events import CompensationRegistered, IncidentResolved, TimerFired
 from stagedoor.workflow.frame import Frame, Scope, Strand
+from stagedoor.workflow.retry import evaluate
 from stagedoor.workflow.timeline import Entry as Shown
 
 if TYPE_CHECKING:
@@ -87,6 +89,14 @@ class Undo:
         task = self.compensation.task
         strand = Strand({}, undoes=self.reference)
         self.frame = task.frame(self.machine, task, self, self.identity, strand, {})
+        longest = self.compensation.retry.attempt
+        if longest is not None:
+            try:
+                self.frame.deadline = Deadline(self.frame, evaluate(longest, self.frame, self.arguments))
+            except Failure as failure:
+                self.failure = failure
+                self.give_up(failure)
+                return
         self.machine.schedule(self.frame, self.arguments)
 
     def child_done(self, child: Frame, output: Json, then: str) -> None:

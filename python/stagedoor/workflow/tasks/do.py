@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from stagedoor.workflow.definition import Task
 from stagedoor.workflow.error import Failure
 from stagedoor.workflow.frame import Frame
+from stagedoor.workflow.retry import Duration
 
 if TYPE_CHECKING:
     from stagedoor.workflow.compiler import Common, Compiler, Within
@@ -76,8 +77,8 @@ class Block(Task):
     positions: Mapping[str, int]
 
 
-def block(tasks: tuple[Task, ...], name: str, reference: str) -> Block:
-    return Block(name=name, reference=reference, tasks=tasks, positions=_positions(tasks))
+def block(tasks: tuple[Task, ...], name: str, reference: str, timeout: Duration | None = None) -> Block:
+    return Block(name=name, reference=reference, tasks=tasks, positions=_positions(tasks), timeout=timeout)
 
 
 def compile(place: Place, common: Common, compiler: Compiler, within: Within) -> Task:

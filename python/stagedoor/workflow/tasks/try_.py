@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from stagedoor.workflow import retry as retries
 from stagedoor.workflow.commands import CancelTimer, Command, StartTimer
+from stagedoor.workflow.deadline import Deadline
 from stagedoor.workflow.definition import Task
 from stagedoor.workflow.duration import moment
 from stagedoor.workflow.error import Failure, same_type
 from stagedoor.workflow.events import TimerFired
 from stagedoor.workflow.expression import Compiled, truthy
 from stagedoor.workflow.frame import Frame, Scope
-from stagedoor.workflow.retry import Retry
+from stagedoor.workflow.retry import Retry, evaluate
 from stagedoor.workflow.tasks.do import Block, block
 from stagedoor.workflow.tasks.for_ import variable
 
@@ -38,8 +39,12 @@ class TryFrame(Frame):
         self.attempt()
 
     def attempt(self) -> None:
+        """May raise ``Failure`` from the limit of an attempt."""
         body = self.task.body
         self.child = body.frame(self.machine, body, self, self.path, self.strand, self.locals)
+        retry = self.task.retry
+        if retry is not None and retry.attempt is not None:
+            self.child.deadline = Deadline(self.child, evaluate(retry.attempt, self, self.input))
         self.machine.schedule(self.child, self.input)
 
     def child_done(self, child: Frame, output: Json, then: str) -> None:
@@ -92,7 +97,10 @@ class TryFrame(Frame):
 
     def fired(self, event: TimerFired) -> None:
         self.timer = None
-        self.attempt()
+        try:
+            self.attempt()
+        except Failure as failure:
+            self.fail(failure)
 
     def stop(self, *, drain: bool) -> None:
         if self.timer is not None:
@@ -135,7 +143,7 @@ def compile(place: Place, common: Common, compiler: Compiler, within: Within) ->
     said = catch.value
     when = compiler.expression(catch.at("when"), inner.variables) if "when" in said else None
     except_when = compiler.expression(catch.at("exceptWhen"), inner.variables) if "exceptWhen" in said else None
-    retry = retries.compile(catch.at("retry"), inner.variables, compiler) if "retry" in said else None
+    retry = retries.compile(catch.at("retry"), inner.variables, compiler, name) if "retry" in said else None
     handler = None
     if "do" in said:
         below = f"{reference}/catch/do"

@@ -78,7 +78,7 @@ fn cut(text: &str) -> String {
     }
 }
 
-fn sentence(kind: &ValidationErrorKind) -> String {
+pub fn sentence(kind: &ValidationErrorKind) -> String {
     use ValidationErrorKind as Is;
     match kind {
         Is::Type { kind: TypeKind::Single(one) } => format!("must be of the type {one}"),

@@ -11,6 +11,7 @@ mod parameter;
 mod response;
 mod schema;
 mod shape;
+mod standing;
 mod style;
 
 use std::collections::BTreeMap;
@@ -33,6 +34,7 @@ use fault::Faults;
 use media::Media;
 pub use operation::Operation;
 use response::Responses;
+pub use standing::Standing;
 
 const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
 const ACCEPT_POST: HeaderName = HeaderName::from_static("accept-post");

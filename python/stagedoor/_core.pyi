@@ -21,6 +21,10 @@ class Expression:
     def evaluate(self, input: Json, variables: Sequence[Json] = ..., now: float | None = None) -> Json:
         """Exactly one result, else ExpressionError. ``now`` is what jq's ``now`` yields; None makes it an error."""
 
+def reads(source: str) -> list[list[str | None]]:
+    """Ways into its input that a jq program takes for sure, such as ``["items", None, "sku"]`` for ``.items[].sku``;
+    None is every item of a list."""
+
 @final
 class Schema:
     """A JSON Schema, compiled once: in the draft that it names, 2020-12 where it names none. Fetches nothing, and its

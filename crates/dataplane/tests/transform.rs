@@ -250,3 +250,134 @@ fn what_needs_no_change_streams_through() {
     }
     drop(client);
 }
+
+/// What a case's host answers, in these codings, each decoded before it is changed.
+fn coded(coding: &str, text: &[u8]) -> Vec<u8> {
+    use std::io::Write;
+    match coding {
+        "gzip" => {
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            encoder.write_all(text).unwrap();
+            encoder.finish().unwrap()
+        }
+        "deflate" => {
+            let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+            encoder.write_all(text).unwrap();
+            encoder.finish().unwrap()
+        }
+        "raw" => {
+            let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::fast());
+            encoder.write_all(text).unwrap();
+            encoder.finish().unwrap()
+        }
+        "br" => {
+            let mut encoder = brotli::CompressorWriter::new(Vec::new(), 4096, 4, 18);
+            encoder.write_all(text).unwrap();
+            encoder.into_inner()
+        }
+        "zstd" => zstd::encode_all(text, 3).unwrap(),
+        _ => text.to_vec(),
+    }
+}
+
+fn send(client: &mut door::Client, head: &str, content: &[u8]) -> (u16, String, wire::Message) {
+    let head = format!("{head}Content-Length: {}\r\nConnection: close\r\n\r\n", content.len());
+    assert!(client.send(&[head.as_bytes(), content].concat()));
+    let (raw, _) = client.rest();
+    let wire::Taken::Whole(answer, _) = wire::take(&raw, wire::Kind::Answer, true) else { panic!("{raw:?}") };
+    (answer.status(), String::from_utf8_lossy(&answer.content).into_owned(), *answer)
+}
+
+/// Answers with what it was sent, and in the coding that the request asks for by name.
+fn coding_echo() -> (Endpoint, Arc<Mutex<Vec<String>>>) {
+    let heads = Arc::new(Mutex::new(Vec::new()));
+    let kept = heads.clone();
+    let endpoint = Endpoint::start(move |mut connection| {
+        while let Some((head, body)) = connection.request() {
+            let head = head.to_ascii_lowercase();
+            let field = |name: &str| {
+                head.lines().find_map(|line| line.strip_prefix(&format!("{name}: "))).unwrap_or_default().to_owned()
+            };
+            let (coding, kind) = (field("x-coding"), field("x-kind"));
+            let named = if coding == "raw" { "deflate" } else { &coding };
+            let mut content = coded(&coding, &body);
+            if field("x-cut") == "1" {
+                content.truncate(content.len() - 3);
+            }
+            kept.lock().unwrap().push(head.clone());
+            let kind = if kind.is_empty() { "application/json".to_owned() } else { kind };
+            let fields = format!(
+                "Content-Type: {kind}\r\nContent-Encoding: {named}\r\nETag: \"1\"\r\nRepr-Digest: sha-256=:x:\r\n"
+            );
+            let head = format!("HTTP/1.1 200 OK\r\n{fields}Content-Length: {}\r\n\r\n", content.len());
+            if !connection.send(&[head.as_bytes(), &content].concat()) {
+                return;
+            }
+        }
+    });
+    (endpoint, heads)
+}
+
+#[test]
+fn compressed_contents_are_decoded_within_the_bound() {
+    let (shop, heads) = coding_echo();
+    let request = json!({"request_policy": {"deny": ["secret"], "refuse_other": true}});
+    let answer = json!({"response_policy": {"deny": ["secret"]}});
+    let cases = [("request".to_owned(), request), ("answer".to_owned(), answer)];
+    let door = Door::open(snapshot(shop.address, &cases));
+    let text = br#"{"a":1.50,"secret":2}"#;
+    for coding in ["gzip", "deflate", "raw", "br", "zstd"] {
+        let named = if coding == "raw" { "deflate" } else { coding };
+        let head = format!("POST / HTTP/1.1\r\nHost: request\r\nContent-Type: application/json\r\nContent-Encoding: {named}\r\nContent-Digest: x\r\n");
+        let (status, told, _) = send(&mut door.client(), &head, &coded(coding, text));
+        assert_eq!((status, told.as_str()), (200, r#"{"a":1.50}"#), "{coding}");
+        let sent = heads.lock().unwrap().pop().unwrap();
+        assert!(!sent.contains("content-encoding") && !sent.contains("content-digest"), "{sent}");
+        assert!(sent.contains("content-length: 10\r"), "{sent}");
+
+        let damaged = &coded(coding, text)[..12];
+        let (status, told, _) = send(&mut door.client(), &head, damaged);
+        assert_eq!(status, 400, "{coding}: {told}");
+        let mut bomb = b"{\"a\":\"".to_vec();
+        bomb.resize(1 << 20, b' ');
+        let (status, told, _) = send(&mut door.client(), &head, &coded(coding, &bomb));
+        assert_eq!(status, 413, "{coding}: {told}");
+        assert!(heads.lock().unwrap().is_empty(), "{coding}: what is refused is not sent");
+
+        let head = format!("POST / HTTP/1.1\r\nHost: answer\r\nX-Coding: {coding}\r\nAccept-Encoding: gzip, br\r\n");
+        let (status, told, answer) = send(&mut door.client(), &head, text);
+        assert_eq!((status, told.as_str()), (200, r#"{"a":1.50}"#), "{coding}");
+        assert_eq!((answer.field("content-encoding"), answer.field("repr-digest")), (None, None));
+        assert_eq!(
+            (answer.field("etag").as_deref(), answer.field("content-length").as_deref()),
+            (Some("W/\"1\""), Some("10"))
+        );
+        assert!(heads.lock().unwrap().pop().unwrap().contains("accept-encoding: identity"));
+        let (status, _, _) = send(&mut door.client(), &head, &bomb);
+        assert_eq!(status, 502, "{coding}");
+        let (status, told, _) = send(&mut door.client(), &format!("{head}X-Cut: 1\r\n"), text);
+        assert_eq!(status, 502, "{coding}: {told}");
+        heads.lock().unwrap().clear();
+    }
+    let head = "POST / HTTP/1.1\r\nHost: request\r\nContent-Type: application/json\r\nContent-Encoding: gzip, br\r\n";
+    assert_eq!(send(&mut door.client(), head, text).0, 415, "several codings are not taken apart");
+}
+
+#[test]
+fn compressed_streams_are_decoded_as_they_come() {
+    let (shop, _heads) = coding_echo();
+    let case = json!({"response_policy": {"deny": ["secret"]}});
+    let door = Door::open(snapshot(shop.address, &[("case".to_owned(), case)]));
+    let line = "{\"a\":1,\"secret\":2}\n";
+    for coding in ["gzip", "deflate", "raw", "br", "zstd"] {
+        let head = format!("POST / HTTP/1.1\r\nHost: case\r\nX-Coding: {coding}\r\nX-Kind: application/x-ndjson\r\n");
+        let (status, told, answer) = send(&mut door.client(), &head, line.repeat(500).as_bytes());
+        assert_eq!((status, answer.field("content-encoding")), (200, None), "{coding}");
+        assert_eq!(told, "{\"a\":1}\n".repeat(500), "{coding}");
+        let mut client = door.client();
+        let text = line.repeat(50);
+        assert!(client.send(format!("{head}X-Cut: 1\r\nContent-Length: {}\r\n\r\n{text}", text.len()).as_bytes()));
+        let (raw, _) = client.rest();
+        assert!(!raw.ends_with(b"0\r\n\r\n"), "{coding}: a stream that ends too early is not told as whole");
+    }
+}

@@ -169,7 +169,7 @@ fn stopped(stop: Stop) -> Error {
 }
 
 /// Runs `f` where deep recursion is harmless.
-fn on_deep_stack<T: Send>(f: impl FnOnce() -> T + Send) -> Result<T, Error> {
+pub(crate) fn on_deep_stack<T: Send>(f: impl FnOnce() -> T + Send) -> Result<T, Error> {
     let failed = || Error::new(Kind::Bound, "no thread could be started for the expression");
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("expression".into()).stack_size(THREAD_STACK_BYTES);

@@ -13,11 +13,13 @@ pub mod json;
 mod library;
 mod meter;
 mod native;
+mod reads;
 mod source;
 mod template;
 pub mod value;
 
 pub use error::{Error, Kind};
 pub use expression::{Expression, MAX_ALLOCATED_BYTES, MAX_SOURCE_BYTES, MAX_STACK_BYTES, MAX_STEPS};
+pub use reads::{reads, Step};
 pub use template::{Part, Template};
 pub use value::Value;

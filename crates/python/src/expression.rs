@@ -3,6 +3,7 @@
 use pyo3::create_exception;
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
+use stagedoor_expression::Step;
 
 use crate::value;
 
@@ -15,6 +16,16 @@ create_exception!(
 
 fn wrong(error: stagedoor_expression::Error) -> PyErr {
     ExpressionError::new_err(error.to_string())
+}
+
+/// Fields by name, None for every item of a list.
+#[pyfunction]
+pub fn reads(source: &str) -> Vec<Vec<Option<String>>> {
+    let name = |step| match step {
+        Step::Field(name) => Some(name),
+        Step::Item => None,
+    };
+    stagedoor_expression::reads(source).into_iter().map(|way| way.into_iter().map(name).collect()).collect()
 }
 
 #[pyclass(frozen, module = "stagedoor._core")]

@@ -17,7 +17,7 @@ mod _core {
     #[pymodule_export]
     use super::data_plane::DataPlane;
     #[pymodule_export]
-    use super::expression::{Expression, ExpressionError};
+    use super::expression::{reads, Expression, ExpressionError};
     #[pymodule_export]
     use super::inspect::{check, error_kinds, explain, hash_password, routes};
     #[pymodule_export]

@@ -101,11 +101,16 @@ def _url(value: str) -> str:
             host = f"[{ipaddress.IPv6Address(host)}]"
         except ValueError:
             raise wrong(example) from None
-    elif not _HOST.fullmatch(host) or len(host) > 253:
+    elif not is_host(host):
         raise wrong(example)
     if port == 0:
         raise wrong("port 0 cannot be called")
     return f"{scheme}://{host.lower()}:{PORTS[scheme] if port is None else port}"
+
+
+def is_host(name: str) -> bool:
+    """Whether it is a name that can be called, or an IPv4 address."""
+    return _HOST.fullmatch(name) is not None and len(name) <= 253
 
 
 Bind = Annotated[str, AfterValidator(_bind)]

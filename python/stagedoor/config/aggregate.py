@@ -23,6 +23,7 @@ from stagedoor.policies.model import (
     wrong,
 )
 from stagedoor.policies.unit import Duration, Size
+from stagedoor.policies.validate import File
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 
@@ -122,6 +123,8 @@ class AggregateCall(Strict):
     """Fields that are left out."""
     rename: Annotated[dict[str, Annotated[str, Field(max_length=1000)]], Field(max_length=200)] = {}
     """Field → its new name."""
+    openapi: File | None = None
+    """An OpenAPI document of the service: ``stagedoor check`` compares names of fields with it."""
     group: Name | None = None
     """The key of an object in the body that holds the answers of all calls of this group."""
 

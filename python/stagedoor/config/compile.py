@@ -16,6 +16,7 @@ from stagedoor.config.cluster import Cluster, compile_retry, endpoint
 from stagedoor.config.cluster_credentials import compile_credentials
 from stagedoor.config.configuration import Configuration
 from stagedoor.config.consumer import ApiKeyEntry, Consumer, key, seconds
+from stagedoor.config.description import validated
 from stagedoor.config.expression import expression
 from stagedoor.config.issuer import compile_issuer, issuer_clusters
 from stagedoor.config.listener import Listener
@@ -63,6 +64,8 @@ def compile(configuration: Configuration) -> Json:
         routes[f"{name}@resource"] = _resource_route(name, resource, text, resolved[name], folder)
     # A request that matches no route has no caller yet: what asks for one stays with the routes.
     unrouted = defaults.model_copy(update=dict.fromkeys(("authenticate", "authorize", "rate_limit", *_OF_MESSAGES)))
+    described = validated(settings)
+    documents = {name: document for name, document in configuration.descriptions.items() if name in described}
     plans = {name: compile_plan(plan) for name, plan in settings.plans.items()}
     issuers = {name: compile_issuer(issuer) for name, issuer in settings.issuers.items()}
     return {
@@ -72,7 +75,7 @@ def compile(configuration: Configuration) -> Json:
         **({"issuers": issuers} if issuers else {}),
         **({"plans": plans} if plans else {}),
         "clusters": clusters,
-        **({"documents": dict(configuration.descriptions)} if configuration.descriptions else {}),
+        **({"documents": documents} if documents else {}),
         **({} if settings.cache == CacheStore() else {"cache": {"memory_bytes": int(settings.cache.memory)}}),
         "routes": routes,
         "unrouted": compile_policies(unrouted, "", folder),

@@ -1,4 +1,4 @@
-"""OpenAPI documents and JSON Schemas that the policy ``validate`` names: read, and made one document each."""
+"""OpenAPI documents and JSON Schemas that policies and calls name: read, and made one document each."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
+from stagedoor.config.aggregate import AggregateTarget
 from stagedoor.config.include import Reader
 from stagedoor.config.node import Mapping, Node, Place, Scalar, Sequence, find, plain
 from stagedoor.config.problem import Located
 from stagedoor.config.problem import Path as Steps
 from stagedoor.config.settings import Settings
+from stagedoor.policies import Policies
+from stagedoor.policies.transform import TransformRequest, TransformResponse
 from stagedoor.policies.validate import Validate
 
 Json = Any
@@ -29,23 +32,49 @@ def load_descriptions(reader: Reader, root: Mapping, settings: Settings) -> dict
     """Every document by the name that the configuration has for it; what is wrong goes to the reader's problems."""
     descriptions: dict[str, Json] = {}
     folder = root.place.source.path.parent.resolve()
-    for steps, policy in _policies(settings):
-        for key, name in (("openapi", policy.openapi), ("schema", policy.json_schema)):
-            if name is not None and name not in descriptions:
-                at = (*steps, key)
-                place, node = find(root, at)
-                place = node.place if isinstance(node, Scalar) else place
-                bundle = _Bundle(reader, folder, (folder / name).resolve())
-                descriptions[name] = bundle.read(name, place, at)
+    for at, name in _named(settings):
+        if name not in descriptions:
+            place, node = find(root, at)
+            place = node.place if isinstance(node, Scalar) else place
+            bundle = _Bundle(reader, folder, (folder / name).resolve())
+            descriptions[name] = bundle.read(name, place, at)
     return descriptions
 
 
-def _policies(settings: Settings) -> Iterator[tuple[Steps, Validate]]:
-    if isinstance(settings.policies.validation, Validate):
-        yield ("policies", "validate"), settings.policies.validation
+def validated(settings: Settings) -> set[str]:
+    """Those that messages are compared with; others are for ``stagedoor check`` alone."""
+    named = [settings.policies, *(route.policies for route in settings.routes.values())]
+    return {name for policies in named for _, name in _of_validation((), policies)}
+
+
+def _named(settings: Settings) -> Iterator[tuple[Steps, str]]:
+    yield from _of_validation(("policies",), settings.policies)
+    yield from _of_transformation(("policies",), settings.policies)
     for name, route in settings.routes.items():
-        if isinstance(route.policies.validation, Validate):
-            yield ("routes", name, "policies", "validate"), route.policies.validation
+        at: Steps = ("routes", name, "policies")
+        yield from _of_validation(at, route.policies)
+        yield from _of_transformation(at, route.policies)
+        if isinstance(route.target, AggregateTarget):
+            for key, call in route.target.aggregate.items():
+                if call.openapi is not None:
+                    yield ("routes", name, "target", "aggregate", key, "openapi"), call.openapi
+
+
+def _of_validation(at: Steps, policies: Policies) -> Iterator[tuple[Steps, str]]:
+    policy = policies.validation
+    if isinstance(policy, Validate):
+        for key, name in (("openapi", policy.openapi), ("schema", policy.json_schema)):
+            if name is not None:
+                yield (*at, "validate", key), name
+
+
+def _of_transformation(at: Steps, policies: Policies) -> Iterator[tuple[Steps, str]]:
+    for key, policy in (
+        ("transform_request", policies.transform_request),
+        ("transform_response", policies.transform_response),
+    ):
+        if isinstance(policy, TransformRequest | TransformResponse) and policy.openapi is not None:
+            yield (*at, key, "openapi"), policy.openapi
 
 
 @dataclass(slots=True)

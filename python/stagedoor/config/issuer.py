@@ -8,7 +8,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from stagedoor.config.address import PORTS, HttpUrl
+from stagedoor.config.address import PORTS, HttpUrl, is_host
 from stagedoor.policies.model import Name, Strict, duration, wrong
 from stagedoor.policies.unit import Duration
 
@@ -24,7 +24,8 @@ def _split(url: str) -> SplitResult:
     visible = url.isascii() and url.isprintable() and " " not in url
     if parts.scheme not in PORTS or not parts.hostname or "@" in parts.netloc or parts.fragment or not visible:
         raise ValueError("it is not https://HOST/PATH")
-    _ = parts.port
+    if parts.port == 0 or (":" not in parts.hostname and not is_host(parts.hostname)):
+        raise ValueError("its host or port cannot be called")
     return parts
 
 

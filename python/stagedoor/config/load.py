@@ -12,6 +12,7 @@ from stagedoor.config.admin import admin_files
 from stagedoor.config.configuration import Configuration
 from stagedoor.config.data_plane import data_plane, expressions
 from stagedoor.config.description import load_descriptions
+from stagedoor.config.fields import fields
 from stagedoor.config.include import Reader
 from stagedoor.config.pem import read_pem
 from stagedoor.config.problem import InvalidConfiguration, Located, Report, ordered
@@ -45,6 +46,7 @@ def check(path: str | os.PathLike[str], environment: Environment[str, str] = os.
     problems += reader.problems
     problems += references(root, settings, workflows, reader.incomplete)
     problems += expressions(root, settings)
+    problems += fields(root, settings, descriptions)
     problems += admin_files(root, settings.admin, file.parent)
     configuration = Configuration(
         path=file,

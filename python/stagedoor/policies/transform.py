@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field
 
 from stagedoor.policies.model import HeaderName, HeaderValue, Method, OneSpelling, Strict, size, wrong
 from stagedoor.policies.unit import Size
+from stagedoor.policies.validate import File
 
 _EXPRESSION = re.compile(r"\s*\$\{.*\}\s*", re.DOTALL)
 _STATUSES = re.compile(r"([2-5][0-9][0-9])(?:-([2-5][0-9][0-9]))?")
@@ -75,12 +76,17 @@ class _Content(Strict):
     max_size: Size = size("1MiB", least="1B", most="16MiB")
     """Content that is read, or one event of a stream."""
     other: Literal["pass", "refuse"] | None = None
-    """What becomes of content that is no JSON, form or XML, or is compressed. Left out: refused where fields are
-    picked, denied or masked, since nothing can be hidden in it; otherwise it passes."""
+    """What becomes of content that is no JSON, form or XML, or is in another coding than gzip, deflate, br and zstd.
+    Left out: refused where fields are picked, denied or masked, since nothing can be hidden in it; otherwise it
+    passes."""
 
 
 class TransformRequest(_Content):
     """What the target gets in place of the client's request."""
+
+    openapi: File | None = None
+    """An OpenAPI document in whose words the client asks: ``stagedoor check`` compares names of fields with it. Left
+    out: that of ``validate``."""
 
     method: Method | None = None
     """The method."""
@@ -94,6 +100,10 @@ class TransformRequest(_Content):
 
 class TransformResponse(_Content):
     """What the client gets in place of the target's answer."""
+
+    openapi: File | None = None
+    """An OpenAPI document of the service: ``stagedoor check`` compares names of fields with it. Left out: that of
+    ``validate``, which may describe what is read or what comes of it."""
 
     statuses: Annotated[list[Annotated[str | int, AfterValidator(_statuses)]], Field(max_length=50)] = []
     """Answers that are changed: statuses (``404``) and ranges of them (``200-299``). Left out: all."""
@@ -119,14 +129,19 @@ def compile_transform_request(policy: TransformRequest) -> dict[str, Any]:
 
 def compile_transform_response(policy: TransformResponse) -> dict[str, Any]:
     """Its part of the snapshot."""
-    ranges = [str(each).partition("-") for each in policy.statuses]
     return {
-        "statuses": [[int(first), int(last or first)] for first, _, last in ranges],
+        "statuses": [list(each) for each in status_ranges(policy)],
         "status": None if policy.status is None else str(policy.status),
         "headers": _headers(policy.headers),
         "content": _content(policy),
         "problems": policy.errors == "problem",
     }
+
+
+def status_ranges(policy: TransformResponse) -> list[tuple[int, int]]:
+    """Both ends included; empty is all."""
+    ranges = [str(each).partition("-") for each in policy.statuses]
+    return [(int(first), int(last or first)) for first, _, last in ranges]
 
 
 def _headers(edits: HeaderEdits) -> dict[str, Any]:

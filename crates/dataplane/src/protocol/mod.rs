@@ -2,6 +2,7 @@
 
 mod base64;
 pub mod body;
+pub mod coding;
 pub mod connection;
 mod date;
 pub(crate) mod decoder;

@@ -9,6 +9,7 @@ use stagedoor_expression::{json as tree, Template, Value};
 use super::{form, xml, Variables};
 use crate::evaluation::{compile_with, evaluate_with};
 use crate::policy::compress::fields;
+use crate::protocol::coding::Coding;
 use crate::protocol::{json, media};
 use crate::shape::Shape;
 use crate::snapshot::{self, ContentFormat};
@@ -133,11 +134,12 @@ pub fn rewrite(headers: &mut HeaderMap) {
     fields::weaken(headers);
 }
 
-/// What a content is, by its media type; None where it is none of these, or coded.
-pub fn format(headers: &HeaderMap) -> Option<ContentFormat> {
-    if headers.get_all(CONTENT_ENCODING).iter().any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
-        return None;
-    }
+/// What a content is, by its media type, and how it is coded; None where it is none of these.
+pub fn format(headers: &HeaderMap) -> Option<(ContentFormat, Coding)> {
+    Some((kind(headers)?, Coding::of(headers)?))
+}
+
+fn kind(headers: &HeaderMap) -> Option<ContentFormat> {
     let essence = std::str::from_utf8(media::essence(headers)?).ok()?.to_ascii_lowercase();
     match essence.as_str() {
         "application/json" | "text/json" => Some(ContentFormat::Json),

@@ -28,7 +28,10 @@ pub async fn normalise(exchange: &Exchange, head: &mut ResponseHead, mut body: B
         return Ok(body);
     }
     let told = match content::format(&head.headers) {
-        Some(ContentFormat::Json) if exchange.method != Method::HEAD => body.peek(CONTENT_BYTES).await?,
+        Some((ContentFormat::Json, coding)) if exchange.method != Method::HEAD => {
+            let told = body.peek(CONTENT_BYTES).await?;
+            told.and_then(|told| coding.decode(&told, CONTENT_BYTES).ok())
+        }
         _ => None,
     };
     let words = told.filter(|told| reader::validate(told).is_ok());

@@ -14,6 +14,7 @@ use crate::evaluation::{self, put_parameter};
 use crate::exchange::{Exchange, Rewritten};
 use crate::policy::RequestHead;
 use crate::protocol::body::Body;
+use crate::protocol::coding::Fault;
 use crate::snapshot;
 use crate::worker::Worker;
 
@@ -113,11 +114,11 @@ impl TransformRequest {
         body: &mut Body,
         variables: &Variables,
     ) -> Result<(), Error> {
-        let Some(format) = content::format(&head.headers) else {
+        let Some((format, coding)) = content::format(&head.headers) else {
             return match change.refuses_other {
                 true => Err(Error::new(
                     Kind::UnsupportedMediaType,
-                    "Here the request's content is JSON, a form or XML, without a content coding",
+                    "Here the request's content is JSON, a form or XML, plain or in gzip, deflate, br or zstd",
                 )),
                 false => Ok(()),
             };
@@ -126,6 +127,15 @@ impl TransformRequest {
         if whole.is_empty() {
             return Ok(());
         }
+        let whole = coding.decode(&whole, change.most).map_err(|fault| match fault {
+            Fault::Damaged => {
+                Error::new(Kind::InvalidBody, "The request's content is not what its Content-Encoding says")
+            }
+            Fault::TooLarge => {
+                let detail = format!("Here the request's content is at most {} bytes, decoded", change.most);
+                Error::new(Kind::BodyTooLarge, detail)
+            }
+        })?;
         let made = change.apply(worker, &whole, format, variables).await.map_err(|wrong| match wrong {
             Wrong::Content(why) => {
                 Error::new(Kind::InvalidBody, format!("The request's content cannot be read: {why}"))

@@ -16,6 +16,7 @@ use crate::error::{Error, Kind};
 use crate::exchange::Exchange;
 use crate::policy::{RequestHead, ResponseHead};
 use crate::protocol::body::Body;
+use crate::protocol::coding::{Coding, Decoded, Fault};
 use crate::snapshot;
 use crate::worker::Worker;
 
@@ -61,7 +62,8 @@ impl TransformResponse {
         self.description.clone()
     }
 
-    /// Just before the target: an answer that is to be read must be whole and not compressed.
+    /// Just before the target: an answer that is to be read must be whole, and is best not compressed, since it would be
+    /// decoded at once.
     pub fn before_target(&self, exchange: &mut Exchange, head: &mut RequestHead) -> Result<(), Error> {
         if self.change.is_some() || self.problems {
             head.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -127,29 +129,37 @@ impl TransformResponse {
         }
         let format = content::format(&head.headers);
         if exchange.method == Method::HEAD {
-            if let Some(format) = format {
+            if let Some((format, _)) = format {
                 change.rewrite(&mut head.headers, format);
             }
             return Ok(body);
         }
-        if let (Some(framing), Some(route)) = (Framing::of(&head.headers), &exchange.route) {
+        let stream = Framing::of(&head.headers).zip(Coding::of(&head.headers));
+        if let (Some((framing, coding)), Some(route)) = (stream, &exchange.route) {
+            if coding != Coding::Identity {
+                body = Body::stream(Decoded::new(body, coding));
+            }
             content::rewrite(&mut head.headers);
             return Ok(Body::stream(Events::new(body, framing, change.most, worker, route, variables)));
         }
         let whole = head.status != StatusCode::PARTIAL_CONTENT;
-        let Some(format) = format.filter(|_| whole) else {
+        let Some((format, coding)) = format.filter(|_| whole) else {
             return match change.refuses_other && !body.is_end_stream() {
                 true => Err(Error::new(Kind::BadReply, "the service's answer is not of a kind that can be changed")),
                 false => Ok(body),
             };
         };
-        let Some(content) = body.peek(change.most).await? else {
-            let detail = format!("the service's answer is larger than {} bytes", change.most);
-            return Err(Error::new(Kind::BadReply, detail));
+        let too_large = |what: &str| {
+            Error::new(Kind::BadReply, format!("the service's answer is larger than {} bytes{what}", change.most))
         };
+        let Some(content) = body.peek(change.most).await? else { return Err(too_large("")) };
         if content.is_empty() {
             return Ok(body);
         }
+        let content = coding.decode(&content, change.most).map_err(|fault| match fault {
+            Fault::Damaged => Error::new(Kind::BadReply, "the service's answer is not what its Content-Encoding says"),
+            Fault::TooLarge => too_large(", decoded"),
+        })?;
         let made = change.apply(worker, &content, format, variables).await.map_err(told)?;
         change.rewrite(&mut head.headers, format);
         Ok(Body::full(made))

@@ -1,7 +1,6 @@
 //! What is taken of a service's answer: JSON, whatever it was.
 
 use bytes::Bytes;
-use http::header::CONTENT_ENCODING;
 use http::Response;
 use stagedoor_expression::json as tree;
 
@@ -11,6 +10,7 @@ use super::round::{Answer, Scope};
 use crate::cluster::call::collect;
 use crate::evaluation::evaluate;
 use crate::protocol::body::Body;
+use crate::protocol::coding::{Coding, Fault};
 use crate::protocol::json;
 use crate::snapshot::AnswerFormat;
 
@@ -22,12 +22,13 @@ pub async fn read(call: &Call, scope: &Scope<'_>, response: Response<Body>) -> R
         return Err(Failure::answered(head.status, &head.headers));
     }
     let unusable = |why: &dyn std::fmt::Display| Failure::unusable(head.status, why);
-    let coded = head.headers.get_all(CONTENT_ENCODING).iter().any(|coding| coding.as_bytes() != b"identity");
-    if coded {
-        return Err(unusable(&"it is compressed, though it was asked for plainly"));
-    }
+    let coding = Coding::of(&head.headers).ok_or_else(|| unusable(&"it is in a content coding that is not known"))?;
     scope.round.freshness.borrow_mut().add(&head.headers);
     let (content, _trailers) = collect(body, call.body_bytes).await?;
+    let content = coding.decode(&content, call.body_bytes).map_err(|fault| match fault {
+        Fault::Damaged => unusable(&"it is not what its Content-Encoding says"),
+        Fault::TooLarge => unusable(&format!("it is larger than {} bytes, decoded", call.body_bytes)),
+    })?;
     let text = match call.format {
         _ if content.is_empty() => NULL,
         AnswerFormat::Text => {

@@ -20,10 +20,12 @@ from stagedoor.config import Configuration, InvalidConfiguration
 from stagedoor.config.admin import context as admin_context
 from stagedoor.config.admin import faults as admin_faults
 from stagedoor.config.route import WorkflowTarget
+from stagedoor.config.settings import Events
 from stagedoor.engine.definitions import Definitions
 from stagedoor.engine.embedded import Engine
 from stagedoor.engine.event_log import EventLog
 from stagedoor.engine.operate import Operator
+from stagedoor.engine.outbox import Sink
 from stagedoor.errors import StagedoorError
 from stagedoor.identity.fetch import Fetcher
 from stagedoor.identity.issuers import Issuers
@@ -322,6 +324,9 @@ class Gateway:
     def cache_level(self) -> dict[str, int]:
         return self._plane.cache_level()
 
+    def events(self) -> Operator | None:
+        return self.executions()
+
     def executions(self) -> Operator | None:
         return None if self._orchestrator is None else self._orchestrator.operator
 
@@ -341,7 +346,14 @@ def _use(orchestrator: Orchestrator, configuration: Configuration) -> None:
         if isinstance(route.target, WorkflowTarget)
     }
     orchestrator.definitions.use(configuration.workflows)
-    orchestrator.engine.use(routes, frozenset(settings.engine.allow_hosts))
+    orchestrator.engine.use(routes, frozenset(settings.engine.allow_hosts), _sink(settings.engine.events))
+
+
+def _sink(events: Events) -> Sink | None:
+    if events.sink is None or events.cluster is None:
+        return None
+    path = "/" + events.sink.removeprefix("cluster://").partition("/")[2]
+    return Sink(events.cluster, path, events.mode)
 
 
 def _admin(gateway: Gateway, configuration: Configuration, registry: Registry, tls: ssl.SSLContext | None) -> Admin:

@@ -29,7 +29,6 @@ NEEDS = {
     "Call HTTP Using Basic Authentication": "authentication of calls",
     "Call OpenAPI With Content Output": "openapi calls",
     "Call OpenAPI With Response Output": "openapi calls",
-    "Emit Task": "emit tasks",
 }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from scenario import document, load_folder
 from stagedoor.engine.record import decode, encode
-from stagedoor.workflow.commands import Call, CancelCall, OpenIncident, RegisterCompensation, StartTimer
+from stagedoor.workflow.commands import Call, CancelCall, Emit, OpenIncident, RegisterCompensation, StartTimer
 from stagedoor.workflow.events import CallCompleted, CallFailed, CallUnknown, IncidentResolved
 from stagedoor.workflow.machine import Machine
 from stagedoor.workflow.parse import parse
@@ -15,7 +15,7 @@ from virtual import Driver, last, task_name
 
 CASES = load_folder("cases")
 KNOWN = {
-    *("case", "workflow", "metadata", "use", "do", "input", "answers", "operator", "cancel"),
+    *("case", "workflow", "metadata", "use", "do", "input", "answers", "operator", "cancel", "events"),
     *(
         "status",
         "output",
@@ -29,7 +29,7 @@ KNOWN = {
         "incidents",
         "waiting",
     ),
-    *("timeline",),
+    *("timeline", "emitted"),
 }
 
 
@@ -38,7 +38,8 @@ def run(case: dict[str, Any]) -> Driver:
     answers = {
         name: answer if isinstance(answer, list) else [answer] for name, answer in case.get("answers", {}).items()
     }
-    driver = Driver(parse(document(case)), answers, list(case.get("operator", [])), case.get("cancel"))
+    words, events = list(case.get("operator", [])), case.get("events", [])
+    driver = Driver(parse(document(case)), answers, words, case.get("cancel"), events)
     driver.run(case.get("input"))
     return driver
 
@@ -93,6 +94,8 @@ def test_a_case_runs_as_it_says(case: dict[str, Any]) -> None:
     if "registered" in case:
         registered = [[last(c.task), c.arguments] for c in commands if isinstance(c, RegisterCompensation)]
         assert registered == case["registered"]
+    if "emitted" in case:
+        covers([command.event for command in commands if isinstance(command, Emit)], case["emitted"])
     if "incidents" in case:
         assert [last(c.task) for c in commands if isinstance(c, OpenIncident)] == case["incidents"]
     if "order" in case:

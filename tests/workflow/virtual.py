@@ -13,10 +13,13 @@ from stagedoor.workflow.commands import (
     CancelTimer,
     Command,
     Complete,
+    Emit,
     Fault,
     OpenIncident,
     RegisterCompensation,
     StartTimer,
+    Subscribe,
+    Unsubscribe,
 )
 from stagedoor.workflow.definition import Definition
 from stagedoor.workflow.events import (
@@ -26,6 +29,8 @@ from stagedoor.workflow.events import (
     CancelRequested,
     CompensationRegistered,
     Event,
+    EventEmitted,
+    EventReceived,
     ExecutionCancelled,
     ExecutionCompleted,
     ExecutionFaulted,
@@ -47,6 +52,8 @@ class Driver:
     answers: dict[str, list[Any]] = field(default_factory=dict)
     operator: list[dict[str, Any]] = field(default_factory=list)
     cancel: dict[str, Any] | None = None
+    arrivals: list[dict[str, Any]] = field(default_factory=list)
+    """CloudEvents, each with ``after``: seconds from the start."""
 
     def __post_init__(self) -> None:
         self.machine = Machine(self.definition)
@@ -56,7 +63,8 @@ class Driver:
         self.owed: list[list[Command]] = []
         """After each event of the log: the commands that it leaves unanswered."""
         self._used: dict[str, int] = {}
-        self._due: list[tuple[float, int, Event]] = []
+        self._due: list[tuple[float, int, Any]] = []
+        self._arrived: list[Any] = []
         self._sequence = 0
         self._now = 1_700_000_000.0
 
@@ -64,20 +72,34 @@ class Driver:
         started = ExecutionStarted(self._now, "e1", self.definition.hash, input)
         if self.cancel is not None:
             self._later(self.cancel.get("after", 0), lambda at: CancelRequested(at, self.cancel["reason"], "operator"))
+        for number, arrival in enumerate(self.arrivals):
+            event = {"specversion": "1.0", "id": str(number), "source": "/test", **arrival}
+            self._later(event.pop("after", 1), lambda at, event=event: event)
         self._feed(started)
         while self._due and len(self.log) < MAX_EVENTS:
             at, _, event = heapq.heappop(self._due)
-            if not self._wanted(event):
-                continue
-            self._now = at
-            self._feed(event)
+            if isinstance(event, dict):
+                self._now = at
+                if event:
+                    self._arrived.append(event)
+                self._deliver()
+            elif self._wanted(event):
+                self._now = at
+                self._feed(event)
         return self.machine
+
+    def _deliver(self) -> None:
+        """Whatever has arrived, to every listener that wants it."""
+        for event in self._arrived:
+            for command in list(self.outstanding):
+                if isinstance(command, Subscribe) and self.machine.wants(command.id, event):
+                    self._feed(EventReceived(self._now, command.id, event))
 
     def _feed(self, event: Event) -> None:
         self._append(event)
         for command in self.machine.feed(event):
             self.commands.append(command)
-            if isinstance(command, CancelCall | CancelTimer):
+            if isinstance(command, CancelCall | CancelTimer | Unsubscribe):
                 self.outstanding = [other for other in self.outstanding if getattr(other, "id", None) != command.id]
                 continue
             if isinstance(command, Complete | Fault | Cancel):
@@ -91,6 +113,11 @@ class Driver:
         match command:
             case RegisterCompensation(task, arguments):
                 self._append(CompensationRegistered(self._now, task, arguments), command)
+            case Emit(id, _, event):
+                self._append(EventEmitted(self._now, id, event), command)
+            case Subscribe() if command.id not in self._used:
+                self._used[command.id] = 1
+                self._later(0, lambda at: {})
             case OpenIncident(id, task, error, arguments) if not any(
                 isinstance(event, IncidentOpened) and event.incident == id for event in self.log
             ):

@@ -14,9 +14,10 @@ from typing import Protocol
 
 from aiohttp import web
 
-from stagedoor.admin import api, cache, registry
+from stagedoor.admin import api, cache, events, registry
 from stagedoor.admin.api import Executions, problem
 from stagedoor.admin.certificate import marks
+from stagedoor.admin.events import Events
 from stagedoor.admin.registry import WHO, Registry
 from stagedoor.errors import StagedoorError
 
@@ -45,6 +46,9 @@ class Gateway(Protocol):
         """What the cache holds."""
 
     def executions(self) -> Executions | None:
+        """None where no workflows are configured."""
+
+    def events(self) -> Events | None:
         """None where no workflows are configured."""
 
 
@@ -106,6 +110,7 @@ class Admin:
         app.router.add_get("/readyz", self._ready)
         app.router.add_get("/metrics", self._metrics)
         api.add(app, self._gateway.executions)
+        events.add(app, self._gateway.events)
         cache.add(app, self._gateway)
         registry.add(app, self._registry, self._refused)
         self._runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=SHUTDOWN_S)

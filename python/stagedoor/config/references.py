@@ -36,6 +36,10 @@ def references(root: Node, settings: Settings, workflows: Workflows, incomplete:
         if issuer.cluster is not None and clusters is not None and issuer.cluster not in clusters:
             known = did_you_mean(issuer.cluster, clusters) or f"there are: {listed(clusters)}"
             problems.append((("issuers", name, "cluster"), f"there is no cluster '{issuer.cluster}'", known))
+    sink = settings.engine.events.cluster
+    if sink is not None and clusters is not None and sink not in clusters:
+        known = did_you_mean(sink, clusters) or f"there are: {listed(clusters)}"
+        problems.append((("engine", "events", "sink"), f"there is no cluster '{sink}'", known))
     shared: dict[str, tuple[str, RateLimit]] = {}
     defaults = settings.policies.over(BUILT_IN)
     for name, route in settings.routes.items():

@@ -21,6 +21,7 @@ from stagedoor.policies import Policies
 from stagedoor.policies.model import Name, Strict, size, wrong
 from stagedoor.policies.unit import Size
 
+_SINK = re.compile(r"cluster://[A-Za-z0-9][A-Za-z0-9_.-]*/[!$&'()*+,;=:@/?%A-Za-z0-9._~-]*")
 _STORE = re.compile(r"sqlite:///(?P<path>[^?#\0]+)")
 
 
@@ -35,6 +36,27 @@ def _store(value: str) -> str:
     return value
 
 
+def _sink(value: str) -> str:
+    if not _SINK.fullmatch(value):
+        raise wrong("expected cluster://NAME/path")
+    return value
+
+
+class Events(Strict):
+    """Events of workflows."""
+
+    sink: Annotated[str, AfterValidator(_sink)] | None = None
+    """``cluster://NAME/path``: where what workflows emit is sent by POST, beside listeners of this gateway. Left out:
+    it goes to these alone."""
+    mode: Literal["binary", "structured"] = "binary"
+    """How: attributes as ``ce-`` headers and the data as body, or all of it as one JSON object."""
+
+    @property
+    def cluster(self) -> str | None:
+        """The sink's."""
+        return None if self.sink is None else self.sink.removeprefix("cluster://").partition("/")[0]
+
+
 class Engine(Strict):
     """The workflow engine."""
 
@@ -43,6 +65,9 @@ class Engine(Strict):
     ``sqlite:////PATH``, with a fourth slash, is absolute."""
     allow_hosts: Annotated[list[HttpUrl], Field(max_length=1000)] = []
     """``http://HOST:PORT`` and ``https://HOST:PORT`` that workflows may call beside the declared clusters."""
+
+    events: Events = Events()
+    """What workflows emit."""
 
     def store_path(self, folder: Path) -> Path:
         """The database's file."""

@@ -22,6 +22,9 @@ from stagedoor.engine.definitions import Definitions
 from stagedoor.engine.event_log import Append, EventLog
 from stagedoor.engine.execution import STATUS, Execution, Final, new_id, status_of
 from stagedoor.engine.history import Row
+from stagedoor.engine.inbox import Inbox, Stored
+from stagedoor.engine.listeners import Listeners
+from stagedoor.engine.outbox import Outbox, Sink
 from stagedoor.engine.perform import MAX_BYTES, Performer
 from stagedoor.engine.record import canonical_json, encode
 from stagedoor.engine.statement import Start
@@ -30,7 +33,15 @@ from stagedoor.engine.timers import Key
 from stagedoor.notices import Notices
 from stagedoor.workflow.commands import Command
 from stagedoor.workflow.definition import Definition
-from stagedoor.workflow.events import Event, ExecutionStarted, IncidentOpened, IncidentResolved, TimerFired
+from stagedoor.workflow.events import (
+    Event,
+    EventEmitted,
+    EventReceived,
+    ExecutionStarted,
+    IncidentOpened,
+    IncidentResolved,
+    TimerFired,
+)
 from stagedoor.workflow.machine import Machine
 
 MAX_OPEN = 10_000
@@ -75,6 +86,9 @@ class Engine:
         self._closing = False
         self._routes: Mapping[str, str] = {}
         self._callers = Callers(self._loop, self.flush_soon)
+        self.inbox = Inbox(event_log, clock, self._arrived)
+        self.listeners = Listeners(self, self.inbox, clock)
+        self.outbox = Outbox(plane, notices, event_log, self.inbox)
         self._appends: list[Append] = []
         self._flushing = False
         self._notices = notices
@@ -108,12 +122,14 @@ class Engine:
 
     # Beginning and ending.
 
-    def use(self, routes: Mapping[str, str], hosts: Collection[str]) -> None:
-        """Workflow routes with their ``namespace/name``, and the plain ``http://HOST:PORT`` that may be called."""
-        self._routes, self._performer.hosts = routes, hosts
+    def use(self, routes: Mapping[str, str], hosts: Collection[str], sink: Sink | None = None) -> None:
+        """Workflow routes with their ``namespace/name``, the plain ``http://HOST:PORT`` that may be called, and where
+        events go."""
+        self._routes, self._performer.hosts, self.outbox.sink = routes, hosts, sink
 
     def recover(self) -> int:
         """Read back every open execution; how many there are. One that cannot be read stays open and is logged."""
+        self.inbox.load()
         for row in self._log.history.open():
             events = self._log.history.events(row.id)
             execution = Execution(row, None, seq=len(events), updated=events[-1].at, started=True)
@@ -142,12 +158,19 @@ class Engine:
             if execution.machine is not None:
                 self._run(execution, execution.machine.pending())
         self._notices.begin()
+        self.outbox.wake()
+
+    def _arrived(self, stored: Stored) -> None:
+        """An event is in the inbox."""
+        self.listeners.arrived(stored)
+        self.flush_soon()
 
     async def stop(self, timeout_s: float) -> None:
         """Begin nothing new, record what comes of calls on their way within the time, and let go. What has not ended
         goes on at the next start."""
         self._closing = True
         self._performer.close()
+        self.outbox.stop()
         end = self._loop.time() + timeout_s
         while self._performer.calls and self._loop.time() < end:  # noqa: ASYNC110 - once, and bounded
             await asyncio.sleep(0.01)
@@ -301,17 +324,23 @@ class Engine:
         feed: bool = True,
         status: str | None = None,
         data: str | None = None,
+        outbox: str | None = None,
+        taken: int | None = None,
     ) -> None:
         data, kind = encode(event) if data is None else data, type(event).__name__
         done = partial(self._committed, execution, event) if feed else None
-        self._appends.append(Append(execution.row.id, execution.seq, kind, event.at, data, done, None, status))
+        self._appends.append(
+            Append(execution.row.id, execution.seq, kind, event.at, data, done, None, status, outbox, taken)
+        )
         execution.seq += 1
         execution.updated = event.at
 
     def _committed(self, execution: Execution, event: Event, error: StoreError | None) -> None:
         self.flush_soon()
         kind = type(event)
-        if kind is ExecutionStarted:
+        if kind is EventEmitted:
+            self.outbox.wake()
+        elif kind is ExecutionStarted:
             if error is not None:
                 log.error("execution refused: %s", error, extra={"workflow": execution.row.workflow})
                 self._drop(execution)
@@ -332,12 +361,19 @@ class Engine:
             self._break(execution, failure)
         else:
             self._run(execution, wanted)
+            if isinstance(event, EventReceived):
+                self.listeners.fed(execution, event.listener)
 
     def _run(self, execution: Execution, wanted: list[Command]) -> None:
         try:
             self._performer.perform(execution, wanted)
         except Exception as failure:  # noqa: BLE001 - logged, and one execution's own
             self._break(execution, failure)
+
+    def broken(self, execution: Execution, failure: Exception) -> None:
+        """Something of this execution cannot go on."""
+        self._break(execution, failure)
+        self.flush_soon()
 
     def _break(self, execution: Execution, failure: Exception) -> None:
         """A mistake of the machine or of the engine ends one execution's progress and nothing else."""

@@ -42,6 +42,10 @@ class Append:
     start: Start | None = None
     status: str | None = None
     """The execution's status from this event on."""
+    outbox: str | None = None
+    """An event to deliver, as JSON."""
+    taken: int | None = None
+    """The event of the inbox that it hands over."""
 
 
 Task = Callable[[sqlite3.Connection], None]
@@ -98,6 +102,10 @@ class EventLog:
         def task(connection: sqlite3.Connection) -> None:
             connection.executemany("INSERT OR IGNORE INTO definition VALUES (?, ?, ?, ?)", definitions)
 
+        await self.run(task)
+
+    async def run(self, task: Task) -> None:
+        """Do something else with the store, in the writer's thread. StoreError if it cannot be."""
         done: asyncio.Future[None] = self._loop.create_future()
         self._queue.put((task, done))
         await done

@@ -98,6 +98,15 @@ class History:
             raise KeyError(definition)
         return json.loads(found[0])
 
+    def inbox(self) -> list[tuple[int, float, str, int]]:
+        """Number, time, JSON and whether it was taken, of every event that is kept."""
+        return self._connection.execute("SELECT n, at, event, taken FROM inbox ORDER BY n").fetchall()
+
+    def outbox(self, after: int, count: int) -> list[tuple[int, str]]:
+        """The next events that are owed: number and JSON."""
+        found = self._connection.execute("SELECT n, event FROM outbox WHERE n > ? ORDER BY n LIMIT ?", (after, count))
+        return found.fetchall()
+
     def page(self, workflow: str | None, status: str | None, before: str | None, limit: int) -> list[tuple[Row, float]]:
         """Newest first, with the time of the last event; ``before`` is the id at which the previous page ended."""
         conditions = [("workflow = ?", workflow), ("status = ?", status), ("id < ?", before)]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any, Literal
 
+from stagedoor.engine import cloud_events
 from stagedoor.engine.definitions import Definitions
 from stagedoor.engine.embedded import Engine
 from stagedoor.engine.event_log import EventLog
@@ -64,6 +66,11 @@ class Operator:
         ]
         return shown | {"waiting": machine.waiting(), "timeline": timeline}
 
+    async def receive(self, headers: Sequence[tuple[str, str]], body: bytes) -> int:
+        """CloudEvents by HTTP, in; how many of them are new. ValueError says what is wrong with them, StoreError why
+        they cannot be kept."""
+        return await self._engine.inbox.receive(cloud_events.parse(headers, body))
+
     def cancel(self, id: str, reason: str, by: str) -> bool:
         """Stop, and undo what was done. False if there is no such open execution."""
         execution = self._open(id)
@@ -108,6 +115,18 @@ class Operator:
                 render(name + "_recovered", "gauge", "Executions read back at the start.", counters.recovered),
                 render("stagedoor_engine_calls_total", "counter", "Calls sent by workflows.", engine.calls_sent),
                 render("stagedoor_engine_calls_open", "gauge", "Calls on their way.", engine.calls_open),
+                render("stagedoor_engine_listeners", "gauge", "Listeners for events.", len(engine.listeners)),
+                render("stagedoor_events_received_total", "counter", "Events that came in.", engine.inbox.received),
+                render(
+                    "stagedoor_events_duplicate_total",
+                    "counter",
+                    "Events that had come in before.",
+                    engine.inbox.duplicates,
+                ),
+                render("stagedoor_events_kept", "gauge", "Events kept for later.", len(engine.inbox.events)),
+                render("stagedoor_events_delivered_total", "counter", "Events delivered.", engine.outbox.delivered),
+                render("stagedoor_events_given_up_total", "counter", "Events not delivered.", engine.outbox.given_up),
+                render("stagedoor_events_under_way", "gauge", "Events being delivered.", engine.outbox.under_way),
                 render("stagedoor_engine_timers", "gauge", "Timers that have not fired.", engine.timers),
                 render("stagedoor_event_log_waiting", "gauge", "Events not committed yet.", log.waiting),
                 render("stagedoor_event_log_events_total", "counter", "Events committed.", log.events),

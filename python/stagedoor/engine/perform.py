@@ -10,7 +10,8 @@ from typing import Any, Protocol
 from stagedoor import _core
 from stagedoor.engine import activities
 from stagedoor.engine.execution import Execution, Final
-from stagedoor.engine.record import encode
+from stagedoor.engine.listeners import Listeners
+from stagedoor.engine.record import encode, encode_json
 from stagedoor.engine.timers import Key, Timers
 from stagedoor.workflow import commands as command
 from stagedoor.workflow.events import (
@@ -18,6 +19,7 @@ from stagedoor.workflow.events import (
     CallUnknown,
     CompensationRegistered,
     Event,
+    EventEmitted,
     ExecutionCancelled,
     ExecutionCompleted,
     ExecutionFaulted,
@@ -32,6 +34,7 @@ log = logging.getLogger("stagedoor.engine")
 
 class Engine(Protocol):
     """What the performer tells: an event to append, and to feed once it is committed unless ``feed`` is false.
+    ``outbox`` is an event for others, ``taken`` the one of the inbox that is handed over.
 
     ``data`` is the event as the log keeps it, where that is at hand."""
 
@@ -43,7 +46,11 @@ class Engine(Protocol):
         feed: bool = True,
         status: str | None = None,
         data: str | None = None,
+        outbox: str | None = None,
+        taken: int | None = None,
     ) -> None: ...
+    @property
+    def listeners(self) -> Listeners: ...
     def end(self, execution: Execution, final: Final) -> None: ...
     def timer_fired(self, key: Key) -> None: ...
 
@@ -68,6 +75,9 @@ class Performer:
             command.StartTimer: self._start_timer,
             command.CancelTimer: self._cancel_timer,
             command.RegisterCompensation: self._register,
+            command.Emit: self._emit,
+            command.Subscribe: self._subscribe,
+            command.Unsubscribe: self._unsubscribe,
             command.OpenIncident: self._open_incident,
             command.Complete: self._complete,
             command.Fault: self._fault,
@@ -153,6 +163,18 @@ class Performer:
     def _register(self, execution: Execution, wanted: command.RegisterCompensation) -> None:
         event = CompensationRegistered(self._clock(), wanted.task, wanted.arguments)
         self._engine.append(execution, event, feed=False)
+
+    def _emit(self, execution: Execution, wanted: command.Emit) -> None:
+        self._engine.append(
+            execution, EventEmitted(self._clock(), wanted.id, wanted.event), outbox=encode_json(wanted.event)
+        )
+
+    def _subscribe(self, execution: Execution, wanted: command.Subscribe) -> None:
+        if not self._closing:
+            self._engine.listeners.add(execution, wanted)
+
+    def _unsubscribe(self, execution: Execution, wanted: command.Unsubscribe) -> None:
+        self._engine.listeners.remove(execution, wanted.id)
 
     def _open_incident(self, execution: Execution, wanted: command.OpenIncident) -> None:
         event = IncidentOpened(self._clock(), wanted.id, wanted.task, wanted.error, wanted.arguments)

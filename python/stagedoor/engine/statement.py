@@ -29,6 +29,8 @@ class Start:
     """The caller's idempotency key, unique for a workflow and consumer."""
     fingerprint: str | None = None
     """SHA-256 of the canonical input that came with the key."""
+    tick: str | None = None
+    """What a schedule started it for: at most one execution of a workflow has it."""
 
 
 def _insert(table: str, columns: int) -> list[str]:
@@ -48,7 +50,9 @@ def write(connection: sqlite3.Connection, appends: Sequence[Append]) -> None:
     for append in appends:
         if append.status is not None:
             status.setdefault(append.status, []).append(append.execution)
-    single = len(appends) <= ROWS and not starts and not status
+    owed = [(append.execution, append.outbox) for append in appends if append.outbox is not None]
+    taken = [(append.taken,) for append in appends if append.taken is not None]
+    single = len(appends) <= ROWS and not starts and not status and not owed and not taken
     try:
         if not single:
             connection.execute("BEGIN IMMEDIATE")
@@ -59,6 +63,17 @@ def write(connection: sqlite3.Connection, appends: Sequence[Append]) -> None:
             connection.execute(_EVENTS[len(chunk)], values)
         for chunk in _chunks(starts):
             connection.execute(_EXECUTIONS[len(chunk)], [value for each in chunk for value in _row(each)])
+        ticks = [
+            (each.start.workflow, each.start.tick, each.execution, each.at)
+            for each in starts
+            if each.start is not None and each.start.tick is not None
+        ]
+        if ticks:
+            connection.executemany("INSERT INTO tick VALUES (?, ?, ?, ?)", ticks)
+        if owed:
+            connection.executemany("INSERT INTO outbox VALUES (NULL, ?, ?)", owed)
+        if taken:
+            connection.executemany("UPDATE inbox SET taken = 1 WHERE n = ?", taken)
         for name, ids in status.items():
             for some in _chunks(ids):
                 connection.execute(_STATUS[len(some)], [name, *some])

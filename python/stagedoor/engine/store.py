@@ -10,7 +10,9 @@ from pathlib import Path
 
 from stagedoor.errors import StagedoorError
 
-VERSION = 1
+STEPS = ("schema_1.sql", "schema_2.sql")
+"""Each from the version before it; a new store goes all the way."""
+VERSION = len(STEPS)
 SYNCHRONOUS = "FULL"
 """A commit is on the disk before anybody hears of it."""
 
@@ -65,18 +67,23 @@ def connect(path: Path, synchronous: str = SYNCHRONOUS) -> sqlite3.Connection:
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
-    if not tables:
-        schema = files("stagedoor.engine").joinpath("schema.sql").read_text("utf-8")
-        connection.executescript(f"BEGIN;\n{schema}\nINSERT INTO schema_version VALUES ({VERSION});\nCOMMIT;")
-        return
-    if "schema_version" not in tables:
-        raise StoreError(f"the store {path} is a SQLite database of something else: name another file in engine.store")
-    (version,) = connection.execute("SELECT version FROM schema_version").fetchone()
-    if version != VERSION:
-        raise StoreError(
-            f"the store {path} has schema version {version}, this release reads {VERSION}: "
-            f"run the release that wrote it until its executions have ended, then begin a new file"
-        )
+    version = 0
+    if tables:
+        if "schema_version" not in tables:
+            raise StoreError(
+                f"the store {path} is a SQLite database of something else: name another file in engine.store"
+            )
+        (version,) = connection.execute("SELECT version FROM schema_version").fetchone()
+        if not 1 <= version <= VERSION:
+            raise StoreError(
+                f"the store {path} has schema version {version}, this release reads up to {VERSION}: "
+                f"run the release that wrote it until its executions have ended, then begin a new file"
+            )
+    if version < VERSION:
+        # All steps or none: whoever is interrupted finds what there was.
+        steps = [files("stagedoor.engine").joinpath(step).read_text("utf-8") for step in STEPS[version:]]
+        note = f"DELETE FROM schema_version; INSERT INTO schema_version VALUES ({VERSION});"
+        connection.executescript("\n".join(["BEGIN IMMEDIATE;", *steps, note, "COMMIT;"]))
 
 
 def reader(path: Path) -> sqlite3.Connection:

@@ -61,6 +61,33 @@ class RegisterCompensation:
 
 
 @dataclass(frozen=True, slots=True)
+class Emit:
+    """Append ``EventEmitted`` with this event, and deliver it from then on, at least once; need not be waited for."""
+
+    id: str
+    task: str
+    event: Json
+    """A CloudEvent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe:
+    """Append an ``EventReceived`` for each event that the machine ``wants``, one at a time, until ``Unsubscribe``."""
+
+    id: str
+    task: str
+    types: tuple[str, ...]
+    """Of all events that can be wanted; empty: any."""
+    correlated: bool
+    """Events from before the execution began are for it too, unless somebody took them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unsubscribe:
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
 class OpenIncident:
     """Append ``IncidentOpened``; the execution is suspended until ``IncidentResolved``."""
 
@@ -89,4 +116,17 @@ class Cancel:
     compensation: Json
 
 
-Command = Call | CancelCall | StartTimer | CancelTimer | RegisterCompensation | OpenIncident | Complete | Fault | Cancel
+Command = (
+    Call
+    | CancelCall
+    | StartTimer
+    | CancelTimer
+    | RegisterCompensation
+    | Emit
+    | Subscribe
+    | Unsubscribe
+    | OpenIncident
+    | Complete
+    | Fault
+    | Cancel
+)

@@ -78,6 +78,25 @@ class CompensationRegistered:
 
 
 @dataclass(frozen=True, slots=True)
+class EventEmitted:
+    """The event is in the log, and will be delivered."""
+
+    at: float
+    emit: str
+    event: Json
+    """A CloudEvent."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventReceived:
+    """An event was delivered to a listener of this execution."""
+
+    at: float
+    listener: str
+    event: Json
+
+
+@dataclass(frozen=True, slots=True)
 class CancelRequested:
     at: float
     reason: str
@@ -131,6 +150,8 @@ Event = (
     | CallUnknown
     | TimerFired
     | CompensationRegistered
+    | EventEmitted
+    | EventReceived
     | CancelRequested
     | IncidentResolved
     | ExecutionCompleted

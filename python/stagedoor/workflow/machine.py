@@ -19,10 +19,13 @@ from stagedoor.workflow.commands import (
     CancelTimer,
     Command,
     Complete,
+    Emit,
     Fault,
     OpenIncident,
     RegisterCompensation,
     StartTimer,
+    Subscribe,
+    Unsubscribe,
 )
 from stagedoor.workflow.definition import Definition
 from stagedoor.workflow.error import Failure, standard
@@ -33,6 +36,8 @@ from stagedoor.workflow.events import (
     CancelRequested,
     CompensationRegistered,
     Event,
+    EventEmitted,
+    EventReceived,
     ExecutionCancelled,
     ExecutionCompleted,
     ExecutionFaulted,
@@ -63,13 +68,13 @@ class Machine:
     __slots__ = (
         "_agenda",
         "_conclusion",
+        "_numbers",
         "_out",
         "_phase",
         "_reason",
         "_resolved",
         "_root",
         "_timeline",
-        "_timers",
         "_waits",
         "definition",
         "doubts",
@@ -82,6 +87,7 @@ class Machine:
         "saga",
         "sendings",
         "started",
+        "taken",
     )
 
     def __init__(self, definition: Definition) -> None:
@@ -99,11 +105,13 @@ class Machine:
         """Calls on their way whose tasks are cancelled already."""
         self.doubts = 0
         """Ever counted up when a task is stopped that may have been carried out."""
+        self.taken: dict[tuple[str, str], int] = {}
+        """Events that listeners took, by source and id → how many were taken before."""
         self._timeline = Timeline()
         self._agenda: deque[tuple[Frame, Json]] = deque()
         self._out: list[Command] = []
         self._waits: dict[str, tuple[Command, Any]] = {}
-        self._timers: dict[str, int] = {}
+        self._numbers: dict[str, int] = {}
         self._phase: Literal["pending", "running", "ending", "undoing", "concluded"] = "pending"
         self._root: Frame | None = None
         self._reason: str | None = None
@@ -139,7 +147,7 @@ class Machine:
             return "running"
         if OpenIncident in kinds:
             return "suspended"
-        return "waiting" if StartTimer in kinds else "running"
+        return "waiting" if StartTimer in kinds or Subscribe in kinds else "running"
 
     def pending(self) -> list[Command]:
         """Commands that the events fed so far leave unanswered, in the order in which they were given.
@@ -156,9 +164,14 @@ class Machine:
         for command, owner in self._waits.values():
             if isinstance(owner, _Opened):
                 owner = owner.owner
-            if isinstance(command, Call | StartTimer | OpenIncident):
+            if isinstance(command, Call | StartTimer | Subscribe | OpenIncident):
                 reasons.append(owner.waits_for(command))
         return reasons
+
+    def wants(self, listener: str, event: Json) -> bool:
+        """Whether a listener would take an event now, which is a CloudEvent."""
+        found = self._waits.get(listener)
+        return found is not None and isinstance(found[0], Subscribe) and bool(found[1].wants(event))
 
     def timeline(self) -> list[dict[str, Json]]:
         """What happened, in the order in which it began: ``task name kind attempt at until outcome``, and where they
@@ -171,7 +184,7 @@ class Machine:
         """Start a frame in the machine's loop, not on the caller's stack: a long loop does not grow it."""
         self._agenda.append((frame, data))
 
-    def ask(self, command: Call | OpenIncident, owner: Any) -> None:
+    def ask(self, command: Call | Subscribe | OpenIncident, owner: Any) -> None:
         self._waits[command.id] = (command, owner)
         self._out.append(command)
 
@@ -179,19 +192,27 @@ class Machine:
         self._waits[key] = (command, owner)
         self._out.append(command)
 
+    def emit(self, command: Emit, owner: Any) -> None:
+        self._waits[command.id] = (command, owner)
+        self._out.append(command)
+
     def told(self, key: str) -> Any:
         """Who gave the command that an event now confirms, or None."""
         found = self._waits.pop(key, None)
         return found[1] if found else None
 
+    def number(self, prefix: str) -> str:
+        """An id that was not given before: ``PREFIX@NUMBER``."""
+        number = self._numbers[prefix] = self._numbers.get(prefix, 0) + 1
+        return f"{prefix}@{number}"
+
     def start_timer(self, prefix: str, seconds: float, owner: Any) -> str:
-        number = self._timers[prefix] = self._timers.get(prefix, 0) + 1
-        command = StartTimer(f"{prefix}@{number}", self.now + seconds)
+        command = StartTimer(self.number(prefix), self.now + seconds)
         self._waits[command.id] = (command, owner)
         self._out.append(command)
         return command.id
 
-    def withdraw(self, command: CancelCall | CancelTimer) -> None:
+    def withdraw(self, command: CancelCall | CancelTimer | Unsubscribe) -> None:
         if self._waits.pop(command.id, None) is not None:
             self._out.append(command)
 
@@ -285,6 +306,8 @@ class Machine:
                 self.withdraw(CancelTimer(identifier))
             elif isinstance(command, Call):
                 self.withdraw(CancelCall(identifier))
+            elif isinstance(command, Subscribe):
+                self.withdraw(Unsubscribe(identifier))
             elif isinstance(command, OpenIncident):
                 del self._waits[identifier]
         self._waits["conclusion"] = (conclusion, self)
@@ -339,9 +362,24 @@ class Machine:
         if found is not None:
             found[1].fired(event)
             return
-        prefix, _, number = event.timer.rpartition("@")
-        if not number.isdecimal() or not 0 < int(number) <= self._timers.get(prefix, 0):
+        if not self._numbered(event.timer):
             raise ReplayMismatch(f"timer {event.timer!r} was never started")
+
+    def _numbered(self, identifier: str) -> bool:
+        """Whether the id was given once."""
+        prefix, _, number = identifier.rpartition("@")
+        return number.isdecimal() and 0 < int(number) <= self._numbers.get(prefix, 0)
+
+    def _on_emitted(self, event: EventEmitted) -> None:
+        if self.told(event.emit) is None and not self._numbered(event.emit):
+            raise ReplayMismatch(f"event {event.emit!r} was never emitted")
+
+    def _on_received(self, event: EventReceived) -> None:
+        found = self._waits.get(event.listener)
+        if found is not None:
+            found[1].received(event)
+        elif not self._numbered(event.listener):
+            raise ReplayMismatch(f"listener {event.listener!r} was never there")
 
     def _on_registered(self, event: CompensationRegistered) -> None:
         if self.saga.confirmed(event) is None:
@@ -405,6 +443,8 @@ _HANDLERS: dict[type, Callable[[Machine, Any], None]] = {
     CallUnknown: Machine._on_answer,
     TimerFired: Machine._on_timer,
     CompensationRegistered: Machine._on_registered,
+    EventEmitted: Machine._on_emitted,
+    EventReceived: Machine._on_received,
     CancelRequested: Machine._on_cancel,
     IncidentOpened: Machine._on_opened,
     IncidentResolved: Machine._on_resolved,

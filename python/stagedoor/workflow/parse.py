@@ -86,7 +86,7 @@ def _definition(root: Place, problems: list[Problem]) -> Definition | None:
         version=head.value["version"],
         document=root.value,
         hash=sha256(canonical(root.value).encode()).hexdigest(),
-        root=block(tasks, head.value["name"], "", timeout),
+        root=block(tasks, head.value["name"], "", timeout=timeout),
         saga=saga,
         input_from=input_from,
         output_as=output_as,

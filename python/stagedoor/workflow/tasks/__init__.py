@@ -6,19 +6,21 @@ from collections.abc import Callable
 from typing import Any
 
 from stagedoor.workflow.definition import Task
-from stagedoor.workflow.tasks import call, do, for_, fork, raise_, set, switch, try_, wait
+from stagedoor.workflow.tasks import call, do, emit, for_, fork, listen, raise_, set, switch, try_, wait
 
 KINDS: dict[str, Callable[[Any, Any, Any, Any], Task | None]] = {
     "do": do.compile,
     "call": call.compile,
     "set": set.compile,
     "switch": switch.compile,
+    "emit": emit.compile,
     "for": for_.compile,
     "fork": fork.compile,
     "try": try_.compile,
+    "listen": listen.compile,
     "raise": raise_.compile,
     "wait": wait.compile,
 }
 """By the key that names the kind in a document."""
 
-UNSUPPORTED = ("emit", "listen", "run")
+UNSUPPORTED = ("run",)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from stagedoor.workflow.definition import Task
 from stagedoor.workflow.error import Failure
 from stagedoor.workflow.frame import Frame
-from stagedoor.workflow.retry import Duration
 
 if TYPE_CHECKING:
     from stagedoor.workflow.compiler import Common, Compiler, Within
@@ -77,8 +76,9 @@ class Block(Task):
     positions: Mapping[str, int]
 
 
-def block(tasks: tuple[Task, ...], name: str, reference: str, timeout: Duration | None = None) -> Block:
-    return Block(name=name, reference=reference, tasks=tasks, positions=_positions(tasks), timeout=timeout)
+def block(tasks: tuple[Task, ...], name: str, reference: str, **options: Any) -> Block:
+    """``options`` are those of every task."""
+    return Block(name=name, reference=reference, tasks=tasks, positions=_positions(tasks), **options)
 
 
 def compile(place: Place, common: Common, compiler: Compiler, within: Within) -> Task:

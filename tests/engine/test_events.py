@@ -1,0 +1,213 @@
+"""Events through the admin endpoint and from workflows: to listeners, to the sink, across restarts."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from flow import call, config, write
+from running import Answer, Gateway, request, until
+from service import Service
+
+Start = Callable[..., Gateway]
+PAID = {"listen": {"to": {"one": {"with": {"type": "paid"}}}}}
+
+
+def mine(**correlate: Any) -> Any:
+    """A listener for one's own order."""
+    expected = {"order": {"from": ".data.order", "expect": "${ $workflow.input.order }"}}
+    return {"listen": {"to": {"one": {"with": {"type": "paid"}, "correlate": expected}}}}
+
+
+def begin(running: Gateway, input: Any = None, path: str = "/flow") -> str:
+    return running.request("POST", path, input or {}, {"prefer": "respond-async"}).headers["location"]
+
+
+def send(running: Gateway, id: str = "1", data: Any = None, kind: str = "paid") -> Answer:
+    event = {"specversion": "1.0", "id": id, "source": "/test", "type": kind, "data": data}
+    return running.admin("/events", "POST", event, {"content-type": "application/cloudevents+json"})
+
+
+def listening(running: Gateway, location: str) -> None:
+    until(lambda: running.request("GET", location).json["status"] == "waiting")
+
+
+def output(running: Gateway, location: str) -> Any:
+    status = until(lambda: (found := running.request("GET", location).json)["status"] == "completed" and found)
+    return status["output"]
+
+
+def test_an_event_reaches_the_listener_it_is_meant_for(gateway: Start, service: Service, tmp_path: Path) -> None:
+    write(tmp_path, [{"l": mine()}])
+    running = gateway(config(service.port))
+    one, other = begin(running, {"order": "a"}), begin(running, {"order": "b"})
+    listening(running, one)
+    listening(running, other)
+    answer = send(running, "1", {"order": "b"})
+    assert (answer.status, answer.json) == (202, {"stored": 1})
+    assert output(running, other) == [{"order": "b"}]
+    assert running.request("GET", one).json["status"] == "waiting"
+    assert send(running, "1", {"order": "b"}).json == {"stored": 0}
+    assert "stagedoor_events_duplicate_total 1" in running.metrics()
+
+
+def test_events_come_in_every_form_that_http_knows(gateway: Start, service: Service, tmp_path: Path) -> None:
+    write(tmp_path, [{"l": {"listen": {"to": {"any": [], "until": "length == 5"}, "read": "envelope"}}}])
+    running = gateway(config(service.port))
+    location = begin(running)
+    listening(running, location)
+    head = {"ce-specversion": "1.0", "ce-source": "/test", "ce-type": "x"}
+    place = running.addresses["admin"]
+    request(place, "POST", "/events", {"n": 1}, head | {"ce-id": "1", "ce-subject": "Z%C3%BCrich"})
+    request(place, "POST", "/events", None, head | {"ce-id": "2"})
+    batch = [{"specversion": "1.0", "id": id, "source": "/test", "type": "x"} for id in ("3", "4", "4")]
+    answer = running.admin("/events", "POST", batch, {"content-type": "application/cloudevents-batch+json"})
+    assert answer.json == {"stored": 2}
+    send(running, "5", "text", "x")
+    events = output(running, location)
+    assert [event["id"] for event in events] == ["1", "2", "3", "4", "5"]
+    assert (events[0]["data"], events[0]["subject"], events[0]["datacontenttype"]) == (
+        {"n": 1},
+        "Zürich",
+        "application/json",
+    )
+
+
+def test_what_is_no_event_is_refused_with_the_reason(gateway: Start, service: Service, tmp_path: Path) -> None:
+    write(tmp_path, [{"l": PAID}])
+    running = gateway(config(service.port))
+    structured = {"content-type": "application/cloudevents+json"}
+    for body, headers, reason in (
+        ({"n": 1}, {}, "no event"),
+        ({"n": 1}, structured, "specversion"),
+        ({"specversion": "1.0", "id": "1", "source": "/x"}, structured, "type is missing"),
+        ({"specversion": "1.0", "id": "1", "source": "/x", "type": "t", "time": "now"}, structured, "RFC 3339"),
+        ({"n": 1}, {"content-type": "application/cloudevents-batch+json"}, "a list of events"),
+        ({"n": 1}, {"content-type": "application/cloudevents+avro"}, "only JSON"),
+    ):
+        answer = running.admin("/events", "POST", body, headers)
+        assert (answer.status, reason in answer.json["detail"]) == (400, True), answer
+
+
+def test_an_event_before_its_listener_waits_for_it_also_across_a_crash(
+    gateway: Start, service: Service, tmp_path: Path
+) -> None:
+    write(tmp_path, [{"first": call("/hang")}, {"l": mine()}])
+    running = gateway(config(service.port))
+    send(running, "0", {"order": "a"})
+    location = begin(running, {"order": "a"})
+    service.await_request("/hang")
+    running.kill()
+    service.release()
+    running = gateway()
+    assert output(running, location) == [{"order": "a"}]
+    late = begin(running, {"order": "a"})
+    listening(running, late)
+    assert running.request("GET", late).json["status"] == "waiting", "it was taken"
+
+
+def test_without_correlation_only_what_came_since_the_execution_began_is_for_it(
+    gateway: Start, service: Service, tmp_path: Path
+) -> None:
+    write(tmp_path, [{"first": call("/hang")}, {"l": PAID}])
+    running = gateway(config(service.port))
+    send(running, "old", "old")
+    location = begin(running)
+    service.await_request("/hang")
+    send(running, "new", "new")
+    service.release()
+    assert output(running, location) == ["new"]
+
+
+def test_a_crash_after_any_event_of_a_listener_delivers_each_event_once(
+    gateway: Start, service: Service, tmp_path: Path
+) -> None:
+    write(tmp_path, [{"l": {"listen": {"to": {"any": [], "until": "length == 3"}}}}, {"after": call("/a")}])
+    (tmp_path / "stagedoor.yaml").write_text(config(service.port))
+    for events in (2, 4):  # one received, three received
+        for old in tmp_path.glob("stagedoor.db*"):
+            if old.suffix != ".lock":
+                old.unlink()
+        service.requests.clear()
+        running = gateway(environment={"STAGEDOOR_CRASH_AFTER_EVENT": str(events)})
+        with contextlib.suppress(OSError):
+            running.request("POST", "/flow", {}, {"idempotency-key": "k", "prefer": "respond-async"})
+        for id in ("1", "2", "3"):
+            with contextlib.suppress(OSError, AssertionError):
+                send(running, id, id)
+        assert running.process.wait(30) == 137
+        running = gateway()
+        again = running.request("POST", "/flow", {}, {"idempotency-key": "k", "prefer": "respond-async"})
+        for id in ("1", "2", "3"):
+            send(running, id, id)
+        if again.status == 202:
+            output(running, again.headers["location"])
+        assert service.requests[0].json == ["1", "2", "3"]
+        assert len({seen.key for seen in service.requests}) == 1
+        running.end()
+
+
+def test_what_a_workflow_emits_reaches_the_sink_and_other_workflows_with_one_id(
+    gateway: Start, service: Service, tmp_path: Path
+) -> None:
+    event = {"type": "paid", "subject": "Zürich", "data": {"order": "${ .order }"}}
+    write(tmp_path, [{"e": {"emit": {"event": {"with": event}}}}])
+    write(tmp_path, [{"l": mine()}], name="listener")
+    extra = "engine: {events: {sink: cluster://service/inbox}}"
+    route = "  listen: {match: {path: /listen}, target: {workflow: test/listener, input: '${ .body }', wait: 20s}}\n"
+    running = gateway(config(service.port, extra=extra).replace("workflows:", route + "workflows:", 1))
+    waiting = begin(running, {"order": "a"}, "/listen")
+    listening(running, waiting)
+    emitted = running.request("POST", "/flow", {"order": "a"}).json
+    assert output(running, waiting) == [{"order": "a"}]
+    service.await_request("/inbox")
+    [seen] = service.to("/inbox")
+    assert seen.json == {"order": "a"}
+    assert {name: seen.headers[f"ce-{name}"] for name in ("id", "type", "source", "specversion", "subject")} == {
+        "id": emitted["id"],
+        "type": "paid",
+        "source": "/workflows/test/flow",
+        "specversion": "1.0",
+        "subject": "Z%C3%BCrich",
+    }
+    until(lambda: "stagedoor_events_delivered_total 1" in running.metrics())
+
+
+def test_a_sink_that_fails_gets_the_event_again_with_the_same_id_also_after_a_crash(
+    gateway: Start, service: Service, tmp_path: Path
+) -> None:
+    write(tmp_path, [{"e": {"emit": {"event": {"with": {"type": "paid"}}}}}])
+    extra = "engine: {events: {sink: cluster://service/hang, mode: structured}}"
+    running = gateway(config(service.port, extra=extra))
+    assert running.request("POST", "/flow", {}).status == 200
+    service.await_request("/hang")
+    running.kill()
+    service.release()
+    running = gateway()
+    until(lambda: "stagedoor_events_delivered_total 1" in running.metrics())
+    assert len(service.to("/hang")) == 2
+    assert len({seen.json["id"] for seen in service.to("/hang")}) == 1
+    assert running.end() == 0
+    running = gateway()
+    assert running.request("POST", "/flow", {}).status == 200
+    until(lambda: len(service.to("/hang")) == 3)
+
+
+def test_a_store_of_version_1_is_brought_up_to_date(gateway: Start, service: Service, tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / "stagedoor.db")
+    connection.executescript(files("stagedoor.engine").joinpath("schema_1.sql").read_text("utf-8"))
+    connection.execute("INSERT INTO schema_version VALUES (1)")
+    connection.execute(
+        "INSERT INTO execution VALUES ('old', 'test/flow', '1.0.0', 'h', 'completed', 'flow', NULL, NULL, NULL, 1.0)"
+    )
+    connection.execute("""INSERT INTO event VALUES ('old', 0, 'ExecutionCompleted', 1.0, '{"output":7}')""")
+    connection.commit()
+    connection.close()
+    write(tmp_path, [{"e": {"emit": {"event": {"with": {"type": "paid"}}}}}])
+    running = gateway(config(service.port))
+    assert running.request("GET", "/flow/executions/old").json["output"] == 7
+    assert running.request("POST", "/flow", {}).json["type"] == "paid"

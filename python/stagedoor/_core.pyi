@@ -100,6 +100,13 @@ class KeysWanted:
         """No key of the issuer was known."""
 
 @final
+class Trouble:
+    """Something does not work that serving goes on without: a line for the log."""
+
+    @property
+    def text(self) -> str: ...
+
+@final
 class Answered:
     """A call was answered, whatever the status."""
 
@@ -129,7 +136,7 @@ class Unanswered:
     @property
     def detail(self) -> str: ...
 
-Notice = Execute | ShowExecution | Abandoned | KeysWanted | Answered | Unanswered
+Notice = Execute | ShowExecution | Abandoned | KeysWanted | Trouble | Answered | Unanswered
 
 # Answers to callouts, as tuples (callout, kind, ...):
 #   (int, "completed", execution, output)
@@ -185,7 +192,8 @@ class DataPlane:
         """Invalidate stored responses by ``url``, ``prefix``, ``group`` or ``all``; how many were hit. ``soft``: they
         are stale. ValueError: the value is none of that kind."""
     def cache_level(self) -> dict[str, int]:
-        """``entries``, ``bytes``, ``limit`` and ``evicted`` of the cache."""
+        """``entries``, ``bytes``, ``limit`` and ``evicted`` of the cache, and the same and more of its disk tier with
+        ``disk_`` before them."""
     def metrics(self) -> str:
         """Prometheus text format."""
 

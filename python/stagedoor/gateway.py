@@ -89,7 +89,7 @@ class Gateway:
         self._plane = _core.DataPlane()
         self._notices = Notices(self._plane)
         self._issuers = Issuers(self._plane, Fetcher(self._plane, self._notices))
-        self._notices.handle({_core.KeysWanted: self._issuers.wanted})
+        self._notices.handle({_core.KeysWanted: self._issuers.wanted, _core.Trouble: _tell_trouble})
         self._registry = Registry(configuration.store, self._plane)
         self._orchestrator: Orchestrator | None = None
         self._draining = False
@@ -329,6 +329,10 @@ class Gateway:
 
     def executions(self) -> Operator | None:
         return None if self._orchestrator is None else self._orchestrator.operator
+
+
+def _tell_trouble(trouble: _core.Trouble) -> None:
+    log.warning("%s", trouble.text)
 
 
 def _tell_problems(configuration: Configuration) -> None:

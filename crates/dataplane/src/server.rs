@@ -126,6 +126,7 @@ impl Server {
         };
         servable(&program)?;
         let changes = server.changes(&program, &BTreeMap::new())?;
+        server.shared.cache.set_disk(snapshot.cache.disk.as_ref());
         server.spawn()?;
         *server.shared.loaded.lock() = program.loaded.clone();
         server.commit(changes, &mut server.listeners.lock());
@@ -185,6 +186,7 @@ impl Server {
         *self.shared.loaded.lock() = program.loaded.clone();
         self.program.store(Arc::new(program));
         self.shared.cache.set_limit(cache_bytes(snapshot));
+        self.shared.cache.set_disk(snapshot.cache.disk.as_ref());
         self.commit(changes, &mut listeners);
         listeners.retain(|name, bound| {
             let kept = snapshot.listeners.contains_key(name);
@@ -326,6 +328,7 @@ impl Server {
             let _panicked = thread.handle.join();
         }
         self.listeners.lock().clear();
+        self.shared.cache.settle();
         self.shared.sinks.flush(Duration::from_secs(2));
     }
 }

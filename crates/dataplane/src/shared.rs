@@ -27,7 +27,7 @@ pub struct Shared {
     pub cache: Arc<cache::Store>,
     pub sinks: Sinks,
     pub metrics: Metrics,
-    pub callouts: CalloutPort,
+    pub callouts: Arc<CalloutPort>,
     /// Consumers, credentials and plans of the store, swapped whole.
     pub registry: ArcSwap<Registry>,
     pub last_used: LastUsed,
@@ -53,13 +53,14 @@ pub struct Shared {
 impl Shared {
     /// `workers` is the number of threads that will record metrics and log lines, each under its own index.
     pub fn new(workers: usize) -> Self {
+        let callouts = Arc::<CalloutPort>::default();
         Self {
             health: Health::default(),
             limiter: Limiter::new(),
-            cache: Arc::new(cache::Store::new(snapshot::CacheStore::default().memory_bytes as usize)),
+            cache: cache::Store::new(snapshot::CacheStore::default().memory_bytes as usize, callouts.clone()),
             sinks: Sinks::new(workers),
             metrics: Metrics::new(workers),
-            callouts: CalloutPort::default(),
+            callouts,
             registry: ArcSwap::default(),
             last_used: LastUsed::default(),
             replays: Replays::default(),

@@ -21,7 +21,7 @@ mod _core {
     #[pymodule_export]
     use super::inspect::{check, error_kinds, explain, hash_password, routes};
     #[pymodule_export]
-    use super::notice::{Abandoned, Answered, CallerToken, Execute, KeysWanted, ShowExecution, Unanswered};
+    use super::notice::{Abandoned, Answered, CallerToken, Execute, KeysWanted, ShowExecution, Trouble, Unanswered};
     #[pymodule_export]
     use super::schema::Schema;
 }

@@ -52,6 +52,11 @@ pub struct KeysWanted {
 }
 
 #[pyclass(frozen, get_all, module = "stagedoor._core")]
+pub struct Trouble {
+    text: String,
+}
+
+#[pyclass(frozen, get_all, module = "stagedoor._core")]
 pub struct Answered {
     call: u64,
     status: u16,
@@ -91,6 +96,7 @@ pub fn to_python(py: Python<'_>, notice: Notice) -> PyResult<Py<PyAny>> {
         }
         Notice::Abandoned { callout } => Py::new(py, Abandoned { callout })?.into_any(),
         Notice::KeysWanted { issuer, first } => Py::new(py, KeysWanted { issuer, first })?.into_any(),
+        Notice::Trouble { text } => Py::new(py, Trouble { text })?.into_any(),
         Notice::Answered { call, status, headers, body } => {
             // ISO-8859-1, as Python's own HTTP libraries read header values.
             let text = |value: &[u8]| value.iter().map(|byte| char::from(*byte)).collect();

@@ -11,6 +11,20 @@ NAME = "cache"
 HELP = "show and purge the cache of a running gateway"
 
 
+COLUMNS = {"responses": "entries", "bytes": "bytes", "limit": "limit", "evicted": "evicted"}
+"""As they are called in the answer."""
+
+
+def _row(level: dict[str, int], name: str, prefix: str) -> tuple[str, ...]:
+    return (name, *(str(level[prefix + column]) for column in COLUMNS.values()))
+
+
+def _disk(level: dict[str, int]) -> list[tuple[str, ...]]:
+    if not level["disk_limit"]:
+        return []
+    return [_row(level, "disk" if level["disk_up"] else "disk (cannot be used)", "disk_")]
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True, dest="verb")
     status = verbs.add_parser("status", help="how many responses there are, and how many bytes they take")
@@ -33,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.json:
             say_json(level)
         else:
-            say_table(("responses", "bytes", "limit", "evicted"), [tuple(str(value) for value in level.values())])
+            say_table(("", *COLUMNS), [_row(level, "memory", ""), *_disk(level)])
         return 0
     ways = {way: value for way in ("url", "prefix", "group", "all") if (value := getattr(arguments, way))}
     answer = admin.ask("POST", "/cache/purge", ways | ({"soft": True} if arguments.soft else {}))

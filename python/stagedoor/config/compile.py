@@ -76,9 +76,17 @@ def compile(configuration: Configuration) -> Json:
         **({"plans": plans} if plans else {}),
         "clusters": clusters,
         **({"documents": documents} if documents else {}),
-        **({} if settings.cache == CacheStore() else {"cache": {"memory_bytes": int(settings.cache.memory)}}),
+        **({} if settings.cache == CacheStore() else {"cache": _cache(settings.cache, folder)}),
         "routes": routes,
         "unrouted": compile_policies(unrouted, "", folder),
+    }
+
+
+def _cache(cache: CacheStore, folder: Path) -> Json:
+    disk = cache.disk
+    return {
+        "memory_bytes": int(cache.memory),
+        "disk": disk and {"path": str(folder / disk.path), "size_bytes": int(disk.size), "from_bytes": int(disk.least)},
     }
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from stagedoor.config.address import HttpUrl
 from stagedoor.config.admin import Admin
@@ -74,11 +74,31 @@ class Engine(Strict):
         return folder / self.store.removeprefix("sqlite:///")
 
 
+class CacheDisk(Strict):
+    """A directory for large responses: they are found again after a restart."""
+
+    path: Annotated[str, Field(min_length=1, max_length=1000)]
+    """The directory, relative to the configuration file's folder; it is made, and of one process alone."""
+    least: Annotated[Size, Field(alias="from")] = size("64KiB", least="4KiB", most="1GiB")
+    """Content of at least so many bytes is kept there and not in memory."""
+    # Below: its name hides the function's.
+    size: Size = size(None, least="1MiB", most="1048576GiB")
+    """What all responses may take of it."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.least > self.size:
+            raise wrong("nothing that is kept here from 'from' on fits into 'size'")
+        return self
+
+
 class CacheStore(Strict):
     """Where responses are kept, for all routes that have the policy ``cache``."""
 
     memory: Size = size("64MiB", least="1MiB", most="1024GiB")
-    """What all of them may take, heads and keys included."""
+    """What all of them may take, heads and keys included; of those on the disk, these alone."""
+    disk: CacheDisk | None = None
+    """For large responses; left out: all are in memory."""
 
 
 class Logs(Strict):

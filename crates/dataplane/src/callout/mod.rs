@@ -46,6 +46,10 @@ pub enum Notice {
         /// None of its keys are.
         first: bool,
     },
+    /// Something does not work that serving goes on without; for the log.
+    Trouble {
+        text: String,
+    },
     Answered {
         call: u64,
         status: StatusCode,

@@ -10,11 +10,25 @@ use serde::Deserialize;
 pub struct CacheStore {
     /// What all stored responses may take, their heads and keys included.
     pub memory_bytes: u64,
+    /// For large content.
+    #[serde(default)]
+    pub disk: Option<CacheDisk>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CacheDisk {
+    /// A directory of its own.
+    pub path: String,
+    /// What all stored responses may take of it.
+    pub size_bytes: u64,
+    /// Content of at least so many bytes is kept there.
+    pub from_bytes: u64,
 }
 
 impl Default for CacheStore {
     fn default() -> Self {
-        Self { memory_bytes: 64 << 20 }
+        Self { memory_bytes: 64 << 20, disk: None }
     }
 }
 

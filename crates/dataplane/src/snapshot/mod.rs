@@ -30,7 +30,7 @@ pub use aggregate::{AggregateCall, AggregateResponse, AggregateTarget, AnswerFor
 pub use authenticate::{Anonymous, Authenticate, Basic, Scheme};
 pub use authorize::{Authorize, Conditions, ExtAuthz, ExtAuthzBody, ExtAuthzProtocol, Opa, Window};
 pub use browser::{Csrf, SecurityHeaders};
-pub use cache::{Cache, CacheKeyPart, CacheQuery, CacheStore};
+pub use cache::{Cache, CacheDisk, CacheKeyPart, CacheQuery, CacheStore};
 pub use consumer::{
     ApiKey, Consumer, Login, Plan, PlanRate, Registered, RegisteredConsumer, RegisteredKey, Registry, RestrictedKey,
     User,

@@ -10,6 +10,7 @@ mod endpoint;
 mod wire;
 
 mod collapsing;
+mod disk;
 mod invalidating;
 mod keeping;
 mod keys;

@@ -41,6 +41,10 @@ pub struct Queues {
 }
 
 impl Queues {
+    pub fn entries(&self) -> usize {
+        self.kept
+    }
+
     pub fn bytes(&self) -> usize {
         self.probation_bytes + self.main_bytes
     }

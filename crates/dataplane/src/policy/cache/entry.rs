@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, DATE, ETAG, LAST_MODIFIED, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
+use super::content::Content;
 use super::directives::{ResponseDirectives, Scope};
 use super::freshness::{self, Fallback, Moment, Source};
 use super::vary::Normal;
@@ -22,6 +22,9 @@ const UNSTORED: [HeaderName; 6] = [
     HeaderName::from_static("stagedoor-cache-control"),
 ];
 
+/// Fields that prove who asks: not written to a disk, not even as part of a key.
+pub const CONFIDENTIAL: [HeaderName; 3] = [http::header::AUTHORIZATION, http::header::COOKIE, PROXY_AUTHORIZATION];
+
 /// What a head takes beside the bytes of its fields, and each field.
 const HEAD_BYTES: usize = 400;
 const FIELD_BYTES: usize = 80;
@@ -35,8 +38,8 @@ pub struct Stored {
     pub values: Box<[Normal]>,
     pub lifetime: Duration,
     /// None: `Age` was no number, so it is stale for ever.
-    initial_age: Option<Duration>,
-    since: Instant,
+    pub initial_age: Option<Duration>,
+    pub since: Instant,
     pub received_s: u64,
     /// It must not be used stale, whatever happens.
     pub strict: bool,
@@ -214,14 +217,14 @@ pub fn may_store(status: StatusCode, headers: &HeaderMap, rights: &Rights, terms
 /// A stored response as a whole.
 pub struct Entry {
     pub head: Arc<Stored>,
-    pub body: Bytes,
+    pub content: Content,
     /// Purged softly: stale from now on.
     soft: AtomicBool,
 }
 
 impl Entry {
-    pub fn new(head: Arc<Stored>, body: Bytes) -> Arc<Self> {
-        Arc::new(Self { head, body, soft: AtomicBool::new(false) })
+    pub fn new(head: Arc<Stored>, content: Content) -> Arc<Self> {
+        Arc::new(Self { head, content, soft: AtomicBool::new(false) })
     }
 
     pub fn soften(&self) {
@@ -232,7 +235,8 @@ impl Entry {
         self.soft.load(Ordering::Relaxed)
     }
 
+    /// What it takes of the memory.
     pub fn bytes(&self) -> usize {
-        self.head.bytes() + self.body.len()
+        self.head.bytes() + self.content.memory_bytes()
     }
 }

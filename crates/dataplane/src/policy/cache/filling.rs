@@ -1,19 +1,24 @@
-//! An answer that is stored while it comes in: whoever asks for it meanwhile reads along. What is too long to be stored
+//! An answer that is stored while it comes in: whoever asks for it meanwhile reads along. For the memory it is collected;
+//! for the disk it is written block by block, and who lags behind reads what is written. What turns out not to be stored
 //! goes on to those who read it already, no faster than the slowest of them takes it.
 
+use std::collections::VecDeque;
+use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{ready, Context, Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Body as _, Frame, SizeHint};
 use parking_lot::Mutex;
 
+use super::content::Content;
+use super::disk::{Disk, Following, GivenUp, Lost, Progress, Spool};
 use super::entry::Stored;
 use crate::error::{Error, Kind};
 use crate::protocol::body::Body;
 
-/// Of content that is not stored, so much is read ahead of the slowest reader.
+/// Of content that is not kept in memory, so much is read ahead of the slowest reader, or stays for the quick ones.
 const AHEAD: u64 = 256 * 1024;
 
 pub struct Filling {
@@ -23,34 +28,46 @@ pub struct Filling {
 }
 
 struct State {
-    /// Those that somebody may still want.
-    pieces: std::collections::VecDeque<Bytes>,
-    /// The number of the first of them.
-    first: u64,
+    /// Those that somebody may still want, and where each begins.
+    pieces: VecDeque<(u64, Bytes)>,
     /// Bytes so far.
     bytes: u64,
     end: Option<Result<(), Error>>,
-    /// Too long to be stored: what all have read is dropped, and nobody joins any more.
+    /// Not stored: what all have read is dropped, and nobody joins any more.
     passing: bool,
+    /// What is on the disk of it, if it was meant for that.
+    written: Option<Arc<Progress>>,
     readers: Vec<Option<Place>>,
     pump: Option<Waker>,
 }
 
 /// A reader's.
 struct Place {
-    next: u64,
-    bytes: u64,
+    at: u64,
     waker: Option<Waker>,
+}
+
+/// What is to become of an answer.
+pub struct Plan<'a> {
+    /// Longer content is not stored.
+    pub most: u64,
+    /// Content of at least so many bytes is for the disk.
+    pub from: u64,
+    pub disk: &'a dyn Fn() -> Option<Arc<Disk>>,
+    /// Whether the disk has room, others having given way.
+    pub room: &'a dyn Fn() -> bool,
+    /// Called once it is clear that it is not stored.
+    pub passing: &'a dyn Fn(),
 }
 
 impl Filling {
     pub fn new(head: Arc<Stored>, length: Option<u64>) -> Arc<Self> {
         let state = State {
-            pieces: Default::default(),
-            first: 0,
+            pieces: VecDeque::new(),
             bytes: 0,
             end: None,
             passing: false,
+            written: None,
             readers: Vec::new(),
             pump: None,
         };
@@ -63,7 +80,7 @@ impl Filling {
         if state.passing || matches!(state.end, Some(Err(_))) {
             return None;
         }
-        let place = Some(Place { next: 0, bytes: 0, waker: None });
+        let place = Some(Place { at: 0, waker: None });
         let free = state.readers.iter().position(Option::is_none);
         let index = free.unwrap_or(state.readers.len());
         match free {
@@ -71,12 +88,17 @@ impl Filling {
             None => state.readers.push(place),
         }
         drop(state);
-        Some(Reader { filling: self.clone(), index, ended: false })
+        let following = Following { file: None, next: None };
+        Some(Reader { filling: self.clone(), index, ended: false, following })
     }
 
-    /// Reads the answer to its end: the whole content if it is at most `most` bytes. `passing` is called once it is longer.
-    pub async fn fill(&self, mut body: Body, most: u64, passing: impl Fn()) -> Option<Bytes> {
+    /// Reads the answer to its end: the whole content, if it is to be stored.
+    pub async fn fill(&self, mut body: Body, plan: Plan<'_>) -> Option<Content> {
         let _ending = Ending(self);
+        let mut spool = None;
+        if self.length.is_some_and(|length| length >= plan.from) {
+            spool = self.spool(&plan).await;
+        }
         loop {
             std::future::poll_fn(|context| self.poll_room(context)).await;
             if self.is_pointless() {
@@ -85,31 +107,89 @@ impl Filling {
             match std::future::poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
                 Some(Ok(frame)) => {
                     // Trailers are dropped, which is always allowed (RFC 9110 §6.5.1).
-                    if let Ok(data) = frame.into_data() {
-                        if self.push(data, most) {
-                            passing();
+                    let Ok(data) = frame.into_data() else { continue };
+                    let bytes = self.push(data.clone());
+                    if self.is_passing() {
+                        continue;
+                    }
+                    if bytes > plan.most {
+                        spool = None;
+                        self.pass(&plan);
+                    } else if let Some(writing) = &mut spool {
+                        match writing.write(&data).await {
+                            Ok(()) if (plan.room)() => self.state.lock().forget(),
+                            _ => {
+                                spool = None;
+                                self.pass(&plan);
+                            }
                         }
+                    } else if bytes >= plan.from {
+                        spool = self.spool(&plan).await;
                     }
                 }
                 Some(Err(error)) => {
                     self.end(Err(error));
                     return None;
                 }
-                None => return self.whole(),
+                None => {
+                    let whole = self.whole();
+                    self.end(Ok(()));
+                    return match spool {
+                        Some(spool) => spool.finish().await.ok().map(Content::Disk),
+                        None => whole.map(Content::Memory),
+                    };
+                }
             }
         }
     }
 
-    /// True when it has become too long by this piece.
-    fn push(&self, data: Bytes, most: u64) -> bool {
+    /// From now on it is written, what has come so far first; None: it is not stored.
+    async fn spool(&self, plan: &Plan<'_>) -> Option<Spool> {
+        let pieces = {
+            let mut state = self.state.lock();
+            let spool = (plan.disk)().and_then(|disk| Spool::begin(&disk));
+            state.written = spool.as_ref().map(|spool| spool.progress.clone());
+            spool.map(|spool| (spool, state.pieces.clone()))
+        };
+        let outcome = match pieces {
+            None => Err(GivenUp),
+            Some((mut spool, pieces)) => {
+                let mut outcome = Ok(());
+                for (_, piece) in pieces {
+                    outcome = spool.write(&piece).await;
+                    if outcome.is_err() {
+                        break;
+                    }
+                }
+                outcome.map(|()| spool)
+            }
+        };
+        if outcome.is_err() {
+            self.pass(plan);
+        }
+        outcome.ok()
+    }
+
+    fn push(&self, data: Bytes) -> u64 {
         let mut state = self.state.lock();
+        let at = state.bytes;
         state.bytes += data.len() as u64;
-        state.pieces.push_back(data);
-        let turned = !state.passing && state.bytes > most;
-        state.passing |= turned;
+        state.pieces.push_back((at, data));
         state.forget();
         state.wake();
-        turned
+        state.bytes
+    }
+
+    fn pass(&self, plan: &Plan<'_>) {
+        let mut state = self.state.lock();
+        state.passing = true;
+        state.forget();
+        drop(state);
+        (plan.passing)();
+    }
+
+    fn is_passing(&self) -> bool {
+        self.state.lock().passing
     }
 
     /// Not stored, and nobody reads it.
@@ -120,7 +200,7 @@ impl Filling {
 
     fn poll_room(&self, context: &mut Context<'_>) -> Poll<()> {
         let mut state = self.state.lock();
-        let slowest = state.readers.iter().flatten().map(|place| place.bytes).min();
+        let slowest = state.readers.iter().flatten().map(|place| place.at).min();
         if !state.passing || slowest.is_none_or(|slowest| state.bytes - slowest <= AHEAD) {
             return Poll::Ready(());
         }
@@ -128,20 +208,17 @@ impl Filling {
         Poll::Pending
     }
 
-    /// The content in one piece, for the store.
+    /// The content in one piece, where it is collected in memory to be stored.
     fn whole(&self) -> Option<Bytes> {
         let pieces: Vec<Bytes> = {
             let state = self.state.lock();
-            if state.passing {
-                drop(state);
-                self.end(Ok(()));
+            if state.passing || state.written.is_some() {
                 return None;
             }
-            state.pieces.iter().cloned().collect()
+            state.pieces.iter().map(|(_, piece)| piece.clone()).collect()
         };
         let mut whole = BytesMut::with_capacity(pieces.iter().map(Bytes::len).sum());
         pieces.iter().for_each(|piece| whole.extend_from_slice(piece));
-        self.end(Ok(()));
         Some(whole.freeze())
     }
 
@@ -166,16 +243,27 @@ impl State {
         self.readers.iter_mut().flatten().filter_map(|place| place.waker.take()).for_each(Waker::wake);
     }
 
-    /// Drops what everybody has, where it is not to be stored.
+    /// Drops what nobody needs in memory any more. Not, while it is collected there.
     fn forget(&mut self) {
-        if self.passing {
-            let needed = self.readers.iter().flatten().map(|place| place.next).min();
-            let needed = needed.unwrap_or(self.first + self.pieces.len() as u64);
-            while self.first < needed && self.pieces.pop_front().is_some() {
-                self.first += 1;
-            }
-            self.pump.take().into_iter().for_each(Waker::wake);
+        let slowest = self.readers.iter().flatten().map(|place| place.at).min().unwrap_or(self.bytes);
+        let needed = match &self.written {
+            _ if self.passing => slowest,
+            // What is written can be read there, by whoever lags far behind.
+            Some(written) => written.readable().0.min(slowest.max(self.bytes.saturating_sub(AHEAD))),
+            None => return,
+        };
+        while self.pieces.front().is_some_and(|(at, piece)| at + piece.len() as u64 <= needed) {
+            self.pieces.pop_front();
         }
+        self.pump.take().into_iter().for_each(Waker::wake);
+    }
+
+    /// What lies at that place in memory, from there on.
+    fn piece(&self, at: u64) -> Option<Bytes> {
+        let index = self.pieces.partition_point(|(begin, _)| *begin <= at).checked_sub(1)?;
+        let (begin, piece) = self.pieces.get(index)?;
+        let from = usize::try_from(at - begin).ok().filter(|from| *from < piece.len())?;
+        Some(piece.slice(from..))
     }
 }
 
@@ -184,6 +272,30 @@ pub struct Reader {
     filling: Arc<Filling>,
     index: usize,
     ended: bool,
+    /// Of the file, where it lags behind.
+    following: Following,
+}
+
+impl Reader {
+    /// What is not in memory any more.
+    fn poll_file(
+        &mut self,
+        context: &mut Context<'_>,
+        written: &Progress,
+        wanted: Range<u64>,
+    ) -> Poll<Result<Bytes, Error>> {
+        let (readable, file) = written.readable();
+        if self.following.file.is_none() {
+            self.following.file = file;
+        }
+        let wanted = wanted.start..wanted.end.min(readable);
+        let data = ready!(self.following.poll(context, &written.disk, written.id, readable, &wanted));
+        let torn = |Lost| Error::new(Kind::BadReply, "what is stored of the response cannot be read");
+        Poll::Ready(data.map_err(torn).and_then(|data| match data.is_empty() {
+            true => Err(torn(Lost)),
+            false => Ok(data),
+        }))
+    }
 }
 
 impl http_body::Body for Reader {
@@ -196,11 +308,31 @@ impl http_body::Body for Reader {
         }
         let filling = self.filling.clone();
         let mut state = filling.state.lock();
-        let State { pieces, first, end, readers, .. } = &mut *state;
+        let Some(at) = state.readers.get(self.index).and_then(Option::as_ref).map(|place| place.at) else {
+            return Poll::Ready(None);
+        };
+        let mut piece = state.piece(at);
+        if piece.is_none() && at < state.bytes {
+            let (written, end) = (state.written.clone(), state.bytes);
+            drop(state);
+            let lost = || Error::new(Kind::Internal, "a part of the response is not kept");
+            let read = match written {
+                Some(written) => ready!(self.poll_file(context, &written, at..end)),
+                None => Err(lost()),
+            };
+            match read {
+                Ok(data) => piece = Some(data),
+                Err(error) => {
+                    self.ended = true;
+                    return Poll::Ready(Some(Err(error)));
+                }
+            }
+            state = filling.state.lock();
+        }
+        let State { end, readers, .. } = &mut *state;
         let Some(place) = readers.get_mut(self.index).and_then(Option::as_mut) else { return Poll::Ready(None) };
-        if let Some(piece) = place.next.checked_sub(*first).and_then(|at| pieces.get(at as usize)).cloned() {
-            place.next += 1;
-            place.bytes += piece.len() as u64;
+        if let Some(piece) = piece {
+            place.at += piece.len() as u64;
             state.forget();
             return Poll::Ready(Some(Ok(Frame::data(piece))));
         }

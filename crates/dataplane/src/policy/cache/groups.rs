@@ -89,17 +89,31 @@ impl Groups {
         self.epoch.load(Ordering::Acquire)
     }
 
-    pub fn invalidate(&self, of: Of<'_>, group: &str, soft: bool) {
-        let id = self.id(of, group);
+    /// The moment from which on it is in force.
+    pub fn invalidate(&self, of: Of<'_>, group: &str, soft: bool) -> u64 {
+        self.note(self.id(of, group), soft, || self.epoch.fetch_add(1, Ordering::AcqRel) + 1)
+    }
+
+    /// What was invalidated before a restart; without a group, that moments were counted so far.
+    pub fn restore(&self, at: u64, group: Option<(Of<'_>, &str)>, soft: bool) {
+        self.epoch.fetch_max(at, Ordering::AcqRel);
+        if let Some((of, group)) = group {
+            self.note(self.id(of, group), soft, || at);
+        }
+    }
+
+    fn note(&self, id: u128, soft: bool, at: impl FnOnce() -> u64) -> u64 {
         let mut shard = self.shards[id as usize % SHARDS].write();
         self.used.store(true, Ordering::Release);
-        let now = self.epoch.fetch_add(1, Ordering::AcqRel) + 1;
+        let at = at();
         if shard.len() >= REMEMBERED && !shard.contains_key(&id) {
-            self.floor.fetch_max(now, Ordering::AcqRel);
+            self.floor.fetch_max(at, Ordering::AcqRel);
             shard.clear();
         }
         let moments = shard.entry(id).or_default();
-        *(if soft { &mut moments.soft } else { &mut moments.hard }) = now;
+        let moment = if soft { &mut moments.soft } else { &mut moments.hard };
+        *moment = at.max(*moment);
+        at
     }
 
     /// Of a response of that URL in these groups, whose fetch began at `epoch`.

@@ -8,32 +8,35 @@ use super::key::{normal_host, Url};
 use super::purge::split;
 use super::store::Store;
 use crate::exchange::Exchange;
-use crate::snapshot::CacheQuery;
 
 /// Methods that change nothing (RFC 9110 §9.2.1, and the registry's); of others it is not known.
 pub fn is_safe(method: &Method) -> bool {
     matches!(method.as_str(), "GET" | "HEAD" | "OPTIONS" | "TRACE" | "QUERY" | "PROPFIND" | "REPORT" | "SEARCH")
 }
 
-/// After an answer to an unsafe request.
-pub fn after(store: &Store, exchange: &Exchange, status: StatusCode, headers: &HeaderMap, declared: &[Box<str>]) {
+/// After an answer to an unsafe request, which is passed on when the disk has been told as well.
+pub async fn after(store: &Store, exchange: &Exchange, status: StatusCode, headers: &HeaderMap, declared: &[Box<str>]) {
     if !(status.is_success() || status.is_redirection()) {
         return;
     }
     let host = String::from_utf8_lossy(exchange.host.as_bytes());
     let (scheme, path, query) = (exchange.scheme, exchange.path(), exchange.query());
-    store.invalidate(scheme, &host, path, query, false);
+    let mut disk = store.invalidate(scheme, &host, path, query, false).disk;
     for name in [LOCATION, CONTENT_LOCATION] {
         if let Some((path, query)) = same_origin(headers, &name, scheme, &host, path) {
-            store.invalidate(scheme, &host, &path, query.as_deref(), false);
+            disk |= store.invalidate(scheme, &host, &path, query.as_deref(), false).disk;
         }
     }
-    let origin = Url::new(scheme, &host, "/", None, &CacheQuery::All);
-    for group in groups::named(headers, &groups::INVALIDATION) {
-        store.groups.invalidate(Of::Origin(&origin), &group, false);
+    let origin = Url::origin(scheme, &host);
+    let named = groups::named(headers, &groups::INVALIDATION);
+    for group in &named {
+        store.invalidate_group(Of::Origin(&origin), group, false);
     }
     for group in declared {
-        store.groups.invalidate(Of::All, group, false);
+        store.invalidate_group(Of::All, group, false);
+    }
+    if let Some(tier) = store.tier.disk().filter(|_| disk || !named.is_empty() || !declared.is_empty()) {
+        tier.settled().await;
     }
 }
 

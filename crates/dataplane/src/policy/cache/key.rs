@@ -37,6 +37,11 @@ impl Url {
         Self::new(exchange.scheme, &host, exchange.path(), exchange.query(), rule)
     }
 
+    /// Scheme and host alone, for what is about all of them.
+    pub fn origin(scheme: &str, host: &str) -> Self {
+        Self::new(scheme, host, "/", None, &CacheQuery::All)
+    }
+
     /// For people, and for what is purged by its beginning.
     pub fn text(&self) -> String {
         let mut text = format!("{}://{}{}", self.scheme, self.host, self.path);

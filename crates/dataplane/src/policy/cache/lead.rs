@@ -8,15 +8,17 @@ use http::{HeaderName, Response, StatusCode};
 use http_body::Body as _;
 
 use super::collapse::{Lead, Outcome};
-use super::entry::{self, Entry, Stored};
-use super::filling::Filling;
+use super::content::Content;
+use super::disk::Lost;
+use super::entry::{self, Entry, Stored, CONFIDENTIAL};
+use super::filling::{Filling, Plan};
 use super::freshness::{unix_seconds, Moment};
-use super::present::Answer;
+use super::present::{Answer, Material};
 use super::request::{withheld, Asked};
 use super::status::{Forward, Report, Use};
 use super::store::Lane;
 use super::{condition, vary, Cache, Origin};
-use crate::error::{self, Error};
+use crate::error::{self, Error, Kind};
 use crate::exchange::Exchange;
 use crate::protocol::body::Body;
 
@@ -33,10 +35,18 @@ impl Cache {
     }
 
     /// An answer of the service as this client asked for it, whose conditions the service did not see.
-    fn fetched(&self, asked: &Asked, response: Response<Body>, report: Report) -> Response<Body> {
+    async fn fetched(&self, asked: &Asked, response: Response<Body>, report: Report) -> Result<Response<Body>, Error> {
         let (head, body) = response.into_parts();
-        let answer = Answer { status: head.status, headers: head.headers, body, received_s: now_s() };
-        self.told(answer.present(&asked.head.method, &asked.head.headers), report)
+        let (status, material) = (head.status, Material::Body(body));
+        let answer = Answer { status, headers: head.headers, material, received_s: now_s() };
+        self.presented(answer, asked, report).await
+    }
+
+    /// What is in memory can be read.
+    async fn presented(&self, answer: Answer, asked: &Asked, report: Report) -> Result<Response<Body>, Error> {
+        let presented = answer.present(&asked.head.method, &asked.head.headers).await;
+        let lost = |Lost| Error::new(Kind::Internal, "what is stored of the response cannot be read");
+        presented.map(|response| self.told(response, report)).map_err(lost)
     }
 
     /// Asks the service on behalf of all who follow.
@@ -67,8 +77,10 @@ impl Cache {
                 Err(error) => error.kind.source() != error::Source::Downstream,
             };
             if let Some(entry) = stored.as_ref().filter(|entry| failed && self.covers_failure(entry, asked)) {
-                self.finish(&lane, lead, Outcome::Entry(entry.clone()));
-                return Ok(self.hit(exchange, asked, entry, Use::Stale, Some("stale-if-error")));
+                if let Ok(kept) = self.hit(exchange, asked, entry, Use::Stale, Some("stale-if-error")).await {
+                    self.finish(&lane, lead, Outcome::Entry(entry.clone()));
+                    return Ok(kept);
+                }
             }
             let response = match answer {
                 Ok(response) => response,
@@ -86,7 +98,10 @@ impl Cache {
                 let terms = self.terms(entry.head.status);
                 let head = entry.head.freshened(response.headers(), &terms, moment, epoch);
                 let stored = self.may_keep(&head, asked, moment);
-                let entry = Entry::new(Arc::new(head), entry.body.clone());
+                let entry = Entry::new(Arc::new(head), entry.content.clone());
+                let answer = Answer::stored(&entry.head, Material::Stored(entry.content.clone()));
+                // What is still good and cannot be read is asked for in full.
+                let Ok(response) = answer.present(&asked.head.method, &asked.head.headers).await else { continue };
                 if stored {
                     self.store.put(&lane, lead.flight(), entry.clone(), self.variants);
                     self.finish(&lane, lead, Outcome::Entry(entry.clone()));
@@ -96,9 +111,7 @@ impl Cache {
                 }
                 exchange.cache = Some(Use::Revalidated);
                 let report = Report { forward: Some(why), status: Some(304), stored, ..Report::default() };
-                let answer = Answer::stored(&entry.head, Body::full(entry.body.clone()));
-                let answer = answer.present(&asked.head.method, &asked.head.headers);
-                return Ok(self.told(answer, report.of(&entry.head)));
+                return Ok(self.told(response, report.of(&entry.head)));
             }
             let varies = vary::names(response.headers());
             let missing = varies.as_ref().map(|varies| withheld(&asked.head.headers, &told, varies));
@@ -107,13 +120,13 @@ impl Cache {
                     names.extend(missing);
                     continue;
                 }
-                Some(missing) if !missing.is_empty() => return Ok(self.release(asked, (lead, lane), response, why)),
+                Some(missing) if !missing.is_empty() => return self.release(asked, (lead, lane), response, why).await,
                 _ => {}
             }
-            return Ok(match varies {
-                Some(varies) => self.settle(origin, asked, (lead, lane), response, (varies, moment, epoch), why),
-                None => self.release(asked, (lead, lane), response, why),
-            });
+            return match varies {
+                Some(varies) => self.settle(origin, asked, (lead, lane), response, (varies, moment, epoch), why).await,
+                None => self.release(asked, (lead, lane), response, why).await,
+            };
         }
     }
 
@@ -132,21 +145,21 @@ impl Cache {
     }
 
     /// The answer is for one alone: all others ask for themselves, now and for a while.
-    fn release(
+    async fn release(
         &self,
         asked: &Asked,
         (lead, lane): (Lead, Lane),
         response: Response<Body>,
         why: Forward,
-    ) -> Response<Body> {
+    ) -> Result<Response<Body>, Error> {
         self.store.do_not_share(&lane);
         self.finish(&lane, lead, Outcome::Released);
         let report = Report { forward: Some(why), status: Some(response.status().as_u16()), ..Report::default() };
-        self.fetched(asked, response, report)
+        self.fetched(asked, response, report).await
     }
 
     /// Stores an answer, at once or while it comes in, if it may be stored.
-    fn settle(
+    async fn settle(
         &self,
         origin: &Origin<'_>,
         asked: &Asked,
@@ -154,7 +167,7 @@ impl Cache {
         response: Response<Body>,
         (varies, moment, epoch): (Arc<[HeaderName]>, Moment, u64),
         why: Forward,
-    ) -> Response<Body> {
+    ) -> Result<Response<Body>, Error> {
         let (status, terms) = (response.status(), self.terms(response.status()));
         let rights = entry::Rights {
             authorized: asked.authorized,
@@ -167,17 +180,19 @@ impl Cache {
             || length.is_some_and(|length| length > self.object_bytes)
             || lead.is_doomed()
         {
-            return self.release(asked, (lead, lane), response, why);
+            return self.release(asked, (lead, lane), response, why).await;
         }
         self.store.share(&lane);
         let values = vary::select(&asked.head.headers, &varies);
+        let confidential = self.confidential || varies.iter().any(|name| CONFIDENTIAL.contains(name));
+        let from = if confidential { u64::MAX } else { self.store.tier.from() };
         let head = Arc::new(Stored::new(status, response.headers(), (varies, values), &terms, moment, epoch));
         let report = Report { forward: Some(why), status: Some(status.as_u16()), stored: true, ..Report::default() };
         let report = report.of(&head);
         let (parts, body) = response.into_parts();
-        let body = match body.whole() {
+        let body = match body.whole().filter(|whole| (whole.len() as u64) < from) {
             Some(whole) => {
-                let entry = Entry::new(head, bytes::Bytes::copy_from_slice(&whole));
+                let entry = Entry::new(head, Content::Memory(bytes::Bytes::copy_from_slice(&whole)));
                 self.store.put(&lane, lead.flight(), entry.clone(), self.variants);
                 self.finish(&lane, lead, Outcome::Entry(entry));
                 Body::full(whole)
@@ -192,16 +207,18 @@ impl Cache {
                 tokio::task::spawn_local(async move {
                     let close = || flight.iter().for_each(|flight| store.close(&lane, flight));
                     let _closing = Closing(&close);
-                    if let Some(whole) = filling.fill(body, most, &close).await {
-                        store.put(&lane, flight.as_ref(), Entry::new(head, whole), variants);
+                    let plan = Plan { most, from, disk: &|| store.disk(), room: &|| store.has_room(), passing: &close };
+                    if let Some(content) = filling.fill(body, plan).await {
+                        store.put(&lane, flight.as_ref(), Entry::new(head, content), variants);
                     }
                     drop(route);
                 });
                 reader.map_or_else(Body::empty, Body::stream)
             }
         };
-        let answer = Answer { status, headers: parts.headers, body, received_s: moment.received_s };
-        self.told(answer.present(&asked.head.method, &asked.head.headers), report)
+        let (headers, material) = (parts.headers, Material::Body(body));
+        let answer = Answer { status, headers, material, received_s: moment.received_s };
+        self.presented(answer, asked, report).await
     }
 }
 

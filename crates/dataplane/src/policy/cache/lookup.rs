@@ -8,8 +8,9 @@ use http::{HeaderName, Method, Request, Response};
 
 use super::collapse::{Next, Outcome};
 use super::directives::TARGETED;
+use super::disk::Lost;
 use super::entry::{Entry, Stored};
-use super::present::Answer;
+use super::present::{Answer, Material};
 use super::request::Asked;
 use super::status::{Forward, Report, Use};
 use super::store::Joined;
@@ -55,14 +56,21 @@ impl Cache {
         for _ in 0..LOOKS {
             let found = self.store.look_up(&asked.url, &asked.primary, &asked.head.headers);
             if let Some(entry) = &found.entry {
-                match self.judge(entry, &asked) {
-                    Good::Fresh => return Ok(self.hit(exchange, &asked, entry, Use::Hit, None)),
-                    Good::Stale => return Ok(self.hit(exchange, &asked, entry, Use::Stale, Some("max-stale"))),
+                let how = match self.judge(entry, &asked) {
+                    Good::Fresh => Some((Use::Hit, None)),
+                    Good::Stale => Some((Use::Stale, Some("max-stale"))),
                     Good::Meanwhile => {
                         self.refresh(origin, exchange, &asked, &found.names, entry);
-                        return Ok(self.hit(exchange, &asked, entry, Use::Stale, Some("stale-while-revalidate")));
+                        Some((Use::Stale, Some("stale-while-revalidate")))
                     }
-                    Good::Not => {}
+                    Good::Not => None,
+                };
+                if let Some((how, detail)) = how {
+                    match self.hit(exchange, &asked, entry, how, detail).await {
+                        Ok(response) => return Ok(response),
+                        // It is not there any more.
+                        Err(Lost) => continue,
+                    }
                 }
             }
             if asked.directives.only_if_cached {
@@ -90,7 +98,7 @@ impl Cache {
                     match tokio::time::timeout_at(deadline, flight.follow()).await.map_err(|_| late())? {
                         Next::Lead(lead) => (lead, lane),
                         Next::Take(outcome) => {
-                            match self.follow(exchange, &asked, outcome, found.entry.as_ref(), why)? {
+                            match self.follow(exchange, &asked, outcome, found.entry.as_ref(), why).await? {
                                 Followed::Answer(answer) => return Ok(answer),
                                 Followed::Alone => alone(),
                                 Followed::LookAgain => continue,
@@ -125,18 +133,20 @@ impl Cache {
         }
     }
 
-    pub(super) fn hit(
+    /// `Lost`: its content cannot be read, and it is not found any more.
+    pub(super) async fn hit(
         &self,
         exchange: &mut Exchange,
         asked: &Asked,
         entry: &Arc<Entry>,
         how: Use,
         detail: Option<&'static str>,
-    ) -> Response<Body> {
+    ) -> Result<Response<Body>, Lost> {
+        let answer = Answer::stored(&entry.head, Material::Stored(entry.content.clone()));
+        let response = answer.present(&asked.head.method, &asked.head.headers).await?;
         exchange.cache = Some(how);
-        let answer = Answer::stored(&entry.head, Body::full(entry.body.clone()));
         let report = Report { hit: true, detail, ..Report::default() }.of(&entry.head);
-        self.told(answer.present(&asked.head.method, &asked.head.headers), report)
+        Ok(self.told(response, report))
     }
 
     pub(super) fn told(&self, mut response: Response<Body>, report: Report) -> Response<Body> {
@@ -149,7 +159,7 @@ impl Cache {
     }
 
     /// What another request's fetch is for this one.
-    fn follow(
+    async fn follow(
         &self,
         exchange: &mut Exchange,
         asked: &Asked,
@@ -159,27 +169,30 @@ impl Cache {
     ) -> Result<Followed, Error> {
         let fits = |head: &Stored| vary::select(&asked.head.headers, &head.names) == head.values;
         let report = Report { collapsed: true, forward: Some(why), ..Report::default() };
-        let (head, body) = match outcome {
+        let (head, material) = match outcome {
             Outcome::Released => return Ok(Followed::Alone),
             Outcome::Failed(error) => {
-                return match entry.filter(|entry| self.covers_failure(entry, asked)) {
-                    Some(entry) => {
-                        let answer = self.hit(exchange, asked, entry, Use::Stale, Some("stale-if-error"));
-                        Ok(Followed::Answer(answer))
+                if let Some(entry) = entry.filter(|entry| self.covers_failure(entry, asked)) {
+                    if let Ok(kept) = self.hit(exchange, asked, entry, Use::Stale, Some("stale-if-error")).await {
+                        return Ok(Followed::Answer(kept));
                     }
-                    None => Err(error),
                 }
+                return Err(error);
             }
-            Outcome::Entry(entry) if fits(&entry.head) => (entry.head.clone(), Body::full(entry.body.clone())),
+            Outcome::Entry(entry) if fits(&entry.head) => (entry.head.clone(), Material::Stored(entry.content.clone())),
             Outcome::Filling(filling) if fits(&filling.head) => match filling.read() {
-                Some(reader) => (filling.head.clone(), Body::stream(reader)),
+                Some(reader) => (filling.head.clone(), Material::Body(Body::stream(reader))),
                 None => return Ok(Followed::Alone),
             },
             Outcome::Entry(_) | Outcome::Filling(_) => return Ok(Followed::LookAgain),
         };
-        exchange.cache = Some(Use::Collapsed);
-        let answer = Answer::stored(&head, body).present(&asked.head.method, &asked.head.headers);
-        Ok(Followed::Answer(self.told(answer, report.of(&head))))
+        match Answer::stored(&head, material).present(&asked.head.method, &asked.head.headers).await {
+            Ok(response) => {
+                exchange.cache = Some(Use::Collapsed);
+                Ok(Followed::Answer(self.told(response, report.of(&head))))
+            }
+            Err(Lost) => Ok(Followed::LookAgain),
+        }
     }
 
     /// Stale as it is, it is better than an error (RFC 5861 §4).

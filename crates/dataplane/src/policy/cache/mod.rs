@@ -4,7 +4,9 @@
 mod admission;
 mod collapse;
 mod condition;
+mod content;
 pub mod directives;
+mod disk;
 mod entry;
 mod filling;
 pub mod freshness;
@@ -21,6 +23,7 @@ mod shard;
 mod status;
 mod store;
 mod through;
+mod tiers;
 mod vary;
 
 use std::collections::BTreeMap;
@@ -36,7 +39,7 @@ pub use self::purge::Purge;
 pub use self::status::Use;
 pub use self::store::{Level, Store};
 
-use self::entry::Terms;
+use self::entry::{Terms, CONFIDENTIAL};
 use self::freshness::Fallback;
 use super::{Context, RequestHead};
 use crate::cluster::InterimSink;
@@ -70,6 +73,8 @@ pub struct Cache {
     client_control: bool,
     groups: Box<[Box<str>]>,
     invalidates: Box<[Box<str>]>,
+    /// Its keys hold what proves who asks: nothing of it is written to a disk.
+    confidential: bool,
     status: bool,
     description: Value,
 }
@@ -133,6 +138,7 @@ impl Cache {
             return Err(errors);
         }
         let texts = |texts: &[String]| texts.iter().map(|text| text.as_str().into()).collect();
+        let confidential = by.iter().any(|by| matches!(by, By::Header(name) if CONFIDENTIAL.contains(name)));
         context.shared.cache.learn(&settings.query);
         Ok(Self {
             store: context.shared.cache.clone(),
@@ -153,6 +159,7 @@ impl Cache {
             client_control: settings.client_control,
             groups: texts(&settings.groups),
             invalidates: texts(&settings.invalidates),
+            confidential,
             status: settings.status,
             description: describe(settings),
         })

@@ -4,6 +4,8 @@ use http::header::{AGE, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONT
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 
 use super::condition;
+use super::content::Content;
+use super::disk::Lost;
 use super::entry::Stored;
 use super::range::{self, Parts};
 use crate::protocol::body::Body;
@@ -15,50 +17,62 @@ const OF_CONTENT: [HeaderName; 5] = [CONTENT_LENGTH, CONTENT_TYPE, CONTENT_ENCOD
 pub struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
-    pub body: Body,
+    pub material: Material,
     /// Whole seconds since 1970.
     pub received_s: u64,
 }
 
+pub enum Material {
+    Stored(Content),
+    /// At hand, or still coming in.
+    Body(Body),
+}
+
 impl Answer {
     /// Of what is stored, with its age.
-    pub fn stored(head: &Stored, body: Body) -> Self {
+    pub fn stored(head: &Stored, material: Material) -> Self {
         let mut headers = head.headers.clone();
         let age = head.age().map_or(u64::from(u32::MAX >> 1), |age| age.as_secs());
         headers.insert(AGE, HeaderValue::from(age));
-        Self { status: head.status, headers, body, received_s: head.received_s }
+        Self { status: head.status, headers, material, received_s: head.received_s }
     }
 
-    /// As this client asked for it.
-    pub fn present(mut self, method: &Method, request: &HeaderMap) -> Response<Body> {
+    /// As this client asked for it. `Lost`: its content cannot be read.
+    pub async fn present(mut self, method: &Method, request: &HeaderMap) -> Result<Response<Body>, Lost> {
         if self.status == StatusCode::OK && condition::not_modified(request, &self.headers, self.received_s) {
             OF_CONTENT.iter().for_each(|name| drop(self.headers.remove(name)));
-            return self.respond(StatusCode::NOT_MODIFIED, Body::empty());
+            return Ok(respond(StatusCode::NOT_MODIFIED, self.headers, Body::empty()));
         }
-        let whole = self.body.whole();
+        let content = match self.material {
+            Material::Stored(content) => content,
+            Material::Body(body) => match body.whole() {
+                Some(whole) => Content::Memory(whole),
+                None if method == Method::HEAD => return Ok(respond(self.status, self.headers, Body::empty())),
+                None => return Ok(respond(self.status, self.headers, body)),
+            },
+        };
+        let length = content.length();
         if method == Method::HEAD {
-            if let Some(whole) = whole.filter(|_| self.status != StatusCode::NO_CONTENT) {
-                self.headers.entry(CONTENT_LENGTH).or_insert_with(|| HeaderValue::from(whole.len()));
+            if self.status != StatusCode::NO_CONTENT {
+                self.headers.entry(CONTENT_LENGTH).or_insert_with(|| HeaderValue::from(length));
             }
-            let status = self.status;
-            return self.respond(status, Body::empty());
+            return Ok(respond(self.status, self.headers, Body::empty()));
         }
         let cut = self.status == StatusCode::OK && request.contains_key(RANGE);
-        if let Some(whole) = whole.filter(|_| cut && condition::range_holds(request, &self.headers)) {
-            let parts = range::parse(request, whole.len());
+        if cut && condition::range_holds(request, &self.headers) {
+            let parts = range::parse(request, length);
             if parts != Parts::Whole {
-                let (status, content) = range::cut(&whole, &parts, &mut self.headers);
-                return self.respond(status, Body::full(content));
+                let (status, pieces) = range::cut(length, &parts, &mut self.headers);
+                return Ok(respond(status, self.headers, content.pieces(pieces).await?));
             }
         }
-        let (status, body) = (self.status, std::mem::take(&mut self.body));
-        self.respond(status, body)
+        Ok(respond(self.status, self.headers, content.whole().await?))
     }
+}
 
-    fn respond(self, status: StatusCode, body: Body) -> Response<Body> {
-        let mut response = Response::new(body);
-        *response.status_mut() = status;
-        *response.headers_mut() = self.headers;
-        response
-    }
+fn respond(status: StatusCode, headers: HeaderMap, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
 }

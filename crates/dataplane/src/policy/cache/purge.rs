@@ -3,6 +3,7 @@
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 
+use super::disk::Meant;
 use super::entry::Entry;
 use super::groups::Of;
 use super::key::{normal_host, Url};
@@ -16,6 +17,21 @@ pub enum Purge<'a> {
     Url(&'a str),
     Prefix(&'a str),
     Group(&'a str),
+}
+
+/// What it has hit.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Reached {
+    pub responses: u64,
+    /// Some of them were on the disk.
+    pub disk: bool,
+}
+
+impl Reached {
+    fn add(&mut self, more: Reached) {
+        self.responses += more.responses;
+        self.disk |= more.disk;
+    }
 }
 
 impl<'a> Purge<'a> {
@@ -32,27 +48,39 @@ impl<'a> Purge<'a> {
 }
 
 impl Store {
-    /// All that is stored for this URL, whichever route and variant; what is on its way is not stored. How many.
-    pub fn invalidate(&self, scheme: &str, host: &str, path: &str, query: Option<&str>, soft: bool) -> u64 {
+    /// All that is stored for this URL, whichever route and variant; what is on its way is not stored.
+    pub fn invalidate(&self, scheme: &str, host: &str, path: &str, query: Option<&str>, soft: bool) -> Reached {
         let rules = self.rules.lock().clone();
         let mut urls: Vec<Url> = rules.iter().map(|rule| Url::new(scheme, host, path, query, rule)).collect();
         urls.sort();
         urls.dedup();
-        urls.iter().map(|url| self.purge_shard(self.shard(url), soft, |stored, _| stored == url, Some(url))).sum()
+        let mut reached = Reached::default();
+        for url in &urls {
+            // A soft purge of what is still to be loaded would come too late: it goes.
+            self.note_purge(|| Meant::Url(url.clone()));
+            reached.add(self.purge_shard(self.shard(url), soft, |stored, _| stored == url, Some(url)));
+        }
+        reached
     }
 
+    /// How many. For a thread that may wait: when it returns, they are gone from the disk as well.
     pub fn purge(&self, purge: &Purge<'_>, soft: bool) -> Result<u64, String> {
         let everywhere = |chosen: &dyn Fn(&Url, Option<&Entry>) -> bool| {
-            self.shards.iter().map(|shard| self.purge_shard(shard, soft, chosen, None)).sum::<u64>()
+            let mut reached = Reached::default();
+            self.shards.iter().for_each(|shard| reached.add(self.purge_shard(shard, soft, chosen, None)));
+            reached
         };
-        Ok(match purge {
+        // What is still to be loaded is counted, too.
+        let disk = self.tier.disk();
+        disk.iter().for_each(|disk| disk.meanwhile.wait());
+        let reached = match purge {
             Purge::All => everywhere(&|_, _| true),
             Purge::Prefix(prefix) => {
                 let prefix = normal_prefix(prefix)?;
                 everywhere(&|url, _| url.text().starts_with(&prefix))
             }
             Purge::Group(group) => {
-                self.groups.invalidate(Of::All, group, soft);
+                self.invalidate_group(Of::All, group, soft);
                 everywhere(&|_, entry| {
                     entry.is_some_and(|entry| entry.head.groups.iter().any(|each| **each == **group))
                 })
@@ -61,7 +89,9 @@ impl Store {
                 let (scheme, host, path, query) = split(text)?;
                 self.invalidate(scheme, host, &path, query, soft)
             }
-        })
+        };
+        disk.iter().for_each(|disk| disk.settle());
+        Ok(reached.responses)
     }
 
     /// `only`: the one URL that is meant, where that is known.
@@ -71,7 +101,7 @@ impl Store {
         soft: bool,
         chosen: impl Fn(&Url, Option<&Entry>) -> bool,
         only: Option<&Url>,
-    ) -> u64 {
+    ) -> Reached {
         let mut shard = shard.lock();
         let shard = &mut *shard;
         shard.flights.iter().filter(|(lane, _)| chosen(&lane.url, None)).for_each(|(_, flight)| flight.doom());
@@ -85,15 +115,21 @@ impl Store {
                     .collect()
             }
         };
-        let before = shard.queues.bytes();
+        let before = shard.weight();
         for index in &indexes {
             match shard.slots.get(*index) {
-                Some(Some(slot)) if soft => slot.entry.soften(),
+                Some(Some(slot)) if soft => {
+                    slot.entry.soften();
+                    slot.entry.content.kept().into_iter().for_each(|kept| {
+                        kept.disk.write_head(&slot.url, &slot.primary, &slot.entry);
+                    });
+                }
                 _ => shard.remove(*index),
             }
         }
-        self.count(before, shard.queues.bytes());
-        indexes.len() as u64
+        let after = shard.weight();
+        self.count(before, after);
+        Reached { responses: indexes.len() as u64, disk: before.disk != after.disk }
     }
 }
 

@@ -2,9 +2,11 @@
 
 use std::ops::Range;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RANGE};
 use http::{HeaderMap, HeaderValue, StatusCode};
+
+use super::content::Piece;
 
 /// More, or more bytes in all than the whole has, are answered with the whole (§14.2).
 const MOST: usize = 16;
@@ -15,10 +17,10 @@ pub enum Parts {
     Whole,
     /// None of them lies within.
     Unsatisfiable,
-    Some(Vec<Range<usize>>),
+    Some(Vec<Range<u64>>),
 }
 
-pub fn parse(headers: &HeaderMap, length: usize) -> Parts {
+pub fn parse(headers: &HeaderMap, length: u64) -> Parts {
     let mut lines = headers.get_all(RANGE).iter();
     let (Some(line), None) = (lines.next(), lines.next()) else { return Parts::Whole };
     let Some(set) = line.as_bytes().split_at_checked(6).filter(|(unit, _)| unit.eq_ignore_ascii_case(b"bytes=")) else {
@@ -34,7 +36,7 @@ pub fn parse(headers: &HeaderMap, length: usize) -> Parts {
             Some(Some(range)) => parts.push(range),
         }
     }
-    let bytes: usize = parts.iter().map(Range::len).sum();
+    let bytes: u64 = parts.iter().map(|range| range.end - range.start).sum();
     match parts.len() {
         _ if asked == 0 || asked > MOST || bytes > length => Parts::Whole,
         0 => Parts::Unsatisfiable,
@@ -43,12 +45,12 @@ pub fn parse(headers: &HeaderMap, length: usize) -> Parts {
 }
 
 /// None: not one that can be read; an inner None: not within the whole.
-fn part(spec: &[u8], length: usize) -> Option<Option<Range<usize>>> {
+fn part(spec: &[u8], length: u64) -> Option<Option<Range<u64>>> {
     let dash = spec.iter().position(|byte| *byte == b'-')?;
-    let number = |text: &[u8]| -> Option<usize> {
+    let number = |text: &[u8]| -> Option<u64> {
         let digits = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
         // More digits than fit lie beyond every end.
-        digits.then(|| std::str::from_utf8(text).ok()?.parse().ok().or(Some(usize::MAX))).flatten()
+        digits.then(|| std::str::from_utf8(text).ok()?.parse().ok().or(Some(u64::MAX))).flatten()
     };
     match (&spec[..dash], &spec[dash + 1..]) {
         (b"", last) => {
@@ -69,26 +71,26 @@ fn part(spec: &[u8], length: usize) -> Option<Option<Range<usize>>> {
     }
 }
 
-/// The answer's content and status; its head accordingly.
-pub fn cut(whole: &Bytes, parts: &Parts, headers: &mut HeaderMap) -> (StatusCode, Bytes) {
+/// What is sent of content that is `length` long, and with which status; the head accordingly.
+pub fn cut(length: u64, parts: &Parts, headers: &mut HeaderMap) -> (StatusCode, Vec<Piece>) {
     match parts {
-        Parts::Whole => (StatusCode::OK, whole.clone()),
+        Parts::Whole => (StatusCode::OK, vec![Piece::Part(0..length)]),
         Parts::Unsatisfiable => {
             headers.remove(CONTENT_TYPE);
-            set(headers, format!("bytes */{}", whole.len()));
+            set(headers, format!("bytes */{length}"));
             headers.remove(CONTENT_LENGTH);
-            (StatusCode::RANGE_NOT_SATISFIABLE, Bytes::new())
+            (StatusCode::RANGE_NOT_SATISFIABLE, Vec::new())
         }
         Parts::Some(parts) => {
             headers.remove(CONTENT_LENGTH);
-            let content = match parts.as_slice() {
+            let pieces = match parts.as_slice() {
                 [one] => {
-                    set(headers, format!("bytes {}-{}/{}", one.start, one.end - 1, whole.len()));
-                    whole.slice(one.clone())
+                    set(headers, format!("bytes {}-{}/{length}", one.start, one.end - 1));
+                    vec![Piece::Part(one.clone())]
                 }
-                several => multipart(whole, several, headers),
+                several => multipart(length, several, headers),
             };
-            (StatusCode::PARTIAL_CONTENT, content)
+            (StatusCode::PARTIAL_CONTENT, pieces)
         }
     }
 }
@@ -98,23 +100,24 @@ fn set(headers: &mut HeaderMap, value: String) {
 }
 
 /// `multipart/byteranges` (§14.6).
-fn multipart(whole: &Bytes, parts: &[Range<usize>], headers: &mut HeaderMap) -> Bytes {
+fn multipart(length: u64, parts: &[Range<u64>], headers: &mut HeaderMap) -> Vec<Piece> {
     let boundary = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
     let kind = headers.remove(CONTENT_TYPE);
-    let mut content = BytesMut::new();
+    let mut pieces = Vec::new();
     for part in parts {
-        content.extend_from_slice(format!("\r\n--{boundary}\r\n").as_bytes());
+        let mut text = format!("\r\n--{boundary}\r\n").into_bytes();
         if let Some(kind) = &kind {
-            content.extend_from_slice(b"content-type: ");
-            content.extend_from_slice(kind.as_bytes());
-            content.extend_from_slice(b"\r\n");
+            text.extend_from_slice(b"content-type: ");
+            text.extend_from_slice(kind.as_bytes());
+            text.extend_from_slice(b"\r\n");
         }
-        let range = format!("content-range: bytes {}-{}/{}\r\n\r\n", part.start, part.end - 1, whole.len());
-        content.extend_from_slice(range.as_bytes());
-        content.extend_from_slice(&whole[part.clone()]);
+        text.extend_from_slice(
+            format!("content-range: bytes {}-{}/{length}\r\n\r\n", part.start, part.end - 1).as_bytes(),
+        );
+        pieces.extend([Piece::Text(text.into()), Piece::Part(part.clone())]);
     }
-    content.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
+    pieces.push(Piece::Text(Bytes::from(format!("\r\n--{boundary}--\r\n"))));
     let kind = HeaderValue::try_from(format!("multipart/byteranges; boundary={boundary}"));
     headers.extend(kind.ok().map(|kind| (CONTENT_TYPE, kind)));
-    content.freeze()
+    pieces
 }

@@ -3,7 +3,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderName};
@@ -11,11 +11,13 @@ use parking_lot::Mutex;
 
 use super::admission::Rank;
 use super::collapse::{Flight, Lead};
+use super::disk::{self, disk_bytes, Tier};
 use super::entry::Entry;
 use super::groups::{Groups, Standing};
 use super::key::{Primary, Url};
-use super::shard::Shard;
+use super::shard::{Place, Shard, Slot, Weight};
 use super::vary::{self, Normal};
+use crate::callout::CalloutPort;
 use crate::snapshot::CacheQuery;
 
 const SHARDS: usize = 32;
@@ -24,6 +26,8 @@ const PLACE_BYTES: usize = 320;
 /// Keys of which it is known that their answers cannot be shared, in each shard, and for how long.
 const UNSHARED: usize = 4096;
 const UNSHARED_FOR: Duration = Duration::from_secs(30);
+/// Of a key, where its route's bound is not known.
+const VARIANTS: usize = 256;
 /// Query rules of configurations so far.
 const RULES: usize = 256;
 
@@ -58,9 +62,12 @@ pub enum Joined {
 }
 
 pub struct Store {
+    /// For what goes on without a request.
+    pub(super) me: Weak<Store>,
     hasher: RandomState,
     pub(super) shards: [Mutex<Shard>; SHARDS],
     pub groups: Groups,
+    pub tier: Tier,
     limit: AtomicUsize,
     bytes: AtomicUsize,
     /// Whose turn it is to give way.
@@ -81,27 +88,44 @@ pub struct Level {
     pub bytes: u64,
     pub limit: u64,
     pub evicted: u64,
+    pub disk: disk::Level,
 }
 
 impl Level {
-    pub fn named(&self) -> [(&'static str, u64); 4] {
-        [("entries", self.entries), ("bytes", self.bytes), ("limit", self.limit), ("evicted", self.evicted)]
+    pub fn named(&self) -> [(&'static str, u64); 12] {
+        let disk = &self.disk;
+        [
+            ("entries", self.entries),
+            ("bytes", self.bytes),
+            ("limit", self.limit),
+            ("evicted", self.evicted),
+            ("disk_entries", disk.entries),
+            ("disk_bytes", disk.bytes),
+            ("disk_limit", disk.limit),
+            ("disk_evicted", disk.evicted),
+            ("disk_up", u64::from(disk.up)),
+            ("disk_failures", disk.failures),
+            ("disk_damaged", disk.damaged),
+            ("disk_refused", disk.refused),
+        ]
     }
 }
 
 impl Store {
-    pub fn new(limit: usize) -> Self {
-        Self {
+    pub fn new(limit: usize, callouts: Arc<CalloutPort>) -> Arc<Self> {
+        Arc::new_cyclic(|me| Self {
+            me: me.clone(),
             hasher: RandomState::new(),
             shards: Default::default(),
             groups: Groups::default(),
+            tier: Tier::new(callouts),
             limit: AtomicUsize::new(limit),
             bytes: AtomicUsize::new(0),
             turn: AtomicUsize::new(0),
             number: AtomicU64::new(0),
             evicted: AtomicU64::new(0),
             rules: Mutex::new([CacheQuery::All].into()),
-        }
+        })
     }
 
     pub fn set_limit(&self, limit: usize) {
@@ -146,8 +170,14 @@ impl Store {
         };
         slot.rank.used();
         let entry = slot.entry.clone();
+        if let Some(index) = hit.filter(|_| entry.content.kept().is_some_and(|kept| kept.is_lost())) {
+            let before = shard.weight();
+            shard.remove(index);
+            self.count(before, shard.weight());
+            return found;
+        }
         drop(shard);
-        match self.groups.standing(url, &entry.head.groups, entry.head.epoch) {
+        match self.standing(url, &entry) {
             Standing::Gone => return found,
             Standing::Stale => entry.soften(),
             Standing::Good => {}
@@ -215,57 +245,129 @@ impl Store {
     /// Keeps it, in place of an older one for the same values; at most `most` variants of a key, the newest. Not, where
     /// something like it was invalidated while it was fetched.
     pub fn put(&self, lane: &Lane, flight: Option<&Arc<Flight>>, entry: Arc<Entry>, most: usize) {
-        let Lane { url, primary, .. } = lane;
-        let bytes = entry.bytes() + url.bytes() + primary.bytes() + PLACE_BYTES;
-        if bytes > self.limit.load(Ordering::Relaxed) {
-            return;
-        }
-        let name = self.hasher.hash_one((url, primary, &entry.head.values));
-        let number = self.number.fetch_add(1, Ordering::Relaxed);
+        let Some(slot) = self.slot(&lane.url, &lane.primary, entry) else { return };
         {
-            let mut shard = self.shard(url).lock();
-            if flight.is_some_and(|flight| flight.is_doomed()) {
+            let mut shard = self.shard(&lane.url).lock();
+            // What was invalidated while it came in may not be remembered after a restart.
+            let gone = || self.standing(&lane.url, &slot.entry) == Standing::Gone;
+            let kept = slot.entry.content.kept().cloned();
+            if flight.is_some_and(|flight| flight.is_doomed()) || (kept.is_some() && gone()) {
+                slot.entry.content.retire(None);
                 return;
             }
-            let before = shard.queues.bytes();
-            shard.put(url, primary, entry, Rank { bytes, name, ..Rank::default() }, number, most);
-            self.count(before, shard.queues.bytes());
+            let (before, entry) = (shard.weight(), slot.entry.clone());
+            shard.put(slot, most);
+            self.count(before, shard.weight());
+            // Before anybody can remove it again.
+            kept.iter().for_each(|kept| kept.disk.write_head(&lane.url, &lane.primary, &entry));
         }
         self.shrink();
     }
 
-    pub(super) fn count(&self, before: usize, after: usize) {
-        if after >= before {
-            self.bytes.fetch_add(after - before, Ordering::Relaxed);
-        } else {
-            self.bytes.fetch_sub(before - after, Ordering::Relaxed);
+    /// None: there is no room for it.
+    fn slot(&self, url: &Arc<Url>, primary: &Arc<Primary>, entry: Arc<Entry>) -> Option<Slot> {
+        let memory = entry.bytes() + url.bytes() + primary.bytes() + PLACE_BYTES;
+        let disk = entry.content.kept().map(|kept| disk_bytes(kept.length));
+        if memory > self.limit.load(Ordering::Relaxed) || disk.is_some_and(|bytes| bytes > self.tier.limit()) {
+            entry.content.retire(None);
+            return None;
+        }
+        let rank = Rank {
+            bytes: disk.unwrap_or(memory),
+            name: self.hasher.hash_one((url, primary, &entry.head.values)),
+            ..Rank::default()
+        };
+        Some(Slot {
+            number: self.number.fetch_add(1, Ordering::Relaxed),
+            url: url.clone(),
+            primary: primary.clone(),
+            entry,
+            rank,
+            head: disk.map_or(0, |_| memory),
+        })
+    }
+
+    /// What was stored before a restart.
+    pub(super) fn put_again(
+        &self,
+        url: &Arc<Url>,
+        primary: &Arc<Primary>,
+        entry: Arc<Entry>,
+        is_purged: impl Fn() -> bool,
+    ) {
+        let Some(slot) = self.slot(url, primary, entry) else { return };
+        {
+            let mut shard = self.shard(url).lock();
+            let standing = self.standing(url, &slot.entry);
+            if is_purged() || standing == Standing::Gone {
+                slot.entry.content.retire(None);
+                return;
+            }
+            let (before, entry) = (shard.weight(), slot.entry.clone());
+            shard.put_again(slot, VARIANTS);
+            self.count(before, shard.weight());
+            if let (Standing::Stale, Some(kept)) = (standing, entry.content.kept()) {
+                entry.soften();
+                kept.disk.write_head(url, primary, &entry);
+            }
+        }
+        self.shrink();
+    }
+
+    pub(super) fn standing(&self, url: &Url, entry: &Entry) -> Standing {
+        self.groups.standing(url, &entry.head.groups, entry.head.epoch)
+    }
+
+    pub(super) fn count(&self, before: Weight, after: Weight) {
+        for (bytes, before, after) in
+            [(&self.bytes, before.memory, after.memory), (&self.tier.bytes, before.disk, after.disk)]
+        {
+            if after >= before {
+                bytes.fetch_add(after - before, Ordering::Relaxed);
+            } else {
+                bytes.fetch_sub(before - after, Ordering::Relaxed);
+            }
         }
     }
 
-    /// One after another the shards give something up, until all is within the bound.
-    fn shrink(&self) {
+    /// One after another the shards give something up, until all is within the bounds.
+    pub(super) fn shrink(&self) {
+        let is_over = || self.bytes.load(Ordering::Relaxed) > self.limit.load(Ordering::Relaxed);
+        self.give_way(Place::Memory, is_over);
+        // Where heads of what is on the disk take all the memory, they are too many.
+        self.give_way(Place::Disk, || is_over() || self.tier.is_over());
+    }
+
+    fn give_way(&self, place: Place, is_over: impl Fn() -> bool) {
         let mut empty = 0;
-        while self.bytes.load(Ordering::Relaxed) > self.limit.load(Ordering::Relaxed) && empty < SHARDS {
+        while is_over() && empty < SHARDS {
             let mut shard = self.shards[self.turn.fetch_add(1, Ordering::Relaxed) % SHARDS].lock();
-            let before = shard.queues.bytes();
-            match shard.evict() {
-                true => {
+            let before = shard.weight();
+            match (shard.evict(place), place) {
+                (true, Place::Memory) => {
                     empty = 0;
                     self.evicted.fetch_add(1, Ordering::Relaxed);
                 }
-                false => empty += 1,
+                (true, Place::Disk) => {
+                    empty = 0;
+                    self.tier.evicted.fetch_add(1, Ordering::Relaxed);
+                }
+                (false, _) => empty += 1,
             }
-            self.count(before, shard.queues.bytes());
+            self.count(before, shard.weight());
         }
     }
 
     pub fn level(&self) -> Level {
         let entries = |shard: &Mutex<Shard>| {
             let shard = shard.lock();
-            (shard.slots.len() - shard.free.len()) as u64
+            (shard.queues.entries() as u64, shard.disk.entries() as u64)
         };
+        let entries = self.shards.iter().map(entries);
+        let (memory, disk) = entries.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
         Level {
-            entries: self.shards.iter().map(entries).sum(),
+            entries: memory,
+            disk: self.tier.level(disk),
             bytes: self.bytes.load(Ordering::Relaxed) as u64,
             limit: self.limit.load(Ordering::Relaxed) as u64,
             evicted: self.evicted.load(Ordering::Relaxed),

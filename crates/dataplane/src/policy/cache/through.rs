@@ -29,7 +29,7 @@ impl Cache {
         let safe = invalidate::is_safe(request.method());
         let response = origin.ask(exchange, request).await?;
         if !safe {
-            invalidate::after(&self.store, exchange, response.status(), response.headers(), &self.invalidates);
+            invalidate::after(&self.store, exchange, response.status(), response.headers(), &self.invalidates).await;
         }
         Ok(self.told(response, Report { forward: Some(why), ..Report::default() }))
     }
@@ -75,14 +75,14 @@ impl Cache {
         let headers = response.headers();
         let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
         let same = condition::is_about(headers, &entry.head.headers)
-            && length.is_none_or(|length: usize| length == entry.body.len());
+            && length.is_none_or(|length: u64| length == entry.content.length());
         let lane = asked.lane(&[]);
         if same {
             let terms = self.terms(entry.head.status);
             let moment = moment(sent);
             let head = entry.head.freshened(headers, &terms, moment, epoch);
             if self.may_keep(&head, asked, moment) {
-                self.store.put(&lane, None, Entry::new(Arc::new(head), entry.body.clone()), self.variants);
+                self.store.put(&lane, None, Entry::new(Arc::new(head), entry.content.clone()), self.variants);
             }
         } else {
             entry.soften();

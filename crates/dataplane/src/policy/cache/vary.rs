@@ -38,6 +38,15 @@ impl Normal {
         Self(Some(whole.into()))
     }
 
+    /// As it was before a restart.
+    pub fn again(value: Box<[u8]>) -> Self {
+        Self(Some(value))
+    }
+
+    pub fn bytes_of(&self) -> Option<&[u8]> {
+        self.0.as_deref()
+    }
+
     pub fn value(&self) -> Option<HeaderValue> {
         HeaderValue::from_bytes(self.0.as_deref()?).ok()
     }

@@ -102,6 +102,28 @@ impl Text {
             self.family(name, kind, help);
             self.line(name, &[], value);
         }
+        // Where there is none, there is nothing to tell.
+        let disk = level.disk;
+        for (name, kind, help, value) in [
+            ("stagedoor_cache_disk_up", "gauge", "Whether the cache's directory can be used.", u64::from(disk.up)),
+            ("stagedoor_cache_disk_entries", "gauge", "Responses in it.", disk.entries),
+            ("stagedoor_cache_disk_bytes", "gauge", "Bytes that they take of it.", disk.bytes),
+            ("stagedoor_cache_disk_evicted_total", "counter", "Responses in it that gave way to others.", disk.evicted),
+            ("stagedoor_cache_disk_failures_total", "counter", "Reads and writes that failed.", disk.failures),
+            (
+                "stagedoor_cache_disk_damaged_total",
+                "counter",
+                "Responses that were not what was written.",
+                disk.damaged,
+            ),
+            ("stagedoor_cache_disk_refused_total", "counter", "Responses not stored: too many at once.", disk.refused),
+        ]
+        .into_iter()
+        .filter(|_| disk.limit > 0)
+        {
+            self.family(name, kind, help);
+            self.line(name, &[], value);
+        }
     }
 
     pub fn tunnels<'a>(&mut self, routes: impl Iterator<Item = (&'a str, usize)>) {

@@ -42,7 +42,10 @@ ALLOWED: dict[str, set[str]] = {
         "_core",
     },
     "demo": {"errors"},
-    "cli": {"errors", "gateway", "config", "policies", "engine", "workflow", "_core", "demo"},
+    "graph": {"workflow"},
+    "testing": {"errors", "config", "engine", "workflow", "_core"},
+    "pytest_plugin": {"config", "testing", "workflow"},
+    "cli": {"errors", "gateway", "config", "policies", "engine", "workflow", "graph", "testing", "_core", "demo"},
 }
 """Part → the other parts of the package that it may import."""
 
@@ -58,6 +61,7 @@ LIBRARIES: dict[str, set[str]] = {
     "watch": set(),
     "gateway": set(),
     "demo": {"starlette", "uvicorn"},
+    "pytest_plugin": {"pytest"},
     "cli": {"rich"},
 }
 """Part → what it may import from outside; a part that is not here imports the standard library alone."""

@@ -20,6 +20,7 @@ class Executions(Protocol):
 
     async def page(self, workflow: str | None, status: str | None, before: str | None, limit: int) -> Json: ...
     async def show(self, id: str) -> Json | None: ...
+    async def history(self, id: str) -> Json | None: ...
     def cancel(self, id: str, reason: str, by: str) -> bool: ...
     def resolve(self, id: str, incident: str, action: Any, by: str, reason: str, arguments: Json = None) -> bool: ...
 
@@ -35,6 +36,7 @@ def add(app: web.Application, executions: Callable[[], Executions | None]) -> No
     handlers = _Handlers(executions)
     app.router.add_get("/executions", handlers.page)
     app.router.add_get("/executions/{id}", handlers.show)
+    app.router.add_get("/executions/{id}/history", handlers.history)
     app.router.add_post("/executions/{id}/cancel", handlers.cancel)
     # An incident's id holds slashes, since it is made of the task's reference.
     app.router.add_post("/executions/{id}/incidents/{incident:.+}", handlers.resolve)
@@ -66,6 +68,10 @@ class _Handlers:
     async def show(self, request: web.Request) -> web.Response:
         shown = await self._executions().show(request.match_info["id"])
         return _not_found() if shown is None else web.json_response(shown)
+
+    async def history(self, request: web.Request) -> web.Response:
+        found = await self._executions().history(request.match_info["id"])
+        return _not_found() if found is None else web.json_response(found)
 
     async def cancel(self, request: web.Request) -> web.Response:
         asked = await _object(request, {"reason", "by"})

@@ -23,9 +23,11 @@ from stagedoor.cli import (
     explain,
     keys,
     plans,
+    replay,
     routes,
     run,
     schema,
+    workflow,
 )
 from stagedoor.cli.output import fail, tell
 from stagedoor.config import InvalidConfiguration
@@ -50,6 +52,8 @@ COMMANDS: tuple[Command, ...] = (
     explain,
     routes,
     schema,
+    workflow,
+    replay,
     executions,
     consumers,
     keys,

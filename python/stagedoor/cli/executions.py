@@ -1,4 +1,5 @@
-"""``stagedoor executions list|show``: running and past workflows, asked of the admin endpoint of a running gateway."""
+"""``stagedoor executions list|show|history``: running and past workflows, asked of the admin endpoint of a running
+gateway."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from stagedoor.cli.admin import admin_argument, find_admin
 from stagedoor.cli.output import json_argument, say, say_json, say_table
 
 NAME = "executions"
-HELP = "list running and past workflows, or show what one of them did"
+HELP = "list running and past workflows, show what one of them did, or take its history away"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -22,13 +23,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     listing.add_argument("--before", metavar="ID", help="those older than this one")
     showing = verbs.add_parser("show", help="one execution: what was called, what failed, what was undone, and when")
     showing.add_argument("id", metavar="ID")
-    for verb in (listing, showing):
+    keeping = verbs.add_parser("history", help="all of its events as JSON, for 'stagedoor replay' and 'workflow graph'")
+    keeping.add_argument("id", metavar="ID")
+    for verb in (listing, showing, keeping):
         admin_argument(verb)
+    for verb in (listing, showing):
         json_argument(verb)
 
 
 def run(arguments: argparse.Namespace) -> int:
     admin = find_admin(arguments.admin)
+    if arguments.verb == "history":
+        say_json(admin.ask("GET", f"/executions/{quote(arguments.id, safe='')}/history"))
+        return 0
     if arguments.verb == "show":
         shown = admin.ask("GET", f"/executions/{quote(arguments.id, safe='')}")
         if arguments.json:

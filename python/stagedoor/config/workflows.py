@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from stagedoor.config.include import Reader
-from stagedoor.config.node import Mapping, Node, Place, Scalar, find, plain, scalars
-from stagedoor.config.problem import Located
+from stagedoor.config.include import Reader, shown
+from stagedoor.config.node import Mapping, Node, Place, Scalar, Source, find, plain, scalars
+from stagedoor.config.problem import InvalidConfiguration, Located, ordered
 from stagedoor.errors import InvalidDefinition, Problem
+
+if TYPE_CHECKING:
+    from stagedoor.workflow.definition import Definition
 
 
 @dataclass(slots=True)
@@ -41,6 +44,25 @@ def load_workflows(reader: Reader, root: Mapping) -> Workflows:
     return workflows
 
 
+def read_workflow(
+    path: Path, origin: Place | None = None, at: tuple[str | int, ...] = ()
+) -> tuple[Definition, list[Located]]:
+    """One document without a configuration, compiled, and its warnings. ``origin`` and ``at`` are who asks for it.
+    Raises InvalidConfiguration with every problem."""
+    reader = Reader({})
+    file = path.resolve()
+    node = reader.node(file, origin or Place(Source(file, shown(file), ""), 1, 1), at)
+    if node is None or reader.problems:
+        raise InvalidConfiguration(reader.problems)
+    from stagedoor.workflow.parse import parse
+
+    try:
+        definition = parse(plain(node))
+    except InvalidDefinition as invalid:
+        raise InvalidConfiguration(ordered(list(located(node, invalid.problems)))) from None
+    return definition, list(located(node, definition.warnings))
+
+
 def _load(reader: Reader, workflows: Workflows, path: Path, origin: Place, at: tuple[str | int, ...]) -> None:
     node = reader.node(path, origin, at)
     if node is None:
@@ -61,15 +83,16 @@ def _load(reader: Reader, workflows: Workflows, path: Path, origin: Place, at: t
     try:
         definition = parse(plain(node))
     except InvalidDefinition as invalid:
-        reader.problems += _located(node, invalid.problems)
+        reader.problems += located(node, invalid.problems)
         workflows.unreadable = workflows.unreadable or name is None
         return
-    reader.problems += _located(node, definition.warnings)
+    reader.problems += located(node, definition.warnings)
     if name is not None:
         workflows.definitions[name] = definition
 
 
-def _located(node: Node, problems: Iterable[Problem]) -> Iterator[Located]:
+def located(node: Node, problems: Iterable[Problem]) -> Iterator[Located]:
+    """Problems of a document at their places in its file."""
     for problem in problems:
         place, _ = find(node, problem.path)
         yield Located(place, problem.path, problem.message, problem.hint, problem.severity)

@@ -13,6 +13,7 @@ from stagedoor.engine.event_log import EventLog
 from stagedoor.engine.execution import STATUS, Execution, Final, status_of, when
 from stagedoor.engine.history import Row
 from stagedoor.engine.measure import render
+from stagedoor.engine.replay import recorded
 from stagedoor.workflow.events import CancelRequested, Event, ExecutionStarted, IncidentOpened, IncidentResolved
 from stagedoor.workflow.machine import Machine
 
@@ -70,6 +71,16 @@ class Operator:
         """CloudEvents by HTTP, in; how many of them are new. ValueError says what is wrong with them, StoreError why
         they cannot be kept."""
         return await self._engine.inbox.receive(cloud_events.parse(headers, body))
+
+    async def history(self, id: str) -> Json | None:
+        """The document that an execution runs by, and everything that has happened in it: what ``replay`` reads; None
+        if there is no such execution."""
+        reader = self._log.history
+        row = await reader.ask(lambda: reader.row(id))
+        if row is None:
+            return None
+        events = await reader.ask(lambda: reader.events(id))
+        return recorded(row, await reader.ask(lambda: reader.document(row.definition)), events)
 
     def cancel(self, id: str, reason: str, by: str) -> bool:
         """Stop, and undo what was done. False if there is no such open execution."""

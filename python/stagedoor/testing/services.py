@@ -1,0 +1,81 @@
+"""The services of a case: what each task's call is answered with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from stagedoor._core import Expression, ExpressionError
+from stagedoor.errors import StagedoorError
+from stagedoor.testing.case import Answer, Case
+from stagedoor.workflow.commands import Call
+from stagedoor.workflow.expression import wrapped
+
+Json = Any
+
+
+class NoAnswer(StagedoorError):
+    """A task calls a service and the case does not say what it answers."""
+
+
+class Services:
+    """They honour idempotency keys: the same call, sent again after a crash, gets the answer that it got before."""
+
+    def __init__(self, case: Case) -> None:
+        self._case = case
+        self._given: dict[str, Answer] = {}
+        self._used: dict[str, int] = {}
+
+    def answer(self, call: Call) -> Answer:
+        """Raises ``NoAnswer``."""
+        known = self._given.get(call.id)
+        if known is not None:
+            return known
+        name, scripted = self._find(call)
+        number = self._used.get(name, 0)
+        self._used[name] = number + 1
+        chosen = scripted[min(number, len(scripted) - 1)]
+        answer = self._given[call.id] = Answer(
+            chosen.kind, chosen.status, fill(chosen.content, request(call)), chosen.headers, chosen.after
+        )
+        return answer
+
+    def _find(self, call: Call) -> tuple[str, Sequence[Answer]]:
+        undone = call.compensates
+        table: Mapping[str, Sequence[Answer]] = self._case.answers if undone is None else self._case.compensations
+        for name in (call.task, undone, task_name(call.task), None if undone is None else task_name(undone)):
+            if name is not None and name in table:
+                return f"{'undo ' if undone else ''}{name}", table[name]
+        section, name = ("answers", task_name(call.task)) if undone is None else ("compensations", task_name(undone))
+        raise NoAnswer(f"{call.method} {call.endpoint} has no answer: give one in '{section}' under '{name}'")
+
+
+def request(call: Call) -> dict[str, Json]:
+    """What an answer's expressions see of a call."""
+    return {
+        "method": call.method,
+        "endpoint": call.endpoint,
+        "query": call.query,
+        "headers": call.headers,
+        "body": call.body,
+        "key": call.idempotency_key,
+    }
+
+
+def fill(value: Json, data: Json) -> Json:
+    """Every string that is ``${ jq }`` as a whole becomes what it yields over ``data``. Raises ``NoAnswer``."""
+    if isinstance(value, str) and (source := wrapped(value)) is not None:
+        try:
+            return Expression(source).evaluate(data)
+        except ExpressionError as error:
+            raise NoAnswer(f"the answer's expression {source.strip()!r} failed: {error}") from None
+    if isinstance(value, dict):
+        return {key: fill(item, data) for key, item in value.items()}
+    if isinstance(value, list):
+        return [fill(item, data) for item in value]
+    return value
+
+
+def task_name(reference: str) -> str:
+    """The name at the end of a reference."""
+    return reference.rpartition("/")[2].replace("~1", "/").replace("~0", "~")

@@ -212,5 +212,9 @@ def routes(snapshot: str) -> Json:
 def hash_password(password: str) -> str:
     """Its argon2id hash with a new salt, in PHC form. Takes tens of milliseconds, without the GIL."""
 
+def client_assertion(private_key: str, client_id: str, audience: str) -> str:
+    """By what a client proves itself to a token endpoint (RFC 7523 §3), signed with its key in PEM or as a JWK.
+    ValueError says what is wrong with the key, and shows none of it."""
+
 def error_kinds() -> list[tuple[str, int, str]]:
     """(code, status, title) of every error kind."""

@@ -19,6 +19,7 @@ from stagedoor.admin.app import Admin, Certificate, Token
 from stagedoor.config import Configuration, InvalidConfiguration
 from stagedoor.config.admin import context as admin_context
 from stagedoor.config.admin import faults as admin_faults
+from stagedoor.config.cluster import endpoint
 from stagedoor.config.route import WorkflowTarget
 from stagedoor.config.settings import Events
 from stagedoor.engine.definitions import Definitions
@@ -26,6 +27,7 @@ from stagedoor.engine.embedded import Engine
 from stagedoor.engine.event_log import EventLog
 from stagedoor.engine.operate import Operator
 from stagedoor.engine.outbox import Sink
+from stagedoor.engine.reach import Reach
 from stagedoor.errors import StagedoorError
 from stagedoor.identity.fetch import Fetcher
 from stagedoor.identity.issuers import Issuers
@@ -350,7 +352,10 @@ def _use(orchestrator: Orchestrator, configuration: Configuration) -> None:
         if isinstance(route.target, WorkflowTarget)
     }
     orchestrator.definitions.use(configuration.workflows)
-    orchestrator.engine.use(routes, frozenset(settings.engine.allow_hosts), _sink(settings.engine.events))
+    engine = settings.engine
+    origins = {endpoint(each).url: name for name, cluster in settings.clusters.items() for each in cluster.endpoints}
+    reach = Reach(frozenset(engine.allow_hosts), origins, engine.revealed())
+    orchestrator.engine.use(routes, reach, _sink(engine.events))
 
 
 def _sink(events: Events) -> Sink | None:

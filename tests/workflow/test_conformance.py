@@ -23,10 +23,10 @@ PETSTORE = {
     "https://petstore.swagger.io/v2/pet/findByStatus?status=available": {"status": 200, "content": [PET]},
     "https://petstore.swagger.io/v2/pet/1": {"status": 200, "content": PET},
     "https://petstore.swagger.io/v2/pet/2": {"status": 200, "content": {**PET, "id": 2}},
+    "https://httpbin.org/basic-auth/serverless-workflow/conformance-test": {"status": 200, "content": {"user": "x"}},
     "https://petstore.swagger.io/v2/pet/getPetByName/Milou": {"status": 404, "content": None},
 }
 NEEDS = {
-    "Call HTTP Using Basic Authentication": "authentication of calls",
     "Call OpenAPI With Content Output": "openapi calls",
     "Call OpenAPI With Response Output": "openapi calls",
 }

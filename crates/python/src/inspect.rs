@@ -62,6 +62,12 @@ pub fn hash_password(py: Python<'_>, password: &str) -> PyResult<String> {
 }
 
 #[pyfunction]
+pub fn client_assertion(private_key: &str, client_id: &str, audience: &str) -> PyResult<String> {
+    stagedoor_dataplane::cluster::credentials::assertion(private_key, client_id, audience)
+        .map_err(PyValueError::new_err)
+}
+
+#[pyfunction]
 pub fn error_kinds() -> Vec<(&'static str, u16, &'static str)> {
     Kind::ALL.iter().map(|kind| (kind.code(), kind.status(), kind.title())).collect()
 }

@@ -19,7 +19,7 @@ mod _core {
     #[pymodule_export]
     use super::expression::{reads, Expression, ExpressionError};
     #[pymodule_export]
-    use super::inspect::{check, error_kinds, explain, hash_password, routes};
+    use super::inspect::{check, client_assertion, error_kinds, explain, hash_password, routes};
     #[pymodule_export]
     use super::notice::{Abandoned, Answered, CallerToken, Execute, KeysWanted, ShowExecution, Trouble, Unanswered};
     #[pymodule_export]

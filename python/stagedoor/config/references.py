@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from collections.abc import Mapping as Map
+from typing import TYPE_CHECKING, Any
 
 from stagedoor.config.address import PORTS
 from stagedoor.config.cluster import endpoint
@@ -17,6 +19,9 @@ from stagedoor.config.workflows import Workflows, called_endpoints
 from stagedoor.policies import BUILT_IN, Policies
 from stagedoor.policies.authenticate import Authenticate
 from stagedoor.policies.rate_limit import RateLimit
+
+if TYPE_CHECKING:
+    from stagedoor.workflow.definition import Definition
 
 _ENDPOINT = re.compile(r"(cluster|https?)://([^/?#{}$]*)")
 
@@ -55,8 +60,12 @@ def references(root: Node, settings: Settings, workflows: Workflows, incomplete:
         problems += _plan(path, authenticate.anonymous.plan, plans)
     located = [Located(find(root, path)[0], path, message, hint) for path, message, hint in problems]
     hosts = set(settings.engine.allow_hosts)
-    for node in workflows.nodes.values():
-        for path, message, hint in _calls(node, clusters, hosts):
+    secrets = None if incomplete else settings.engine.revealed()
+    for name, node in workflows.nodes.items():
+        found = list(_calls(node, clusters, hosts))
+        if name in workflows.definitions and secrets is not None:
+            found += _secrets(workflows.definitions[name], secrets)
+        for path, message, hint in found:
             located.append(Located(find(node, path)[0], path, message, hint))
     return located
 
@@ -159,3 +168,20 @@ def _calls(node: Node, clusters: list[str] | None, hosts: set[str]) -> Found:
             if f"{scheme}://{host}" not in hosts:
                 message = f"the host '{name}' is not allowed"
                 yield path, message, f"add {scheme}://{host} to engine.allow_hosts, or declare a cluster"
+
+
+def _secrets(definition: Definition, secrets: Map[str, Any]) -> Found:
+    """Secrets of a workflow document: each must be there, and hold what it is used for."""
+    # Imported here: a configuration without workflows needs no machine.
+    from stagedoor.workflow.authentication import fault
+
+    for index, name in enumerate(definition.document["use"]["secrets"] if definition.secrets else []):
+        path: Path = ("use", "secrets", index)
+        if name not in secrets:
+            near = did_you_mean(name, secrets)
+            yield path, f"there is no secret '{name}'", near or f"add {name} to engine.secrets"
+            continue
+        for scheme in sorted(scheme for secret, scheme in definition.secrets_of_schemes if secret == name):
+            wrong = fault(scheme, secrets[name])
+            if wrong is not None:
+                yield path, f"the secret '{name}' is none for {scheme}: {wrong}", f"it is a JSON object, as {scheme} is"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from stagedoor.config.address import HttpUrl
 from stagedoor.config.admin import Admin
@@ -65,6 +66,9 @@ class Engine(Strict):
     ``sqlite:////PATH``, with a fourth slash, is absolute."""
     allow_hosts: Annotated[list[HttpUrl], Field(max_length=1000)] = []
     """``http://HOST:PORT`` and ``https://HOST:PORT`` that workflows may call beside the declared clusters."""
+    secrets: Annotated[dict[Name, SecretStr], Field(max_length=1000)] = {}
+    """What workflows may know as ``$secrets.NAME``, if they say so in ``use.secrets``: ``${env:NAME}`` or
+    ``${file:path}``. Text that is a JSON object is that object."""
 
     events: Events = Events()
     """What workflows emit."""
@@ -72,6 +76,21 @@ class Engine(Strict):
     def store_path(self, folder: Path) -> Path:
         """The database's file."""
         return folder / self.store.removeprefix("sqlite:///")
+
+    def revealed(self) -> dict[str, str | dict[str, Any]]:
+        """The secrets by name."""
+        return {name: _secret(secret.get_secret_value()) for name, secret in self.secrets.items()}
+
+
+def _secret(text: str) -> str | dict[str, Any]:
+    if text.lstrip().startswith("{"):
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError):
+            return text
+        if isinstance(value, dict):
+            return value
+    return text
 
 
 class CacheDisk(Strict):

@@ -108,7 +108,8 @@ def _name(node: Node) -> tuple[str | None, Place]:
 
 
 def called_endpoints(node: Node) -> Iterator[tuple[tuple[str | int, ...], Scalar]]:
-    """Every text that is an endpoint of a call: the value of ``endpoint`` or of its ``uri``."""
+    """Every text that is an endpoint of a call or the authority of its tokens."""
     for path, scalar in scalars(node):
-        if isinstance(scalar.value, str) and (path[-1:] == ("endpoint",) or path[-2:] == ("endpoint", "uri")):
+        called = path[-1:] == ("endpoint",) or path[-2:] == ("endpoint", "uri")
+        if isinstance(scalar.value, str) and (called or path[-2:] in (("oauth2", "authority"), ("oidc", "authority"))):
             yield path, scalar

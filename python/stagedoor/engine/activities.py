@@ -11,7 +11,7 @@ import re
 from codecs import BOM_UTF8
 from collections.abc import Collection
 from typing import Any, Literal, NamedTuple
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
 from stagedoor import _core
 from stagedoor.engine.record import decode_json, encode, encode_completed, encode_json, encode_text
@@ -21,6 +21,7 @@ from stagedoor.workflow.events import CallCompleted, CallFailed, CallUnknown
 TIMEOUT_S = 30.0
 """A call, every retry of the cluster included."""
 
+FORM = "application/x-www-form-urlencoded"
 _PORTS = {"http": 80, "https": 443}
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e]*")
@@ -49,7 +50,7 @@ def request(
 ) -> Request | Refused:
     """``hosts`` are the ``http://HOST:PORT`` and ``https://HOST:PORT`` that may be called beside ``cluster://``."""
     try:
-        where = _where(call.endpoint, hosts)
+        where = place(call.endpoint, hosts)
         if isinstance(where, Refused):
             return where
         cluster, target = where
@@ -81,7 +82,7 @@ def request(
     return number, cluster, method, target, headers, body, int(TIMEOUT_S * 1000), caller_token
 
 
-def _where(endpoint: str, hosts: Collection[str]) -> tuple[str, str] | Refused:
+def place(endpoint: str, hosts: Collection[str]) -> tuple[str, str] | Refused:
     """The cluster, and the path with its query."""
     if endpoint.startswith("cluster://"):
         cluster, _, path = endpoint[10:].partition("/")
@@ -91,19 +92,33 @@ def _where(endpoint: str, hosts: Collection[str]) -> tuple[str, str] | Refused:
     else:
         try:
             parts = urlsplit(endpoint)
-            port = parts.port
+            called = origin(parts)
         except ValueError:
             return Refused("The call is not valid", "its endpoint is not a URI")
-        if parts.scheme not in _PORTS or not parts.hostname:
+        if called is None:
             return Refused("The call is not valid", "its endpoint is neither cluster://NAME/path nor an http(s) URI")
-        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-        cluster = f"{parts.scheme}://{host}:{_PORTS[parts.scheme] if port is None else port}"
-        if cluster not in hosts:
-            return Refused("The host may not be called", f"{cluster} is not in engine.allow_hosts")
-        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    if not _TARGET.fullmatch(target):
-        target = quote(target, safe="!$&'()*+,;=:@/?%-._~")
-    return cluster, target
+        if called not in hosts:
+            return Refused("The host may not be called", f"{called} is not in engine.allow_hosts")
+        return called, target_of(parts)
+    return cluster, _quoted(target)
+
+
+def origin(parts: SplitResult) -> str | None:
+    """``scheme://HOST:PORT`` of an http(s) URI; None for others. ValueError: it has no such port."""
+    port = parts.port
+    if parts.scheme not in _PORTS or not parts.hostname:
+        return None
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}:{_PORTS[parts.scheme] if port is None else port}"
+
+
+def target_of(parts: SplitResult) -> str:
+    """The path with its query, as a request has it."""
+    return _quoted((parts.path or "/") + (f"?{parts.query}" if parts.query else ""))
+
+
+def _quoted(target: str) -> str:
+    return target if _TARGET.fullmatch(target) else quote(target, safe="!$&'()*+,;=:@/?%-._~")
 
 
 def _body(call: Call, headers: list[tuple[str, str]]) -> bytes:
@@ -114,11 +129,13 @@ def _body(call: Call, headers: list[tuple[str, str]]) -> bytes:
     if kind is None or _is_json(kind):
         headers.append(("content-type", "application/json" if kind is None else kind))
         return encode_json(call.body).encode()
-    if not isinstance(call.body, str):
-        raise ValueError(f"a body of type {kind[:64]} must be a string")
     if not _VALUE.fullmatch(kind):
         raise ValueError("its content type has characters that HTTP forbids")
     headers.append(("content-type", kind))
+    if isinstance(call.body, dict) and kind.partition(";")[0].strip().lower() == FORM:
+        return urlencode(call.body, doseq=True).encode()
+    if not isinstance(call.body, str):
+        raise ValueError(f"a body of type {kind[:64]} must be a string")
     return call.body.encode()
 
 

@@ -11,7 +11,7 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -26,6 +26,7 @@ from stagedoor.engine.inbox import Inbox, Stored
 from stagedoor.engine.listeners import Listeners
 from stagedoor.engine.outbox import Outbox, Sink
 from stagedoor.engine.perform import MAX_BYTES, Performer
+from stagedoor.engine.reach import Reach
 from stagedoor.engine.record import canonical_json, encode
 from stagedoor.engine.statement import Start
 from stagedoor.engine.store import StoreError
@@ -122,10 +123,10 @@ class Engine:
 
     # Beginning and ending.
 
-    def use(self, routes: Mapping[str, str], hosts: Collection[str], sink: Sink | None = None) -> None:
-        """Workflow routes with their ``namespace/name``, the plain ``http://HOST:PORT`` that may be called, and where
-        events go."""
-        self._routes, self._performer.hosts, self.outbox.sink = routes, hosts, sink
+    def use(self, routes: Mapping[str, str], reach: Reach, sink: Sink | None = None) -> None:
+        """Workflow routes with their ``namespace/name``, whom calls may reach, and where events go."""
+        self._routes, self.outbox.sink = routes, sink
+        self._performer.use(reach)
 
     def recover(self) -> int:
         """Read back every open execution; how many there are. One that cannot be read stays open and is logged."""

@@ -9,8 +9,10 @@ from typing import Any, Protocol
 
 from stagedoor import _core
 from stagedoor.engine import activities
+from stagedoor.engine.conversation import Conversation, Notice, Surroundings
 from stagedoor.engine.execution import Execution, Final
 from stagedoor.engine.listeners import Listeners
+from stagedoor.engine.reach import Reach
 from stagedoor.engine.record import encode, encode_json
 from stagedoor.engine.timers import Key, Timers
 from stagedoor.workflow import commands as command
@@ -30,6 +32,10 @@ MAX_BYTES = 1024 * 1024
 """The JSON of an input, or of one answer of a service."""
 
 log = logging.getLogger("stagedoor.engine")
+
+
+class Closed(Exception):
+    """The engine sends nothing more."""
 
 
 class Engine(Protocol):
@@ -53,6 +59,8 @@ class Engine(Protocol):
     def listeners(self) -> Listeners: ...
     def end(self, execution: Execution, final: Final) -> None: ...
     def timer_fired(self, key: Key) -> None: ...
+    def flush_soon(self) -> None: ...
+    def broken(self, execution: Execution, failure: Exception) -> None: ...
 
 
 class Performer:
@@ -61,6 +69,7 @@ class Performer:
     def __init__(self, engine: Engine, loop: asyncio.AbstractEventLoop, clock: Callable[[], float]) -> None:
         self.requests: list[activities.Request] = []
         self.cancels: list[int] = []
+        self.around = Surroundings(self._exchange, clock)
         self.hosts: Collection[str] = frozenset()
         """Plain ``http://HOST:PORT`` that may be called."""
         self.sent = 0
@@ -68,6 +77,10 @@ class Performer:
         self._engine, self._clock = engine, clock
         self._timers = Timers(loop, clock, engine.timer_fired)
         self._calls: dict[int, tuple[Execution, command.Call]] = {}
+        self._conversations: dict[int, asyncio.Task[None]] = {}
+        """By the number of the call."""
+        self._exchanges: dict[int, asyncio.Future[Notice]] = {}
+        """Requests of conversations, and for tokens."""
         self._closing = False
         self._methods: dict[type[command.Command], Callable[[Execution, Any], None]] = {
             command.Call: self._call,
@@ -105,16 +118,21 @@ class Performer:
     def forget(self, execution: Execution) -> None:
         """Its calls on their way are no longer wanted."""
         for number in execution.calls.values():
-            del self._calls[number]
-            self.cancels.append(number)
+            self._drop(number)
         execution.calls.clear()
+
+    def use(self, reach: Reach) -> None:
+        self.hosts, self.around.reach = reach.hosts, reach
 
     def answered(self, notice: _core.Answered) -> None:
         found = self._take(notice.call)
         if found is None:
+            self._exchanged(notice)
             return
         execution, call = found
-        event, data = activities.outcome(call, notice, self._clock())
+        self._outcome(execution, call, *activities.outcome(call, notice, self._clock()))
+
+    def _outcome(self, execution: Execution, call: command.Call, event: Event, data: str) -> None:
         if len(data) > MAX_BYTES:
             detail = f"as JSON the answer is larger than {MAX_BYTES} bytes"
             event = CallUnknown(event.at, call.id, 502, "The service's answer is too large", detail)
@@ -126,6 +144,8 @@ class Performer:
         if found is not None:
             execution, call = found
             self._engine.append(execution, activities.unanswered(call, notice, self._clock()))
+        else:
+            self._exchanged(notice)
 
     def _take(self, number: int) -> tuple[Execution, command.Call] | None:
         found = self._calls.pop(number, None)
@@ -135,6 +155,9 @@ class Performer:
 
     def _call(self, execution: Execution, call: command.Call) -> None:
         if self._closing:
+            return
+        if call.manner is not None:
+            self._converse(execution, call)
             return
         number = self.sent + 1
         request = activities.request(call, number, execution.trace, self.hosts, execution.caller_token)
@@ -147,11 +170,71 @@ class Performer:
         execution.calls[call.id] = number
         self.requests.append(request)
 
+    def _drop(self, number: int) -> None:
+        del self._calls[number]
+        conversation = self._conversations.pop(number, None)
+        if conversation is None:
+            self.cancels.append(number)
+        else:
+            conversation.cancel()
+
+    # Calls that take more than one request.
+
+    def _converse(self, execution: Execution, call: command.Call) -> None:
+        self.sent += 1
+        number = self.sent
+        self._calls[number] = (execution, call)
+        execution.calls[call.id] = number
+        declared = execution.machine.definition.secrets if execution.machine is not None else frozenset[str]()
+        conversation = Conversation(call, self.around, declared, execution.trace, execution.caller_token)
+        self._conversations[number] = asyncio.get_running_loop().create_task(self._follow(number, conversation))
+
+    async def _follow(self, number: int, conversation: Conversation) -> None:
+        try:
+            event, data = await conversation.run()
+        except Closed:
+            # Asked again at the next start.
+            if self._take(number) is not None:
+                del self._conversations[number]
+        except Exception as failure:  # noqa: BLE001 - logged, and one execution's own
+            found = self._take(number)
+            if found is not None:
+                del self._conversations[number]
+                self._engine.broken(found[0], failure)
+        else:
+            found = self._take(number)
+            if found is not None:
+                del self._conversations[number]
+                self._outcome(*found, event, encode(event) if data is None else data)
+                self._engine.flush_soon()
+
+    async def _exchange(self, request: activities.Request) -> Notice:
+        if self._closing:
+            raise Closed
+        self.sent += 1
+        number = self.sent
+        answer: asyncio.Future[Notice] = asyncio.get_running_loop().create_future()
+        self._exchanges[number] = answer
+        self.requests.append((number, *request[1:]))
+        self._engine.flush_soon()
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            self.cancels.append(number)
+            self._engine.flush_soon()
+            raise
+        finally:
+            del self._exchanges[number]
+
+    def _exchanged(self, notice: Notice) -> None:
+        waiting = self._exchanges.get(notice.call)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(notice)
+
     def _cancel_call(self, execution: Execution, wanted: command.CancelCall) -> None:
         number = execution.calls.pop(wanted.id, None)
         if number is not None:
-            del self._calls[number]
-            self.cancels.append(number)
+            self._drop(number)
 
     def _start_timer(self, execution: Execution, timer: command.StartTimer) -> None:
         if not self._closing:

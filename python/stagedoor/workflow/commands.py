@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from stagedoor.workflow.manner import Manner
+
 Json = Any
 
 
@@ -24,12 +26,15 @@ class Call:
     method: str
     endpoint: str
     """``cluster://NAME/path`` or an absolute ``http`` URI, variables already filled in."""
-    headers: dict[str, str] = field(default_factory=dict)
-    query: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, Any] = field(default_factory=dict)
+    """Text; with a manner also values over secrets, and so in ``query`` and ``body``."""
+    query: dict[str, Any] = field(default_factory=dict)
     body: Json = None
     output: Literal["content", "response", "raw"] = "content"
     compensates: str | None = None
     """The reference of the task that this call undoes."""
+    manner: Manner | None = None
+    """None: one plain HTTP request."""
 
 
 @dataclass(frozen=True, slots=True)

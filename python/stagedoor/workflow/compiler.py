@@ -8,11 +8,14 @@ from typing import Any, TypedDict
 
 from stagedoor._core import ExpressionError
 from stagedoor.errors import Problem
+from stagedoor.workflow import authentication as authentications
 from stagedoor.workflow import compensation as compensations
 from stagedoor.workflow import duration as durations
 from stagedoor.workflow import retry as retries
 from stagedoor.workflow import schema as schemas
+from stagedoor.workflow import secret
 from stagedoor.workflow.definition import Compensation, SagaPolicy, Task
+from stagedoor.workflow.endpoint import Endpoint
 from stagedoor.workflow.expression import (
     BASE,
     Compiled,
@@ -78,6 +81,9 @@ class Compiler:
         self.retries = _table(use, "retries")
         self.errors = _table(use, "errors")
         self.timeouts = _table(use, "timeouts")
+        self.authentications = _table(use, "authentications")
+        self.secrets = secret.declared(use.at("secrets")) if use and "secrets" in use.value else frozenset()
+        self.secrets_of_schemes: set[tuple[str, str]] = set()
         self.clusters: set[str] = set()
         self.hosts: set[str] = set()
         self.computed: list[str] = []
@@ -93,6 +99,15 @@ class Compiler:
             compile_error(place, self, Within())
         for place in self.timeouts.values():
             self.timeout(place, BASE)
+        for place in self.authentications.values():
+            authentications.policy(place, self, Within())
+
+    def reaches(self, endpoint: Endpoint) -> None:
+        """Something is called there."""
+        if endpoint.cluster is not None:
+            self.clusters.add(endpoint.cluster)
+        else:
+            self.hosts.add(endpoint.origin)
 
     # Tasks
 
@@ -275,13 +290,20 @@ class Compiler:
 
     def _compile(self, place: Place, source: str, variables: Sequence[str]) -> Compiled:
         try:
+            if secret.SECRETS in variables and secret.names_secrets(source):
+                for name in secret.undeclared(source, self.secrets):
+                    near = suggestion(name, self.secrets)
+                    place.problem(
+                        f"no secret named {name!r}", f"did you mean {near!r}?" if near else "name it in use.secrets"
+                    )
+                return secret.SecretExpression(source, variables)
             return Compiled(source, variables)
         except ExpressionError as error:
             hint = None
             if "${" in source:
                 hint = 'a string holds one expression as a whole; join text inside it: ${ "a \\(.b)" }'
             elif "$secrets" in source:
-                hint = "not supported yet: secrets"
+                hint = "secrets are known in the authentication, headers, query and body of calls"
             else:
                 for name in unknown_names(source, variables):
                     near = suggestion(name, variables)

@@ -85,6 +85,10 @@ class Definition:
     """Clusters that its endpoints name."""
     hosts: frozenset[str] = frozenset()
     """``scheme://authority`` of its plain endpoints."""
+    secrets: frozenset[str] = frozenset()
+    """Names of secrets that it may use."""
+    secrets_of_schemes: frozenset[tuple[str, str]] = frozenset()
+    """Secrets that hold the properties of an authentication, each with its scheme."""
     computed_endpoints: tuple[str, ...] = ()
     """References of calls whose endpoint is an expression: what they reach is known only when they run."""
     warnings: tuple[Problem, ...] = field(default=())

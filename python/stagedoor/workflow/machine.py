@@ -48,7 +48,7 @@ from stagedoor.workflow.events import (
 )
 from stagedoor.workflow.frame import Frame, Strand
 from stagedoor.workflow.saga import Saga
-from stagedoor.workflow.tasks.call import Sendings
+from stagedoor.workflow.tasks.calling import Sendings
 from stagedoor.workflow.timeline import Entry, Timeline
 
 Json = Any

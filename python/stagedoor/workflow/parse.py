@@ -25,11 +25,10 @@ MAX_NESTING = 100
 _VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)([-+][0-9A-Za-z.+-]+)?\Z")
 _NAME = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?\Z")
 _ROOT_UNSUPPORTED = {"schedule": "schedules"}
+_USE = {"functions", "retries", "errors", "timeouts", "authentications", "secrets"}
 _USE_UNSUPPORTED = {
-    "authentications": "authentication of calls",
     "catalogs": "catalogs",
     "extensions": "extensions",
-    "secrets": "secrets",
 }
 
 
@@ -63,7 +62,7 @@ def _definition(root: Place, problems: list[Problem]) -> Definition | None:
     if use.value is None or not use.mapping():
         compiler = Compiler(problems, None)
     else:
-        use.keys({"functions", "retries", "errors", "timeouts"}, common=False, unsupported=_USE_UNSUPPORTED)
+        use.keys(_USE, common=False, unsupported=_USE_UNSUPPORTED)
         compiler = Compiler(problems, use)
     if "evaluate" in root.value:
         _evaluate(root.at("evaluate"))
@@ -94,6 +93,8 @@ def _definition(root: Place, problems: list[Problem]) -> Definition | None:
         output_schema=output_schema,
         clusters=frozenset(compiler.clusters),
         hosts=frozenset(compiler.hosts),
+        secrets=compiler.secrets,
+        secrets_of_schemes=frozenset(compiler.secrets_of_schemes),
         computed_endpoints=tuple(dict.fromkeys(compiler.computed)),
         warnings=tuple(problem for problem in problems if problem.severity == "warning"),
     )

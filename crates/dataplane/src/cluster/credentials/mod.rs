@@ -17,6 +17,7 @@ use http::{request, HeaderName};
 use serde_json::{json, Value};
 
 pub use kept::Kept;
+pub use source::assertion;
 pub use tokens::Caller;
 pub use webhook::Message;
 

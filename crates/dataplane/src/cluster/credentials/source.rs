@@ -146,6 +146,13 @@ fn client(settings: &snapshot::TokenClient) -> Result<Client, String> {
     Ok(Client::with_key(&settings.client_id, Key { key, algorithm, audience: settings.assertion_audience.clone() }))
 }
 
+/// A client's proof to an endpoint (RFC 7523 §3), signed with its private key, with the first algorithm that suits it.
+pub fn assertion(private_key: &str, client_id: &str, audience: &str) -> Result<String, String> {
+    let key = signing_key(private_key).map_err(|wrong| format!("it {wrong}"))?;
+    let algorithm = *key.algorithms().first().ok_or("it is for no algorithm")?;
+    Key { key, algorithm, audience: None }.assertion(client_id, audience)
+}
+
 /// In PEM or as a JWK.
 pub(super) fn signing_key(text: &str) -> Result<SigningKey, crate::keys::WrongKey> {
     match serde_json::from_str(text) {

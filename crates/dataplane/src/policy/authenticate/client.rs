@@ -110,7 +110,7 @@ impl Client {
 
 impl Key {
     /// RFC 7523 §3.
-    fn assertion(&self, id: &str, url: &str) -> Result<String, String> {
+    pub fn assertion(&self, id: &str, url: &str) -> Result<String, String> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let mut unique = [0; 16];
         rand::fill(&mut unique).map_err(|_| "there is no randomness".to_owned())?;

@@ -1,0 +1,134 @@
+"""A call that takes more than one request: its proof is got first, it is sent again after a challenge, redirections
+are followed. All of it goes through the data plane's clusters."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from stagedoor import _core
+from stagedoor.engine import activities
+from stagedoor.engine.digest import Challenges
+from stagedoor.engine.proof import Proof, prover
+from stagedoor.engine.reach import Reach
+from stagedoor.engine.redirect import MAX_REDIRECTS, follow
+from stagedoor.engine.tokens import Tokens
+from stagedoor.engine.unsent import Unsent
+from stagedoor.workflow.commands import Call
+from stagedoor.workflow.events import CallCompleted, CallFailed, CallUnknown
+from stagedoor.workflow.secret import Unrevealed, reveal
+
+Json = Any
+Notice = _core.Answered | _core.Unanswered
+Send = Callable[[activities.Request], Awaitable[Notice]]
+"""Sends a request, whose number does not count, and waits for what becomes of it."""
+Outcome = tuple[CallCompleted | CallFailed | CallUnknown, str | None]
+"""An event, and the same as the log's ``data`` where that is at hand."""
+
+
+@dataclass(slots=True)
+class Surroundings:
+    """What conversations of one engine share."""
+
+    send: Send
+    clock: Callable[[], float]
+    reach: Reach = Reach()  # noqa: RUF009 - immutable
+    tokens: Tokens = field(init=False)
+    challenges: Challenges = field(default_factory=Challenges)
+
+    def __post_init__(self) -> None:
+        self.tokens = Tokens(self)
+
+
+@dataclass(slots=True)
+class Conversation:
+    """One call of one execution."""
+
+    call: Call
+    around: Surroundings
+    declared: frozenset[str]
+    """Names of secrets that the document may use."""
+    trace: str | None
+    caller_token: activities.CallerToken
+    deadline: float = 0.0
+
+    async def run(self) -> Outcome:
+        """Raises nothing that is the call's own fault."""
+        self.deadline = asyncio.get_running_loop().time() + activities.TIMEOUT_S
+        call = self.call
+        try:
+            return await self._http()
+        except Unsent as why:
+            return CallFailed(self.around.clock(), call.id, why.status, why.title, why.detail), None
+        except Unrevealed as why:
+            return CallFailed(self.around.clock(), call.id, 401, "A secret cannot be used", str(why)), None
+
+    async def _http(self) -> Outcome:
+        manner = self.call.manner
+        assert manner is not None
+        secrets = self._secrets()
+        call = _revealed(self.call, secrets) if manner.deferred else self.call
+        request = self._request(call)
+        proof = await prover(manner.authentication, secrets, self.around, request)
+        notice = await self._proved(request, proof)
+        hops = 0
+        while manner.follow and isinstance(notice, _core.Answered):
+            following = follow(request, notice, self.around.reach)
+            if following is None:
+                break
+            hops += 1
+            if hops > MAX_REDIRECTS:
+                detail = f"the service redirects more than {MAX_REDIRECTS} times"
+                raise Unsent(502, "Too many redirections", detail)
+            request, leaves = following
+            proof = None if leaves else proof
+            notice = await self._proved(request, proof)
+        if isinstance(notice, _core.Unanswered):
+            return activities.unanswered(self.call, notice, self.around.clock()), None
+        return activities.outcome(self.call, notice, self.around.clock())
+
+    def _secrets(self) -> dict[str, Json]:
+        known = self.around.reach.secrets
+        return {name: known[name] for name in self.declared if name in known}
+
+    def _request(self, call: Call) -> activities.Request:
+        request = activities.request(call, 0, self.trace, self.around.reach.hosts, self.caller_token)
+        if isinstance(request, activities.Refused):
+            raise Unsent(502, request.title, request.detail)
+        return request
+
+    async def _proved(self, request: activities.Request, proof: Proof | None) -> Notice:
+        """Sent with its proof, and once more with another one if the first was refused."""
+        if proof is None:
+            return await self._send(request)
+        notice = await self._send(with_header(request, await proof.value(request)))
+        # 401 is an answer before the request was looked at (RFC 9110 §15.5.2): it may be repeated whatever its method.
+        if isinstance(notice, _core.Answered) and notice.status == 401 and await proof.renew(notice):
+            notice = await self._send(with_header(request, await proof.value(request)))
+        return notice
+
+    async def _send(self, request: activities.Request) -> Notice:
+        left = self.deadline - asyncio.get_running_loop().time()
+        number, cluster, method, target, headers, body, timeout_ms, token = request
+        within = min(timeout_ms, max(1, int(left * 1000)))
+        return await self.around.send((number, cluster, method, target, headers, body, within, token))
+
+
+def with_header(request: activities.Request, value: str | None) -> activities.Request:
+    """The request with this ``Authorization``, in place of one that it has."""
+    if value is None:
+        return request
+    number, cluster, method, target, headers, *rest = request
+    kept = [header for header in headers if header[0] != "authorization"]
+    return (number, cluster, method, target, [*kept, ("authorization", value)], *rest)  # type: ignore[return-value]
+
+
+def _revealed(call: Call, secrets: Mapping[str, Json]) -> Call:
+    headers, query = reveal(call.headers, secrets), reveal(call.query, secrets)
+    for what, texts in (("header", headers), ("query parameter", query)):
+        for name, value in texts.items():
+            if not isinstance(value, str):
+                raise Unrevealed(f"{what} {name!r} is not text")
+    return replace(call, headers=headers, query=query, body=reveal(call.body, secrets))

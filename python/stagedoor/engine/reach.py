@@ -1,0 +1,19 @@
+"""Whom calls may reach, and by what they may prove themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Json = Any
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    hosts: Collection[str] = frozenset()
+    """Plain ``scheme://HOST:PORT`` that may be called."""
+    origins: Mapping[str, str] = field(default_factory=dict)
+    """``scheme://HOST:PORT`` → the cluster that has such an endpoint."""
+    secrets: Mapping[str, Json] = field(default_factory=dict, repr=False)
+    """By name."""

@@ -1,0 +1,193 @@
+"""What all calls have in common: one request to a service, and what its answer means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, ClassVar, Literal, NamedTuple
+from urllib.parse import quote
+
+from stagedoor.workflow.commands import Call, CancelCall, CancelTimer, Command, StartTimer
+from stagedoor.workflow.definition import Task
+from stagedoor.workflow.duration import moment
+from stagedoor.workflow.error import Failure, answered, standard
+from stagedoor.workflow.events import CallCompleted, CallFailed, CallUnknown, TimerFired
+from stagedoor.workflow.frame import Frame
+from stagedoor.workflow.manner import Manner
+from stagedoor.workflow.secret import shown
+
+Json = Any
+Output = Literal["content", "response", "raw"]
+
+MAX_KEY = 160
+"""Longest reference, in characters, that an idempotency key spells out."""
+REPEATS = (0.2, 1.0)
+"""Seconds before a call whose outcome is unknown is sent again, with the same key."""
+UNSETTLED = frozenset({408, 409, 425, 429})
+"""Answers that say nothing about an earlier sending of the same request; so do those from 500 on."""
+
+
+class Sendings:
+    """What the machine remembers of a call over all its runs, so that ids are fresh and keys stable."""
+
+    __slots__ = ("count", "failed", "group")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.group = 0
+        self.failed = False
+        """The last run ended with a definite failure: the next one is a new attempt, not a repetition."""
+
+
+class Prepared(NamedTuple):
+    """What a kind of call makes of its input, as the fields of ``Call``."""
+
+    method: str
+    endpoint: str
+    headers: dict[str, Any]
+    query: dict[str, Any]
+    body: Json
+    manner: Manner | None
+
+
+class CallFrame(Frame):
+    __slots__ = ("command", "prefix", "repeats", "request", "sendings", "timer", "unknown")
+    task: CallTask
+
+    def begin(self) -> None:
+        task = self.task
+        try:
+            method, uri, headers, query, body, manner = task.prepare(self)
+        except ValueError as error:
+            raise Failure(standard("expression", 400, "Request not valid", self.reference, str(error))) from error
+        machine = self.machine
+        identity = f"{task.reference}{self.path}"
+        sendings = machine.sendings.get(identity)
+        if sendings is None:
+            sendings = machine.sendings[identity] = Sendings()
+        elif task.safe or (sendings.failed and self.strand.undoes is None):
+            sendings.group += 1
+        sendings.failed = False
+        self.sendings = sendings
+        self.prefix = identity
+        self.unknown = False
+        self.repeats = 0
+        self.timer: str | None = None
+        key = f"{machine.execution}{task.key}{self.path}"
+        if sendings.group:
+            key = f"{key}:{sendings.group}"
+        self.request = (
+            task.reference,
+            key,
+            method,
+            uri,
+            headers,
+            query,
+            body,
+            task.output,
+            self.strand.undoes,
+            manner,
+        )
+        if self.entry is not None:
+            self.entry.call = f"{method} {uri}"
+        self.send()
+
+    def send(self) -> None:
+        sendings = self.sendings
+        sendings.count += 1
+        entry = self.entry
+        if entry is not None:
+            entry.attempt = sendings.count
+        self.command = Call(f"{self.prefix}#{sendings.count}", *self.request)
+        self.machine.ask(self.command, self)
+
+    def answered(self, event: CallCompleted) -> None:
+        status = event.status
+        task = self.task
+        if 200 <= status < (400 if task.redirect else 300):
+            self.complete(self.response(event) if task.output == "response" else event.content)
+            return
+        # After an unknown outcome only an answer to this very request settles what became of the first sending.
+        unknown = self.unknown and (status >= 500 or status in UNSETTLED)
+        self.sendings.failed = not unknown
+        self.fail(Failure(answered(status, event.content, self.reference), unknown=unknown))
+
+    def response(self, event: CallCompleted) -> Json:
+        call = self.command
+        request = {"method": call.method.lower(), "uri": call.endpoint, "headers": shown(call.headers)}
+        return {"request": request, "statusCode": event.status, "headers": event.headers, "content": event.content}
+
+    def not_sent(self, event: CallFailed) -> None:
+        if self.unknown:
+            self.repeat(event)
+            return
+        self.sendings.failed = True
+        self.fail(Failure(self.error(event)))
+
+    def repeat(self, event: CallUnknown | CallFailed) -> None:
+        """The request may have been carried out: ask again with the same key, a few times."""
+        self.unknown = True
+        if self.cancelled or self.repeats >= len(REPEATS):
+            self.fail(Failure(self.error(event), unknown=True))
+            return
+        wait = REPEATS[self.repeats]
+        self.repeats += 1
+        self.timer = self.machine.start_timer(self.identity, wait, self)
+
+    def error(self, event: CallUnknown | CallFailed) -> dict[str, Json]:
+        # Only for want of a token or a secret is a call refused with 401 before it is sent.
+        kind = "authentication" if event.status == 401 else "communication"
+        return standard(kind, event.status, event.title, self.reference, event.detail)
+
+    def fired(self, event: TimerFired) -> None:
+        self.timer = None
+        self.send()
+
+    def stop(self, *, drain: bool) -> None:
+        if self.timer is not None:
+            self.machine.withdraw(CancelTimer(self.timer))
+            self.fail(Failure(standard("runtime", 500, "Cancelled", self.reference), unknown=True))
+        elif not self.task.safe and (drain or self.undoable()):
+            self.machine.drain(self.command.id)
+        else:
+            self.machine.withdraw(CancelCall(self.command.id))
+
+    def undoable(self) -> bool:
+        """Whether the completion of this call would register an undo, its own or that of a task which calls it."""
+        frame: Frame = self
+        while frame.task.compensation is None:
+            if not (isinstance(frame.parent, Frame) and frame.parent.transparent):
+                return False
+            frame = frame.parent
+        return True
+
+    def waits_for(self, command: Command) -> str:
+        if isinstance(command, StartTimer):
+            return f"{self.reference}: the outcome of {self.what()} is unknown; it is repeated at {moment(command.at)}"
+        return f"{self.reference} waits for the answer to {self.what()}"
+
+    def what(self) -> str:
+        return f"{self.command.method} {self.command.endpoint}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallTask(Task):
+    kind: ClassVar[str] = "call"
+    frame: ClassVar[type[Frame]] = CallFrame
+    key: str
+    """The reference as it appears in idempotency keys: visible ASCII."""
+    safe: bool = False
+    """It changes nothing: asked again, it is asked anew."""
+    output: Output = "content"
+    redirect: bool = False
+    """A redirection is an answer and no error."""
+
+    def prepare(self, frame: Frame) -> Prepared:
+        """Raises ``ValueError`` with a sentence, or ``Failure`` from an expression."""
+        raise NotImplementedError
+
+
+def key(reference: str) -> str:
+    """The reference as part of an idempotency key: visible ASCII, and short."""
+    text = quote(reference, safe="/~")
+    return text if len(text) <= MAX_KEY else f"/{sha256(text.encode()).hexdigest()}"

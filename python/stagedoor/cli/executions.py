@@ -1,4 +1,4 @@
-"""``stagedoor executions list|show|history``: running and past workflows, asked of the admin endpoint of a running
+"""``stagedoor executions VERB``: running and past workflows, seen and steered through the admin endpoint of a running
 gateway."""
 
 from __future__ import annotations
@@ -6,12 +6,12 @@ from __future__ import annotations
 import argparse
 from urllib.parse import quote, urlencode
 
-from stagedoor.cli import timeline
+from stagedoor.cli import operator, timeline
 from stagedoor.cli.admin import admin_argument, find_admin
 from stagedoor.cli.output import json_argument, say, say_json, say_table
 
 NAME = "executions"
-HELP = "list running and past workflows, show what one of them did, or take its history away"
+HELP = "list and show running and past workflows, cancel one, decide on its incidents"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     showing.add_argument("id", metavar="ID")
     keeping = verbs.add_parser("history", help="all of its events as JSON, for 'stagedoor replay' and 'workflow graph'")
     keeping.add_argument("id", metavar="ID")
+    operator.configure(verbs)
     for verb in (listing, showing, keeping):
         admin_argument(verb)
     for verb in (listing, showing):
@@ -33,6 +34,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     admin = find_admin(arguments.admin)
+    if arguments.verb in operator.VERBS:
+        return operator.run(arguments, admin)
     if arguments.verb == "history":
         say_json(admin.ask("GET", f"/executions/{quote(arguments.id, safe='')}/history"))
         return 0

@@ -1,0 +1,78 @@
+"""``stagedoor executions cancel|retry|edit|skip|done``: an operator's word, with a name and a reason that the history
+keeps."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import json
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from stagedoor.cli.admin import Admin, admin_argument
+from stagedoor.cli.output import fail, say
+from stagedoor.errors import StagedoorError
+
+VERBS = {
+    "cancel": "stop an execution and undo what it did",
+    "retry": "try an undo again that failed",
+    "edit": "try it again with other arguments",
+    "skip": "leave it undone and go on",
+    "done": "it was undone by other means: go on",
+}
+Json = Any
+
+
+class NotAnArgument(StagedoorError):
+    """``--arguments`` is no JSON."""
+
+
+def configure(verbs: Any) -> None:
+    for name, text in VERBS.items():
+        verb = verbs.add_parser(name, help=text, description=text)
+        verb.add_argument("id", metavar="ID")
+        verb.add_argument("--reason", required=True, metavar="TEXT", help="kept in the history")
+        verb.add_argument("--by", metavar="NAME", help="who says so (default: the name you are logged in with)")
+        if name != "cancel":
+            verb.add_argument("--incident", metavar="INCIDENT", help="where more than one is open")
+        if name == "edit":
+            verb.add_argument("--arguments", required=True, metavar="JSON", help="instead of those shown, or @FILE")
+        admin_argument(verb)
+
+
+def run(arguments: argparse.Namespace, admin: Admin) -> int:
+    words = {"reason": arguments.reason, "by": arguments.by or _name()}
+    path = f"/executions/{quote(arguments.id, safe='')}"
+    if arguments.verb == "cancel":
+        admin.ask("POST", f"{path}/cancel", words)
+        say(f"{arguments.id} is being cancelled")
+        return 0
+    incident = arguments.incident
+    if incident is None:
+        open_ones = [each["id"] for each in admin.ask("GET", path)["incidents"] if each["resolved"] is None]
+        if len(open_ones) != 1:
+            which = "has no open incident" if not open_ones else "has several: choose one with --incident"
+            return fail("\n  ".join([f"{arguments.id} {which}", *open_ones]))
+        [incident] = open_ones
+    words |= {"action": arguments.verb}
+    if arguments.verb == "edit":
+        words |= {"arguments": _json(arguments.arguments)}
+    admin.ask("POST", f"{path}/incidents/{quote(incident, safe='/')}", words)
+    say(f"{incident}: {arguments.verb}")
+    return 0
+
+
+def _name() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        raise NotAnArgument("who you are is not known here: say it with --by") from None
+
+
+def _json(text: str) -> Json:
+    source = Path(text[1:]).read_text("utf-8") if text.startswith("@") else text
+    try:
+        return json.loads(source)
+    except ValueError as error:
+        raise NotAnArgument(f"--arguments is not JSON: {error}") from None

@@ -191,6 +191,8 @@ class DataPlane:
     def purge(self, what: str, value: str, soft: bool) -> int:
         """Invalidate stored responses by ``url``, ``prefix``, ``group`` or ``all``; how many were hit. ``soft``: they
         are stale. ValueError: the value is none of that kind."""
+    def invalidate(self, groups: list[str]) -> None:
+        """Stored responses of these groups are not used any more; nothing is waited for."""
     def cache_level(self) -> dict[str, int]:
         """``entries``, ``bytes``, ``limit`` and ``evicted`` of the cache, and the same and more of its disk tier with
         ``disk_`` before them."""

@@ -66,6 +66,65 @@ def _lines(running: Gateway, wanted: int) -> list[str] | None:
     return lines if len(lines) == wanted else None
 
 
+def test_a_workflow_that_writes_invalidates_what_its_task_names(
+    catalogue: Catalogue, gateway: Callable[..., Gateway], tmp_path: Path
+) -> None:
+    document = """
+document: {dsl: '1.0.3', namespace: shop, name: brew, version: '1.0.0'}
+do:
+- both:
+    metadata: {stagedoor/invalidate: [items, others]}
+    do:
+    - look: {call: http, with: {method: get, endpoint: 'cluster://catalogue/items/tea'}}
+    - brew:
+        if: '${ $workflow.input.strong == true }'
+        call: http
+        with: {method: put, endpoint: 'cluster://catalogue/items/tea', body: tea}
+"""
+    route = """
+  brew: {match: {path: /brew, methods: [POST]}, target: {workflow: shop/brew, wait: 20s}}
+workflows: [brew.yaml]
+engine: {store: "sqlite:///engine.db"}
+"""
+    config = (EXAMPLE / "stagedoor.yaml").read_text() + route
+    for written, real in (("8080", 0), ("9901", 0), ("9101", catalogue.server_address[1])):
+        config = config.replace(f"127.0.0.1:{written}", f"127.0.0.1:{real}")
+    (tmp_path / "brew.yaml").write_text(document)
+    running = gateway(config)
+    put(running, "/items/tea")
+    get(running, "/items/tea")
+    # One that only reads leaves everything as it is.
+    assert running.request("POST", "/brew", {}).status == 200
+    assert "; hit" in get(running, "/items/tea")
+    assert running.request("POST", "/brew", {"strong": True}).status == 200
+    assert "; hit" not in get(running, "/items/tea")
+
+
+def test_large_responses_are_found_again_after_a_crash_and_damage_is_told(
+    running: Gateway, catalogue: Catalogue
+) -> None:
+    host = {"host": "shop.example"}
+    text = "x" * 300_000
+    assert running.request("PUT", "/items/photo", text).status == 204
+    assert running.request("GET", "/items/photo", headers=host).json == text
+    until(lambda: list(running.folder.glob("responses/*/*.head")))
+    running.kill()
+    again = Gateway(running.folder)
+    try:
+        until(lambda: again.admin("/cache").json["disk_entries"] == 1)
+        answer = again.request("GET", "/items/photo", headers=host)
+        assert answer.headers["cache-status"].startswith("stagedoor; hit")
+        assert (answer.json, catalogue.asked) == (text, 1)
+        assert "stagedoor_cache_disk_up 1" in again.metrics()
+        [content] = (running.folder / "responses").glob("*/*.body")
+        content.write_bytes(content.read_bytes().replace(b"x", b"y", 1))
+        assert (again.request("GET", "/items/photo", headers=host).json, catalogue.asked) == (text, 2)
+        until(lambda: "the cache's disk tier" in again.log)
+        assert "stagedoor_cache_disk_damaged_total 1" in again.metrics()
+    finally:
+        again.kill()
+
+
 def test_an_operator_sees_and_purges(running: Gateway) -> None:
     host = next(iter(running.addresses["listeners"].values()))
     put(running, "/items/tea")

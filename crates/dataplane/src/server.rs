@@ -16,7 +16,7 @@ use tokio::task::LocalSet;
 
 use crate::listener::{self, Listener, Socket};
 use crate::policy::authenticate::Registry;
-use crate::policy::cache::Purge;
+use crate::policy::cache::{Of, Purge};
 use crate::program::{Bind, Program};
 use crate::shared::Shared;
 use crate::snapshot::{self, Snapshot};
@@ -294,6 +294,11 @@ impl Server {
     /// How many stored responses were hit. With `soft` they are stale, and may still serve where stale ones do.
     pub fn purge(&self, purge: &Purge<'_>, soft: bool) -> Result<u64, String> {
         self.shared.cache.purge(purge, soft)
+    }
+
+    /// Stored responses of these groups are not used any more. Nothing is waited for.
+    pub fn invalidate(&self, groups: &[String]) {
+        groups.iter().for_each(|group| self.shared.cache.invalidate_group(Of::All, group, false));
     }
 
     /// Prometheus text.

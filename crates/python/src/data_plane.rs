@@ -158,6 +158,12 @@ impl DataPlane {
         py.detach(|| server.purge(&purge, soft)).map_err(PyValueError::new_err)
     }
 
+    fn invalidate(&self, py: Python<'_>, groups: Vec<String>) -> PyResult<()> {
+        let server = self.server()?;
+        py.detach(|| server.invalidate(&groups));
+        Ok(())
+    }
+
     fn cache_level(&self, py: Python<'_>) -> PyResult<BTreeMap<&'static str, u64>> {
         let server = self.server()?;
         let level = py.detach(|| server.shared.cache.level());

@@ -191,6 +191,9 @@ class Engine:
         if performer.cancels:
             cancels, performer.cancels = performer.cancels, []
             self._plane.cancel(cancels)
+        if performer.invalidated:
+            groups, performer.invalidated = performer.invalidated, set()
+            self._plane.invalidate(sorted(groups))
         if self._appends:
             appends, self._appends = self._appends, []
             self._log.append(appends)

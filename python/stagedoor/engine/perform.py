@@ -31,6 +31,9 @@ from stagedoor.workflow.events import (
 MAX_BYTES = 1024 * 1024
 """The JSON of an input, or of one answer of a service."""
 
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Their answers invalidate nothing."""
+
 log = logging.getLogger("stagedoor.engine")
 
 
@@ -64,12 +67,14 @@ class Engine(Protocol):
 
 
 class Performer:
-    """``requests`` and ``cancels`` gather what one turn of the loop has for the data plane."""
+    """``requests``, ``cancels`` and ``invalidated`` gather what one turn of the loop has for the data plane."""
 
     def __init__(self, engine: Engine, loop: asyncio.AbstractEventLoop, clock: Callable[[], float]) -> None:
         self.requests: list[activities.Request] = []
         self.cancels: list[int] = []
         self.around = Surroundings(self._exchange, clock)
+        self.invalidated: set[str] = set()
+        """Groups of stored responses."""
         self.hosts: Collection[str] = frozenset()
         """Plain ``http://HOST:PORT`` that may be called."""
         self.sent = 0
@@ -137,7 +142,13 @@ class Performer:
             detail = f"as JSON the answer is larger than {MAX_BYTES} bytes"
             event = CallUnknown(event.at, call.id, 502, "The service's answer is too large", detail)
             data = encode(event)
+        self._invalidate(execution, call, notice.status)
         self._engine.append(execution, event, data=data)
+
+    def _invalidate(self, execution: Execution, call: command.Call, status: int) -> None:
+        """Before it is known that the call succeeded: after a crash in between it is repeated."""
+        if execution.machine is not None and 200 <= status < 400 and call.method.upper() not in SAFE:
+            self.invalidated |= execution.machine.definition.invalidated_by(call.task)
 
     def unanswered(self, notice: _core.Unanswered) -> None:
         found = self._take(notice.call)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from stagedoor.workflow import retry
 from stagedoor.workflow.definition import Compensation, OnFailure, SagaPolicy
 from stagedoor.workflow.expression import BASE, Template
+from stagedoor.workflow.invalidation import INVALIDATE
 from stagedoor.workflow.place import Place, suggestion, token
 from stagedoor.workflow.retry import Backoff, Retry
 
@@ -31,7 +32,11 @@ def compile(
     """``kinds`` are the keys by which a task that is written out is known."""
     if not metadata.mapping():
         return None
-    _own_keys(metadata, {COMPENSATE}, {"stagedoor/pivot": "a pivot", "stagedoor/irreversible": "irreversible tasks"})
+    _own_keys(
+        metadata,
+        {COMPENSATE, INVALIDATE},
+        {"stagedoor/pivot": "a pivot", "stagedoor/irreversible": "irreversible tasks"},
+    )
     if COMPENSATE not in metadata.value:
         return None
     place = metadata.at(COMPENSATE)

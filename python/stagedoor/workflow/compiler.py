@@ -11,6 +11,7 @@ from stagedoor.errors import Problem
 from stagedoor.workflow import authentication as authentications
 from stagedoor.workflow import compensation as compensations
 from stagedoor.workflow import duration as durations
+from stagedoor.workflow import invalidation
 from stagedoor.workflow import retry as retries
 from stagedoor.workflow import schema as schemas
 from stagedoor.workflow import secret
@@ -86,6 +87,7 @@ class Compiler:
         self.secrets_of_schemes: set[tuple[str, str]] = set()
         self.clusters: set[str] = set()
         self.hosts: set[str] = set()
+        self.invalidates: dict[str, tuple[str, ...]] = {}
         self.computed: list[str] = []
         self._tasks = 0
 
@@ -184,6 +186,8 @@ class Compiler:
 
     def _common(self, name: str, place: Place, reference: str, within: Within) -> Common:
         said = place.value
+        if groups := invalidation.compile(place.at("metadata")):
+            self.invalidates[reference] = groups
         without_input = tuple(variable for variable in within.variables if variable != "$input")
         with_output = (*within.variables, "$output")
         return Common(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -91,7 +92,14 @@ class Definition:
     """Secrets that hold the properties of an authentication, each with its scheme."""
     computed_endpoints: tuple[str, ...] = ()
     """References of calls whose endpoint is an expression: what they reach is known only when they run."""
+    invalidates: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Reference of a task → groups of stored responses that are no longer true once a call of it has succeeded."""
     warnings: tuple[Problem, ...] = field(default=())
+
+    def invalidated_by(self, reference: str) -> set[str]:
+        """What the task itself names, and those around it."""
+        around = ((task, groups) for task, groups in self.invalidates.items() if f"{reference}/".startswith(f"{task}/"))
+        return {group for _, groups in around for group in groups}
 
     @property
     def key(self) -> str:

@@ -95,6 +95,7 @@ def _definition(root: Place, problems: list[Problem]) -> Definition | None:
         hosts=frozenset(compiler.hosts),
         secrets=compiler.secrets,
         secrets_of_schemes=frozenset(compiler.secrets_of_schemes),
+        invalidates=compiler.invalidates,
         computed_endpoints=tuple(dict.fromkeys(compiler.computed)),
         warnings=tuple(problem for problem in problems if problem.severity == "warning"),
     )

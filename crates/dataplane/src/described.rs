@@ -1,4 +1,5 @@
-//! A request as the value that expressions see: `{method, path, params, query, headers, consumer, body}`.
+//! A request as the value that expressions see: `{method, path, params, query, headers, consumer, body}`, and
+//! `version` where its route belongs to an API.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -39,15 +40,17 @@ fn value(exchange: &Exchange, headers: &HeaderMap, body: Value) -> Result<Value,
             Value::object([("id", id), ("groups", groups), ("scopes", scopes), ("plan", plan)])?
         }
     };
-    Value::object([
-        ("method", Value::string(exchange.method.as_str())),
-        ("path", Value::string(exchange.path())),
+    let version = exchange.version_name().map(|name| ("version", Value::string(&**name)));
+    let parts = [
+        ("method", Value::string(exchange.asked_method().as_str())),
+        ("path", Value::string(exchange.asked_path())),
         ("params", params),
-        ("query", query(exchange.query().unwrap_or_default())?),
+        ("query", query(exchange.asked_query().unwrap_or_default())?),
         ("headers", fields(headers)?),
         ("consumer", consumer),
         ("body", body),
-    ])
+    ];
+    Value::object(parts.into_iter().chain(version))
 }
 
 /// Lower-case names; lines of one name are joined by commas (RFC 9110 §5.3).

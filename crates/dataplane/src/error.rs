@@ -45,6 +45,7 @@ kinds! {
     BadRequest 400 Downstream "bad-request" "The request is malformed";
     InvalidBody 400 Downstream "invalid-body" "The request body is malformed";
     RequestInvalid 400 Downstream "request-invalid" "The request is not as the API describes it";
+    VersionUnknown 400 Downstream "version-unknown" "The API has no such version";
     Unauthorized 401 Downstream "unauthorized" "A valid credential is required";
     Forbidden 403 Downstream "forbidden" "The consumer may not do this";
     CallerTokenMissing 403 Downstream "caller-token-missing" "The caller has no token that could be exchanged";
@@ -53,6 +54,7 @@ kinds! {
     MethodNotAllowed 405 Downstream "method-not-allowed" "The method is not allowed here";
     RequestTimeout 408 Downstream "request-timeout" "The request did not arrive in time";
     IdempotencyConflict 422 Downstream "idempotency-conflict" "The idempotency key was used for another request";
+    VersionRetired 410 Downstream "version-retired" "This version of the API is no more";
     BodyTooLarge 413 Downstream "body-too-large" "The request body is too large";
     UriTooLong 414 Downstream "uri-too-long" "The request target is too long";
     UnsupportedMediaType 415 Downstream "unsupported-media-type" "The media type is not supported";
@@ -72,6 +74,7 @@ kinds! {
     AuthenticationUnavailable 503 Upstream "authentication-unavailable" "Who calls cannot be decided";
     AuthorizationUnavailable 503 Upstream "authorization-unavailable" "Whether this is allowed cannot be decided";
     CredentialsUnavailable 503 Upstream "credentials-unavailable" "The gateway cannot prove itself to the service";
+    VersionPaused 503 Gateway "version-paused" "This version of the API is switched off for a while";
     Overloaded 503 Gateway "overloaded" "The gateway is at its limit";
     EngineUnavailable 503 Gateway "engine-unavailable" "The workflow engine is not available";
     WorkflowFaulted 500 Upstream "workflow-faulted" "The workflow failed";
@@ -90,13 +93,23 @@ pub struct Error {
     pub headers: Vec<(http::HeaderName, http::HeaderValue)>,
     /// What the log should say and the client should not.
     pub cause: Option<String>,
-    /// The faults of a message, each for the client.
-    pub errors: Vec<serde_json::Value>,
+    /// In place of the kind's, where the configuration says so.
+    pub status: Option<u16>,
+    /// What else the client is told, by name (RFC 9457 §3.2).
+    pub members: Vec<(&'static str, serde_json::Value)>,
 }
 
 impl Error {
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self { kind, retry: Retry::Never, detail: detail.into(), headers: Vec::new(), cause: None, errors: Vec::new() }
+        Self {
+            kind,
+            retry: Retry::Never,
+            detail: detail.into(),
+            headers: Vec::new(),
+            cause: None,
+            status: None,
+            members: Vec::new(),
+        }
     }
 
     pub fn retry(mut self, retry: Retry) -> Self {
@@ -109,8 +122,18 @@ impl Error {
         self
     }
 
-    pub fn errors(mut self, errors: Vec<serde_json::Value>) -> Self {
-        self.errors = errors;
+    /// The faults of a message, each for the client.
+    pub fn errors(self, errors: Vec<serde_json::Value>) -> Self {
+        self.member("errors", errors.into())
+    }
+
+    pub fn status(mut self, status: u16) -> Self {
+        self.status = Some(status);
+        self
+    }
+
+    pub fn member(mut self, name: &'static str, value: serde_json::Value) -> Self {
+        self.members.push((name, value));
         self
     }
 
@@ -140,7 +163,7 @@ pub fn documentation(kind: Kind) -> String {
 /// The one mapping from errors to responses: `application/problem+json` (RFC 9457). `detail` is for the client; the
 /// cause stays in the log. A request that could not be read to its end closes its connection.
 pub fn respond(error: &Error, request_id: Option<&http::HeaderValue>) -> http::Response<Body> {
-    respond_with(error, error.kind.status(), request_id)
+    respond_with(error, error.status.unwrap_or(error.kind.status()), request_id)
 }
 
 /// With another status than the kind's own.
@@ -152,8 +175,8 @@ pub fn respond_with(error: &Error, status: u16, request_id: Option<&http::Header
         "status": status,
         "detail": error.detail,
     });
-    if !error.errors.is_empty() {
-        problem["errors"] = error.errors.clone().into();
+    for (name, value) in &error.members {
+        problem[*name] = value.clone();
     }
     if let Some(id) = request_id.and_then(|id| id.to_str().ok()) {
         problem["request_id"] = id.into();

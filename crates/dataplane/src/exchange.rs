@@ -9,6 +9,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderValue, Method};
 use stagedoor_expression::Value;
 
+use crate::api::Chosen;
 use crate::error::Kind;
 use crate::policy::access_log::Captured;
 use crate::policy::authenticate::Consumer;
@@ -32,6 +33,40 @@ pub struct Rewritten {
     pub path: Option<String>,
     /// Empty: none.
     pub query: Option<String>,
+}
+
+/// The request as the version has it that the target is asked for, as far as that is another than the client's.
+#[derive(Debug, Default)]
+pub struct Raised {
+    pub method: Option<Method>,
+    /// Of a step, without its query.
+    pub path: Option<String>,
+    pub query: Option<String>,
+    /// The path as it was routed, with the marker that the target is to see.
+    pub marked_path: Option<String>,
+    /// What each step was given, as expressions see it.
+    pub seen: Vec<Value>,
+}
+
+impl Raised {
+    /// What a step makes of path and query; the latter was `query` before.
+    pub fn take(&mut self, rewritten: Rewritten, query: &str) {
+        let changed = rewritten.query.is_some();
+        let mut query = rewritten.query.unwrap_or_else(|| query.to_owned());
+        match rewritten.path.as_deref().map(|path| path.split_once('?').unwrap_or((path, ""))) {
+            None if !changed => return,
+            None => {}
+            // A whole path may bring parameters along.
+            Some((path, more)) => {
+                self.path = Some(path.to_owned());
+                if !more.is_empty() && !query.is_empty() {
+                    query.push('&');
+                }
+                query.push_str(more);
+            }
+        }
+        self.query = Some(query);
+    }
 }
 
 /// What became of one call of an aggregate, for the log.
@@ -109,6 +144,10 @@ pub struct Exchange {
     pub tunnel: Option<tunnel::End>,
     /// Path and query for the cluster in place of the client's, each where it is given.
     pub rewritten: Option<Box<Rewritten>>,
+    /// The version of its API, where its route belongs to one.
+    pub version: Option<Chosen>,
+    /// The request after the steps from its version to the target's.
+    pub raised: Option<Box<Raised>>,
     /// The request as expressions see it, where the answer's will.
     pub described: Option<Value>,
     /// Which codings the client takes, where its response may be compressed.
@@ -162,6 +201,8 @@ impl Exchange {
             grant: None,
             tunnel: None,
             rewritten: None,
+            version: None,
+            raised: None,
             described: None,
             accepted: None,
             captured: Captured::default(),
@@ -183,6 +224,7 @@ impl Exchange {
         let mut again = Self::new(Instant::now(), self.peer, Method::GET, host, self.target.clone());
         (again.client, again.scheme, again.params) = (self.client, self.scheme, self.params);
         (again.route, again.consumer) = (self.route.clone(), self.consumer.clone());
+        again.version = self.version.clone();
         (again.request_id, again.trace) = (self.request_id.clone(), self.trace.clone());
         again
     }
@@ -199,6 +241,26 @@ impl Exchange {
 
     pub fn query(&self) -> Option<&str> {
         self.target.query()
+    }
+
+    /// The method as the target's version has it; likewise path and query.
+    pub fn asked_method(&self) -> &Method {
+        self.raised.as_ref().and_then(|raised| raised.method.as_ref()).unwrap_or(&self.method)
+    }
+
+    pub fn asked_path(&self) -> &str {
+        let raised = self.raised.as_ref();
+        let path = raised.and_then(|raised| raised.path.as_deref().or(raised.marked_path.as_deref()));
+        path.unwrap_or(self.path())
+    }
+
+    pub fn asked_query(&self) -> Option<&str> {
+        self.raised.as_ref().and_then(|raised| raised.query.as_deref()).or(self.query())
+    }
+
+    /// The name of its version.
+    pub fn version_name(&self) -> Option<&Arc<str>> {
+        self.version.as_ref().map(|chosen| &chosen.version().name)
     }
 
     /// How long its response may be silent where that is a stream; None is for ever.

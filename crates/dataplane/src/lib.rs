@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod api;
 pub mod callout;
 pub mod cluster;
 pub mod described;

@@ -7,10 +7,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::api::{self, Apis};
 use crate::cluster::{credentials, Cluster};
 use crate::forwarded::TrustedProxies;
 use crate::policy::authenticate::issuer::Issuers;
 use crate::policy::plan::Plans;
+use crate::policy::version::Version;
 use crate::policy::{self, Policies};
 use crate::route::{overlap, Matcher, Route, RouteTable};
 use crate::shared::Shared;
@@ -51,6 +53,7 @@ pub struct Program {
     /// Of the configuration.
     pub plans: Arc<Plans>,
     pub issuers: Arc<Issuers>,
+    pub apis: Apis,
     pub listeners: BTreeMap<String, Listener>,
     pub warnings: Vec<String>,
     pub faults: Vec<String>,
@@ -167,9 +170,11 @@ impl Program {
         }
         credentials::check(snapshot, &mut report.errors);
         let context = policy::Context::new(snapshot, shared, &mut report);
+        let apis = api::Context { snapshot, clusters: &clusters, metrics: &shared.metrics };
+        let apis = api::compile(&apis, &mut report);
         let mut routes = Vec::with_capacity(snapshot.routes.len());
         for (id, settings) in &snapshot.routes {
-            routes.extend(compile_route(id, settings, &clusters, &context, snapshot, &mut report));
+            routes.extend(compile_route(id, settings, &clusters, &apis, &context, snapshot, &mut report));
         }
         let unrouted = Policies::compile("requests that match no route", &snapshot.unrouted, &context, &mut report);
         let routes = RouteTable::new(routes);
@@ -185,6 +190,7 @@ impl Program {
                     clusters,
                     plans,
                     issuers,
+                    apis,
                     listeners,
                     warnings,
                     faults,
@@ -201,6 +207,7 @@ fn compile_route(
     id: &str,
     settings: &snapshot::Route,
     clusters: &HashMap<Arc<str>, Arc<Cluster>>,
+    apis: &Apis,
     context: &policy::Context<'_>,
     snapshot: &Snapshot,
     report: &mut Report,
@@ -209,11 +216,26 @@ fn compile_route(
     let id: Arc<str> = id.into();
     // Each part is compiled even where another is wrong, so that all errors are told.
     let policies = Policies::compile(&place, &settings.policies, context, report);
-    let matcher = Matcher::compile(&id, &settings.matches, report)?;
+    let api = settings.api.as_ref();
+    if let Some(api) = api.filter(|api| !snapshot.apis.contains_key(&api.api)) {
+        report.error(format!("{place}: api: there is no api '{}'", api.api));
+    }
+    let matcher = Matcher::compile(&id, &settings.matches, api.and_then(|api| apis.get(api.api.as_str())), report)?;
+    let version = api.map(|api| Version::compile(&place, api, &matcher, apis, report));
     let target_context =
         target::Context { route: &id, path: &matcher.path, clusters, snapshot, metrics: &context.shared.metrics };
     let target = Target::compile(&settings.target, &target_context, report);
     let (mut policies, target) = (policies?, target?);
+    let mut exchanges = target.exchanges_tokens();
+    if let Some(version) = version {
+        let version = version?;
+        if !matches!(target, Target::Cluster(_)) && version.clusters().next().is_some() {
+            report.error(format!("{place}: target: a version of its API leads to a cluster, and this is none"));
+            return None;
+        }
+        exchanges |= version.clusters().any(|cluster| cluster.exchanges_tokens());
+        policies.join(version);
+    }
     if policies.upgrade.as_ref().is_some_and(|upgrade| !target.can_switch(upgrade)) {
         policies.upgrade = None;
         report.warning(format!(
@@ -221,7 +243,8 @@ fn compile_route(
         ));
     }
     if let Some(cache) = &mut policies.cache {
-        cache.belongs_to(&id, settings, target.exchanges_tokens());
+        let api = settings.api.as_ref().and_then(|api| snapshot.apis.get(&api.api));
+        cache.belongs_to(&id, settings, api, exchanges);
         if cache.shares_consumers() && matches!(target, Target::Aggregate(_)) {
             report.error(format!("{place}: cache: share_consumers: an aggregate may be made of who asks"));
             return None;
@@ -235,6 +258,8 @@ fn compile_route(
         priority: settings.priority,
         hosts: matcher.hosts,
         path: matcher.path,
+        version: matcher.version,
+        bare: matcher.bare,
         methods: matcher.methods,
         conditions: matcher.conditions,
         policies,

@@ -107,6 +107,8 @@ fn open(link: &Link, head: &mut request::Parts, refused: bool) -> Exchange {
         grant: None,
         tunnel: None,
         rewritten: None,
+        version: None,
+        raised: None,
         described: None,
         accepted: None,
         captured: Default::default(),
@@ -179,13 +181,18 @@ pub(crate) async fn ask(
     mut request: Request<Body>,
     interim: Option<InterimSink>,
 ) -> Result<Response<Body>, Error> {
+    if let Some(policy) = &route.policies.version {
+        request = policy.up(worker, exchange, request).await?;
+    }
     if route.policies.transforms() {
         request = Box::pin(route.policies.transform(worker, exchange, request)).await?;
     }
     let answer = match &route.target {
         // In a box: futures are moved while they are young, and this is the largest part of its caller's.
         Target::Cluster(target) => {
-            let answer = Box::pin(forward::forward(worker, exchange, target, request, interim)).await;
+            let own = route.policies.version.as_ref().and_then(|policy| policy.cluster(exchange));
+            let cluster = own.unwrap_or(&target.cluster);
+            let answer = Box::pin(forward::forward(worker, exchange, target, cluster, request, interim)).await;
             if let Some(link) = link {
                 link.deadline.set(Some(exchange.deadline));
             }
@@ -202,6 +209,10 @@ pub(crate) async fn ask(
     let answer = match &route.policies.transform_response {
         Some(policy) => Box::pin(policy.on_answer(worker, exchange, answer?)).await,
         None => answer,
+    };
+    let answer = match &route.policies.version {
+        Some(policy) if policy.lowers(exchange) => Box::pin(policy.down(worker, exchange, answer?)).await,
+        _ => answer,
     };
     match &route.policies.validate {
         Some(policy) if policy.looks_at_answers(exchange) => Box::pin(policy.on_answer(exchange, answer?)).await,

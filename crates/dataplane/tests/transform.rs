@@ -2,6 +2,7 @@
 //! file is what a table cannot say.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod changes;
 mod door;
 mod endpoint;
 mod wire;
@@ -15,34 +16,13 @@ use serde_json::{json, Map, Value};
 use stagedoor_dataplane::program::Program;
 use stagedoor_dataplane::shared::Shared;
 
-/// What a case leaves out.
-fn content(policy: &Value) -> Value {
-    let given = |key: &str, default: Value| policy.get(key).cloned().unwrap_or(default);
-    json!({
-        "filter": policy["body"], "write": policy["write"], "body_bytes": given("most", json!(4096)),
-        "refuse_other": given("refuse_other", json!(false)),
-        "shape": {"pick": given("pick", json!([])), "deny": given("deny", json!([])), "rename": given("rename", json!({})), "mask": given("mask", json!([]))},
-    })
-}
-
-fn changes(policy: &Value, key: &str) -> Value {
-    let given = |part: &str, default: Value| policy[key].get(part).cloned().unwrap_or(default);
-    json!({"remove": given("remove", json!([])), "set": given("set", json!({}))})
-}
-
 fn policies(case: &Value) -> Value {
     let mut policies = json!({"limits": {"body_bytes": 16_777_216, "request_ms": null}});
     if let Some(policy) = case.get("request_policy") {
-        policies["transform_request"] = json!({
-            "method": policy["method"], "path": policy["path"], "query": changes(policy, "query"),
-            "headers": changes(policy, "headers"), "content": content(policy),
-        });
+        policies["transform_request"] = changes::request(policy);
     }
     if let Some(policy) = case.get("response_policy") {
-        policies["transform_response"] = json!({
-            "statuses": policy.get("statuses").unwrap_or(&json!([])), "status": policy["status"], "headers": changes(policy, "headers"),
-            "content": content(policy), "problems": policy.get("problems").unwrap_or(&json!(false)),
-        });
+        policies["transform_response"] = changes::response(policy);
     }
     policies
 }

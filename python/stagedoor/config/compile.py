@@ -6,16 +6,18 @@ The shape is that of ``crates/dataplane/src/snapshot.rs``.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from stagedoor.config.address import authority, is_secure
 from stagedoor.config.aggregate import AggregateTarget, compile_aggregate
+from stagedoor.config.api import StepChanges, compile_api, compile_step
 from stagedoor.config.certificate import compile_certificate
 from stagedoor.config.cluster import Cluster, compile_retry, endpoint
 from stagedoor.config.cluster_credentials import compile_credentials
 from stagedoor.config.configuration import Configuration
-from stagedoor.config.consumer import ApiKeyEntry, Consumer, key, seconds
+from stagedoor.config.consumer import ApiKeyEntry, Consumer, key
 from stagedoor.config.description import validated
 from stagedoor.config.expression import expression
 from stagedoor.config.issuer import compile_issuer, issuer_clusters
@@ -32,6 +34,7 @@ from stagedoor.config.route import (
 )
 from stagedoor.config.settings import CacheStore
 from stagedoor.config.signature_key import compile_signature_key
+from stagedoor.config.time import seconds
 from stagedoor.config.tls import ClusterTls, ListenerTls
 from stagedoor.config.token_client import token_clusters
 from stagedoor.policies import BUILT_IN, Policies
@@ -68,6 +71,7 @@ def compile(configuration: Configuration) -> Json:
     documents = {name: document for name, document in configuration.descriptions.items() if name in described}
     plans = {name: compile_plan(plan) for name, plan in settings.plans.items()}
     issuers = {name: compile_issuer(issuer) for name, issuer in settings.issuers.items()}
+    apis = {name: compile_api(api) for name, api in settings.apis.items()}
     return {
         "workers": settings.workers,
         "listeners": {name: _listener(listener, folder) for name, listener in settings.listeners.items()},
@@ -75,6 +79,7 @@ def compile(configuration: Configuration) -> Json:
         **({"issuers": issuers} if issuers else {}),
         **({"plans": plans} if plans else {}),
         "clusters": clusters,
+        **({"apis": apis} if apis else {}),
         **({"documents": documents} if documents else {}),
         **({} if settings.cache == CacheStore() else {"cache": _cache(settings.cache, folder)}),
         "routes": routes,
@@ -133,6 +138,8 @@ def _consumer(name: str, consumer: Consumer) -> Json:
         parts["scopes"] = list(consumer.scopes)
     if consumer.plan is not None:
         parts["plan"] = consumer.plan
+    if consumer.versions:
+        parts["versions"] = dict(consumer.versions)
     if consumer.certificates:
         parts["certificates"] = [compile_certificate(each) for each in consumer.certificates]
     if consumer.signature_keys:
@@ -209,7 +216,12 @@ def _route(name: str, route: Route, policies: Json) -> Json:
         "priority": route.priority,
         "policies": policies,
         "target": _target(route, route.target),
-    }
+    } | ({} if route.api is None else {"api": _api(route.api, route.steps)})
+
+
+def _api(name: str, steps: Mapping[str, StepChanges]) -> Json:
+    made = {version: compile_step(changes) for version, changes in steps.items()}
+    return {"api": name, **({"steps": made} if made else {})}
 
 
 def _status_route(name: str, route: Route, target: WorkflowTarget, policies: Policies, folder: Path) -> Json:
@@ -260,7 +272,7 @@ def _match(match: Match) -> Json:
         "methods": list(match.methods),
         "headers": values(match.headers),
         "query": values(match.query),
-    }
+    } | ({"versions": list(match.versions)} if match.versions else {})
 
 
 def _target(route: Route, target: ClusterTarget | AggregateTarget | WorkflowTarget | ResponseTarget) -> Json:

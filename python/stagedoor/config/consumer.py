@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import ipaddress
 import re
 from typing import Annotated, Any
@@ -11,32 +10,16 @@ from pydantic import AfterValidator, Discriminator, Field, SecretStr, Tag
 
 from stagedoor.config.certificate import ConsumerCertificate
 from stagedoor.config.signature_key import SignatureKey
+from stagedoor.config.time import Time
 from stagedoor.policies.model import Name, Scope, Strict, wrong
 
 _KEY = re.compile(r"[!-~]{8,256}")
-_RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)")
 
 
 def _key(value: SecretStr) -> SecretStr:
     if not _KEY.fullmatch(value.get_secret_value()):
         raise wrong("an API key is 8 to 256 characters of visible ASCII without spaces")
     return value
-
-
-def _time(value: str) -> str:
-    message = "expected a time such as 2027-01-31T00:00:00Z"
-    if not _RFC3339.fullmatch(value):
-        raise wrong(message)
-    try:
-        seconds(value)
-    except ValueError:
-        raise wrong(message) from None
-    return value
-
-
-def seconds(time: str) -> int:
-    """A time of RFC 3339 in whole seconds since 1970; never later than it."""
-    return max(0, int(datetime.datetime.fromisoformat(time).timestamp()))
 
 
 def _network(value: str) -> str:
@@ -55,8 +38,6 @@ def _username(value: str) -> str:
 
 Username = Annotated[str, AfterValidator(_username)]
 Key = Annotated[SecretStr, AfterValidator(_key)]
-Time = Annotated[str, AfterValidator(_time)]
-"""Of RFC 3339."""
 Network = Annotated[str, AfterValidator(_network)]
 """An address or a network (CIDR)."""
 
@@ -117,6 +98,8 @@ class Consumer(Strict):
     """Scopes that the consumer has."""
     plan: Name | None = None
     """What the consumer may use: one of ``plans``."""
+    versions: Annotated[dict[Name, Name], Field(max_length=100)] = {}
+    """API → the version that the consumer is pinned to: it stands in for the default."""
 
 
 def key(entry: SecretStr | ApiKeyEntry) -> ApiKeyEntry:

@@ -17,8 +17,9 @@ from stagedoor.config.problem import Located, Path
 from stagedoor.config.route import WorkflowTarget, called_clusters
 from stagedoor.config.settings import Settings
 
-_THING = re.compile(r"(route|cluster|consumer|issuer|plan|listener)s? '([^']*)'(?:: )?(.*)", re.DOTALL)
+_THING = re.compile(r"(api|route|cluster|consumer|issuer|plan|listener)s? '([^']*)'(?:: )?(.*)", re.DOTALL)
 _STEP = re.compile(r"([A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*)(?:\[([0-9]+)\])?: (.*)", re.DOTALL)
+_VERSION = re.compile(r"version '([^']*)': (.*)", re.DOTALL)
 _QUOTED = re.compile(r"'([^']+)'")
 _UNROUTED = "requests that match no route: "
 
@@ -58,18 +59,20 @@ def _sound(configuration: Configuration, problems: list[Located]) -> Configurati
     settings = configuration.settings
     wrong = {problem.path[:2] for problem in problems}
     defaults_wrong = any(path[:1] == ("policies",) for path in wrong)
+    apis = {name: api for name, api in settings.apis.items() if ("apis", name) not in wrong}
     clusters = {name: cluster for name, cluster in settings.clusters.items() if ("clusters", name) not in wrong}
     routes = {
         name: route
         for name, route in settings.routes.items()
         if not (defaults_wrong or ("routes", name) in wrong)
         and all(cluster in clusters for cluster in called_clusters(route))
+        and (route.api is None or route.api in apis)
     }
     consumers_wrong = any(path[:1] == ("consumers",) for path in wrong)
     consumers = {} if consumers_wrong else settings.consumers
     # A plan that is wrong is there all the same.
     plans = {str(path[1]): Plan() for path in wrong if path[:1] == ("plans",) and len(path) > 1} | settings.plans
-    update = {"clusters": clusters, "routes": routes, "consumers": consumers, "plans": plans}
+    update = {"clusters": clusters, "routes": routes, "consumers": consumers, "plans": plans, "apis": apis}
     return replace(configuration, settings=settings.model_copy(update=update))
 
 
@@ -110,7 +113,14 @@ def _path(root: Node, message: str) -> tuple[Path, str]:
         rest = match[3] if message[match.start(3) - 2 : match.start(3)] == ": " else message
     else:
         return (), message
-    while (step := _STEP.match(rest)) is not None:
+    while True:
+        if (version := _VERSION.match(rest)) is not None:
+            at = (*path, "versions", version[1])
+            path, rest = at if _exists(root, at) else (*path, version[1]), version[2]
+            continue
+        step = _STEP.match(rest)
+        if step is None:
+            break
         below = _below(root, path, step[1], step[2])
         if below is None:
             break

@@ -44,12 +44,17 @@ def load_descriptions(reader: Reader, root: Mapping, settings: Settings) -> dict
 def validated(settings: Settings) -> set[str]:
     """Those that messages are compared with; others are for ``stagedoor check`` alone."""
     named = [settings.policies, *(route.policies for route in settings.routes.values())]
-    return {name for policies in named for _, name in _of_validation((), policies)}
+    of_versions = (version.openapi for api in settings.apis.values() for version in api.versions.values())
+    return {name for policies in named for _, name in _of_validation((), policies)} | set(filter(None, of_versions))
 
 
 def _named(settings: Settings) -> Iterator[tuple[Steps, str]]:
     yield from _of_validation(("policies",), settings.policies)
     yield from _of_transformation(("policies",), settings.policies)
+    for name, api in settings.apis.items():
+        for version, each in api.versions.items():
+            if each.openapi is not None:
+                yield ("apis", name, "versions", version, "openapi"), each.openapi
     for name, route in settings.routes.items():
         at: Steps = ("routes", name, "policies")
         yield from _of_validation(at, route.policies)

@@ -15,6 +15,7 @@ from stagedoor.config.problem import Located, Path, did_you_mean, listed
 from stagedoor.config.route import Route, WorkflowTarget, called_clusters
 from stagedoor.config.settings import Settings
 from stagedoor.config.token_client import TokenExchange
+from stagedoor.config.versions import versions
 from stagedoor.config.workflows import Workflows, called_endpoints
 from stagedoor.policies import BUILT_IN, Policies
 from stagedoor.policies.authenticate import Authenticate
@@ -46,6 +47,7 @@ def references(root: Node, settings: Settings, workflows: Workflows, incomplete:
         known = did_you_mean(sink, clusters) or f"there are: {listed(clusters)}"
         problems.append((("engine", "events", "sink"), f"there is no cluster '{sink}'", known))
     shared: dict[str, tuple[str, RateLimit]] = {}
+    problems += versions(settings, clusters, None if incomplete else _names(root, "apis"))
     defaults = settings.policies.over(BUILT_IN)
     for name, route in settings.routes.items():
         problems += _route(name, route, clusters, workflows)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from stagedoor.config.aggregate import AggregateTarget
+from stagedoor.config.api import VERSIONS, StepChanges
 from stagedoor.config.expression import Expression
 from stagedoor.policies import Policies
 from stagedoor.policies.model import (
@@ -74,6 +75,8 @@ class Match(Strict):
     """Header name → the exact value, or ``{present: true}``."""
     query: Annotated[dict[str, ValueMatch], Field(max_length=32)] = {}
     """Query parameter → the exact value, or ``{present: true}``."""
+    versions: Annotated[list[Name], Field(max_length=VERSIONS)] = []
+    """Versions of its API. Left out: all."""
 
 
 class ClusterTarget(Strict):
@@ -165,6 +168,10 @@ class Route(Strict):
 
     match: Match
     """Which requests it answers."""
+    api: Name | None = None
+    """The API that it belongs to: a name of ``apis``."""
+    steps: Annotated[dict[Name, StepChanges], Field(max_length=VERSIONS)] = {}
+    """Version → how its requests become those of the next one here, in place of what the API says."""
     priority: Annotated[int, Field(ge=-1_000_000, le=1_000_000)] = 0
     """Higher wins over any specificity."""
     policies: Policies = Policies()

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from stagedoor.config.address import HttpUrl
 from stagedoor.config.admin import Admin
+from stagedoor.config.api import Api
 from stagedoor.config.cluster import Cluster
 from stagedoor.config.consumer import Consumer
 from stagedoor.config.issuer import Issuer
@@ -163,6 +164,8 @@ class Settings(Strict):
     """Defaults for every route."""
     cache: CacheStore = CacheStore()
     """Where responses are kept."""
+    apis: Annotated[dict[Name, Api], Field(max_length=1000)] = {}
+    """Groups of routes that have versions, by name."""
     routes: dict[Name, Route] = {}
     """Which requests go where, by name. Order never matters."""
     workflows: Annotated[list[str], Field(max_length=1000)] = []

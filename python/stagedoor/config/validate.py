@@ -14,7 +14,7 @@ from stagedoor.config.node import Mapping, Node, Scalar, Sequence, find, plain, 
 from stagedoor.config.problem import Located, Path, did_you_mean, listed
 from stagedoor.config.settings import Settings
 
-NAMED = ("listeners", "consumers", "plans", "clusters", "routes")
+NAMED = ("listeners", "consumers", "plans", "clusters", "apis", "routes")
 """Sections whose keys are names that the user chose."""
 SECRET = ("consumers", "admin")
 """Sections of which no value is ever shown."""
@@ -97,6 +97,9 @@ def _words(detail: ErrorDetails, path: Path, node: Node) -> tuple[str, str | Non
         known = _LITERAL.findall(str(context.get("expected", ""))) or ["true"]
         alternative = _alternative(detail["loc"])
         written = node.written if isinstance(node, Scalar) else ""
+        numbers = re.findall(r"\b[0-9]+\b", str(context.get("expected", "")))
+        if known == ["true"] and numbers:
+            return f"expected {' or '.join(numbers)}{_found(path, node)}", None
         if known == ["true"]:
             return f"expected true{_found(path, node)}", None
         return f"expected {alternative}{_any_of(known)}{_found(path, node)}", did_you_mean(written, known)

@@ -6,8 +6,9 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, Field, ValidationError
 
-from stagedoor.config.consumer import Network, Time, seconds
+from stagedoor.config.consumer import Network
 from stagedoor.config.plan import Plan
+from stagedoor.config.time import Time, seconds
 from stagedoor.policies.model import Name, Scope, Strict, duration, wrong
 from stagedoor.policies.unit import Duration
 from stagedoor.registry.refused import Refused

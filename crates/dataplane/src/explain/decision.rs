@@ -57,6 +57,7 @@ fn decision(
             decision["schemes"] = schemes.into();
             decision
         }),
+        Name::Version => policies.version.as_ref().map(|policy| policy.explain(exchange, head, shared)),
         Name::Csrf => policies.csrf.as_ref().map(|policy| match policy.on_request(exchange, head) {
             Ok(()) => passes("it changes nothing, or does not come from another site's page"),
             Err(error) => refused(&error),
@@ -101,5 +102,5 @@ pub(crate) fn open(why: &str) -> Value {
 /// Why is what the log would say, which is more than the client learns.
 pub(crate) fn refused(error: &Error) -> Value {
     let why = error.cause.as_deref().unwrap_or(&error.detail);
-    json!({"decision": "refused", "status": error.kind.status(), "why": why})
+    json!({"decision": "refused", "status": error.status.unwrap_or(error.kind.status()), "why": why})
 }

@@ -12,6 +12,7 @@ use http::uri::PathAndQuery;
 use http::{request, HeaderName, HeaderValue, Method, Uri};
 use serde_json::{json, Map, Value};
 
+use crate::cluster::Cluster;
 use crate::exchange::Exchange;
 use crate::forwarded::{self, Peer, TrustedProxies};
 use crate::policy::Policies;
@@ -62,12 +63,14 @@ pub fn explain(program: &Program, method: &str, url: &str, headers: &[(String, S
     answer["candidates"] = candidates(program, &asked, chosen);
     answer["policies"] = policies(chosen.map_or(&program.unrouted, |route| &route.policies));
     if let Found::Route { route, params } = found {
-        answer["target"] = target(&route.target);
+        answer["target"] = target(&route.target, None);
         let (route, params) = (route.clone(), params);
         match asked.exchange(client) {
             Some(mut exchange) => {
                 (exchange.params, exchange.route) = (params, Some(route.clone()));
                 decision::decide(&route.policies, &mut exchange, &mut asked.head, &mut answer);
+                let own = route.policies.version.as_ref().and_then(|policy| policy.cluster(&exchange));
+                answer["target"] = target(&route.target, own);
             }
             None => answer["decisions"] = json!([]),
         }
@@ -94,7 +97,7 @@ pub fn routes(program: &Program) -> Value {
             "methods": route.methods.names(),
             "conditions": conditions(route),
             "policies": route.policies.describe().iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(),
-            "target": target(&route.target),
+            "target": target(&route.target, None),
         })
     };
     routes.iter().map(describe).collect()
@@ -167,7 +170,10 @@ fn why(route: &Route, asked: &Asked) -> Value {
     };
     json!({
         "host": host,
-        "path": format!("it matches '{}'", route.path.text()),
+        "path": match route.bare.as_ref().filter(|_| !route.path.matches(&asked.path)) {
+            Some(bare) => format!("it matches '{}', which names no version", bare.text()),
+            None => format!("it matches '{}'", route.path.text()),
+        },
         "method": method,
         "conditions": conditions(route),
         "priority": route.priority,
@@ -179,9 +185,15 @@ fn candidates(program: &Program, asked: &Asked, chosen: Option<&Arc<Route>>) -> 
     let others =
         program.routes.routes().iter().filter(|route| !chosen.is_some_and(|chosen| Arc::ptr_eq(chosen, route)));
     let matching = others.filter(|route| {
-        (route.hosts.is_empty() || matching_host(route, &asked.host).is_some()) && route.path.matches(&asked.path)
+        (route.hosts.is_empty() || matching_host(route, &asked.host).is_some())
+            && (route.path.matches(&asked.path) || matches_bare(route, &asked.path))
     });
     matching.map(|route| json!({"route": &*route.id, "refused": refusal(route, asked, chosen)})).collect()
+}
+
+/// Without the version that the route's path names.
+fn matches_bare(route: &Route, path: &str) -> bool {
+    route.bare.as_ref().is_some_and(|bare| bare.matches(path))
 }
 
 fn refusal(route: &Route, asked: &Asked, chosen: Option<&Arc<Route>>) -> String {
@@ -199,6 +211,11 @@ fn refusal(route: &Route, asked: &Asked, chosen: Option<&Arc<Route>>) -> String 
     if let Some((name, value)) = failed.filter(|_| asks_about.is_none()) {
         return format!("there is no header {}", condition(name.as_str(), value));
     }
+    if let Some(versions) =
+        route.conditions.versions.as_ref().filter(|_| asks_about.is_none() && !version_holds(route, asked))
+    {
+        return format!("it answers no other version of '{}' than {}", versions.api.name, versions.names().join(", "));
+    }
     match chosen {
         Some(chosen) if chosen.priority > route.priority => {
             format!("'{}' has the higher priority {}", chosen.id, chosen.priority)
@@ -206,6 +223,13 @@ fn refusal(route: &Route, asked: &Asked, chosen: Option<&Arc<Route>>) -> String 
         Some(chosen) => format!("'{}' is more specific", chosen.id),
         None => "it does not match".to_owned(),
     }
+}
+
+fn version_holds(route: &Route, asked: &Asked) -> bool {
+    // Its own search, which knows the segments.
+    let segment = route.version.map_or("", |at| asked.path.split('/').nth(at.segment + 1).unwrap_or_default());
+    let segment = if route.path.matches(&asked.path) { segment } else { "" };
+    route.conditions.version_holds(&asked.head.headers, asked.head.uri.query(), segment)
 }
 
 /// The host of the route that covers the one asked for, the most specific of them; "" is any.
@@ -231,7 +255,9 @@ fn conditions(route: &Route) -> Value {
     let headers =
         route.conditions.headers.iter().map(|(name, value)| format!("header {}", condition(name.as_str(), value)));
     let query = route.conditions.query.iter().map(|(name, value)| format!("query {}", condition(name, value)));
-    headers.chain(query).collect()
+    let versions = route.conditions.versions.iter();
+    let versions = versions.map(|some| format!("version of '{}' that is {}", some.api.name, some.names().join(" or ")));
+    headers.chain(query).chain(versions).collect()
 }
 
 fn decoded(route: &Route, params: &Params, path: &str) -> Value {
@@ -245,13 +271,14 @@ fn policies(policies: &Policies) -> Value {
     policies.describe().into_iter().map(describe).collect()
 }
 
-fn target(target: &Target) -> Value {
+/// `own`: the cluster of a version, in place of the target's.
+fn target(target: &Target, own: Option<&Arc<Cluster>>) -> Value {
     match target {
         Target::Cluster(forward) => json!({
-            "credentials": forward.cluster.credentials.as_ref().map(|credentials| credentials.describe()),
-            "cluster": &*forward.cluster.name,
+            "credentials": own.unwrap_or(&forward.cluster).credentials.as_ref().map(|credentials| credentials.describe()),
+            "cluster": &*own.unwrap_or(&forward.cluster).name,
             "path": forward.path.as_ref().map(|template| template.text()),
-            "endpoints": forward.cluster.endpoints.iter().map(|endpoint| &*endpoint.name).collect::<Vec<_>>(),
+            "endpoints": own.unwrap_or(&forward.cluster).endpoints.iter().map(|endpoint| &*endpoint.name).collect::<Vec<_>>(),
         }),
         Target::Aggregate(aggregate) => aggregate.describe(),
         Target::Workflow(workflow) => json!({

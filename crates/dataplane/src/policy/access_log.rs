@@ -67,7 +67,10 @@ impl AccessLog {
     /// The line. The query is left out: it may carry secrets that nobody has named.
     pub fn log(&self, worker: usize, exchange: &Exchange, outcome: &Outcome) {
         let cluster = exchange.route.as_ref().and_then(|route| match &route.target {
-            Target::Cluster(forward) => Some(forward.cluster.name.as_bytes()),
+            Target::Cluster(forward) => {
+                let own = route.policies.version.as_ref().and_then(|policy| policy.cluster(exchange));
+                Some(own.unwrap_or(&forward.cluster).name.as_bytes())
+            }
             _ => None,
         });
         self.sink.push(worker, |line| {
@@ -78,6 +81,10 @@ impl AccessLog {
             line.text("host", exchange.host.as_bytes());
             line.text("path", exchange.path().as_bytes());
             line.optional("route", exchange.route.as_ref().map(|route| route.id.as_bytes()));
+            if let Some(chosen) = &exchange.version {
+                line.text("api", chosen.api.name.as_bytes());
+                line.text("version", chosen.version().name.as_bytes());
+            }
             line.optional("consumer", exchange.consumer.as_ref().map(|consumer| consumer.name.as_bytes()));
             line.number("status", outcome.status.into());
             line.number("bytes_in", outcome.bytes_in);

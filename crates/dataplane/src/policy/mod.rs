@@ -19,6 +19,7 @@ pub mod security_headers;
 pub mod transform;
 pub mod upgrade;
 pub mod validate;
+pub mod version;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -57,6 +58,7 @@ pub enum Name {
     Limits,
     Cors,
     Authenticate,
+    Version,
     Csrf,
     Authorize,
     RateLimit,
@@ -74,12 +76,13 @@ pub enum Name {
 
 /// The order in which all policies see a request, the same for every route; and then the response, so that `headers` has
 /// the last word on both.
-pub const ORDER: [Name; 18] = [
+pub const ORDER: [Name; 19] = [
     Name::RequestId,
     Name::AccessLog,
     Name::Limits,
     Name::Cors,
     Name::Authenticate,
+    Name::Version,
     Name::Csrf,
     Name::Authorize,
     Name::RateLimit,
@@ -104,6 +107,7 @@ impl Name {
             Name::Limits => "limits",
             Name::Cors => "cors",
             Name::Authenticate => "authenticate",
+            Name::Version => "version",
             Name::Csrf => "csrf",
             Name::Authorize => "authorize",
             Name::RateLimit => "rate_limit",
@@ -130,13 +134,15 @@ pub struct Policies {
     pub limits: Option<limits::Limits>,
     pub cors: Option<cors::Cors>,
     pub authenticate: Option<authenticate::Authenticate>,
+    /// Of a route that belongs to an API; set by `join`.
+    pub version: Option<Box<version::Version>>,
     pub csrf: Option<csrf::Csrf>,
     pub authorize: Option<authorize::Authorize>,
     pub rate_limit: Option<rate_limit::RateLimit>,
     pub validate: Option<validate::Validate>,
     pub cache: Option<cache::Cache>,
     pub transform_request: Option<Box<transform::TransformRequest>>,
-    pub transform_response: Option<Box<transform::TransformResponse>>,
+    pub transform_response: Option<Arc<transform::TransformResponse>>,
     pub grpc_web: Option<grpc_web::GrpcWeb>,
     pub upgrade: Option<upgrade::Upgrade>,
     pub compress: Option<compress::Compress>,
@@ -218,6 +224,7 @@ impl Policies {
                 Name::Authenticate,
                 settings.authenticate.as_ref().map(|settings| authenticate::Authenticate::new(settings, context)),
             ),
+            version: None,
             csrf: on.build(Name::Csrf, settings.csrf.as_ref().map(csrf::Csrf::new)),
             authorize: on.build(
                 Name::Authorize,
@@ -256,7 +263,7 @@ impl Policies {
                 settings
                     .transform_response
                     .as_ref()
-                    .map(|policy| transform::TransformResponse::new(policy).map(Box::new)),
+                    .map(|policy| transform::TransformResponse::new(policy).map(Arc::new)),
             ),
             grpc_web: on.build(Name::GrpcWeb, settings.grpc_web.as_ref().map(grpc_web::GrpcWeb::new)),
             upgrade: on.build(Name::Upgrade, settings.upgrade.as_ref().map(upgrade::Upgrade::new)),
@@ -300,6 +307,9 @@ impl Policies {
                         }
                     }
                 }
+                Name::Version => {
+                    self.version.iter().try_for_each(|policy| policy.on_request(exchange, head, &worker.shared))?
+                }
                 Name::Csrf => self.csrf.iter().try_for_each(|policy| policy.on_request(exchange, head))?,
                 Name::Authorize => {
                     if let Some(policy) = &self.authorize {
@@ -330,6 +340,13 @@ impl Policies {
             }
         }
         Ok(Flow::Continue)
+    }
+
+    /// Its route belongs to an API.
+    pub fn join(&mut self, version: version::Version) {
+        let on = |name: &Name| self.on.contains(name) || *name == Name::Version;
+        self.on = ORDER.into_iter().filter(on).collect();
+        self.version = Some(Box::new(version));
     }
 
     pub fn transforms(&self) -> bool {
@@ -369,6 +386,7 @@ impl Policies {
                 Name::SecurityHeaders => self.security_headers.iter().for_each(|policy| policy.on_response(head)),
                 Name::Headers => self.headers.iter().for_each(|policy| policy.on_response(head)),
                 Name::Authenticate => authenticate::on_response(exchange, head),
+                Name::Version => self.version.iter().for_each(|policy| policy.on_response(exchange, head)),
                 Name::Authorize => authorize::on_response(exchange, head),
                 Name::AccessLog
                 | Name::Limits
@@ -392,6 +410,7 @@ impl Policies {
             Name::Limits => self.limits.as_ref().map(limits::Limits::describe),
             Name::Cors => self.cors.as_ref().map(cors::Cors::describe),
             Name::Authenticate => self.authenticate.as_ref().map(authenticate::Authenticate::describe),
+            Name::Version => self.version.as_ref().map(|policy| policy.describe()),
             Name::Csrf => self.csrf.as_ref().map(csrf::Csrf::describe),
             Name::Authorize => self.authorize.as_ref().map(authorize::Authorize::describe),
             Name::RateLimit => self.rate_limit.as_ref().and_then(rate_limit::RateLimit::describe),

@@ -1,17 +1,66 @@
 //! Conditions on headers and query parameters.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName};
 
+use crate::api::marker::Marked;
+use crate::api::Api;
+
 use crate::snapshot::ValueMatch;
 
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Conditions {
     /// Fulfilled by any one line of the field.
     pub headers: Vec<(HeaderName, ValueMatch)>,
     /// Names and values are compared decoded; fulfilled by any one occurrence.
     pub query: Vec<(Box<str>, ValueMatch)>,
+    /// Of its API those that a route answers; None is all.
+    pub versions: Option<Versions>,
+}
+
+/// Some of an API's.
+#[derive(Clone)]
+pub struct Versions {
+    pub api: Arc<Api>,
+    pub allowed: Box<[bool]>,
+}
+
+impl Versions {
+    pub fn compile(api: &Arc<Api>, names: &[String]) -> Result<Self, String> {
+        let mut allowed = vec![false; api.versions.len()];
+        for name in names {
+            let index = api.find(name).ok_or_else(|| format!("versions: there is no version '{name}'"))?;
+            allowed[index] = true;
+        }
+        Ok(Self { api: api.clone(), allowed: allowed.into() })
+    }
+
+    /// For people.
+    pub fn names(&self) -> Vec<&str> {
+        let allowed = self.api.versions.iter().zip(&self.allowed).filter(|(_, allowed)| **allowed);
+        allowed.map(|(version, _)| &*version.name).collect()
+    }
+
+    pub fn allows(&self, version: usize) -> bool {
+        self.allowed.get(version).copied().unwrap_or(false)
+    }
+
+    /// Whether a request is of one of them by what it says itself. One for a version that there is not is told so by
+    /// whichever route of the API it finds.
+    fn hold(&self, headers: &HeaderMap, query: Option<&str>, segment: &str) -> bool {
+        let marked: Marked = self.api.read(headers, query, segment);
+        self.api.choose(marked, None).is_none_or(|(version, _)| self.allows(version))
+    }
+
+    fn is_within(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.api, &other.api) && self.allowed.iter().zip(&other.allowed).all(|(one, two)| !one || *two)
+    }
+
+    fn meets(&self, other: &Self) -> bool {
+        !Arc::ptr_eq(&self.api, &other.api) || self.allowed.iter().zip(&other.allowed).any(|(one, two)| *one && *two)
+    }
 }
 
 impl Conditions {
@@ -33,22 +82,29 @@ impl Conditions {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.headers.is_empty() && self.query.is_empty()
+        self.headers.is_empty() && self.query.is_empty() && self.versions.is_none()
     }
 
     pub fn headers_hold(&self, headers: &HeaderMap) -> bool {
         self.headers.iter().all(|condition| header_holds(condition, headers))
     }
 
+    /// `segment`: of the path, which names a version.
+    pub fn version_holds(&self, headers: &HeaderMap, query: Option<&str>, segment: &str) -> bool {
+        self.versions.as_ref().is_none_or(|versions| versions.hold(headers, query, segment))
+    }
+
     pub fn query_holds(&self, query: Option<&str>) -> bool {
         self.query.iter().all(|condition| query_holds(condition, query))
     }
 
-    /// More is more specific: header conditions, query conditions, and how many of both name a value.
+    /// More is more specific: header conditions, among which versions count, query conditions, and how many of both name a
+    /// value.
     pub fn rank(&self) -> (usize, usize, usize) {
         let exact = |value: &&ValueMatch| matches!(value, ValueMatch::Exact(_));
         let values = self.headers.iter().map(|(_, value)| value).chain(self.query.iter().map(|(_, value)| value));
-        (self.headers.len(), self.query.len(), values.filter(exact).count())
+        let versions = usize::from(self.versions.is_some());
+        (self.headers.len() + versions, self.query.len(), values.filter(exact).count() + versions)
     }
 
     /// Whether one request can fulfil both. A field may come twice, so two values of one name do not exclude each
@@ -60,6 +116,7 @@ impl Conditions {
         };
         !self.headers.iter().any(|(name, one)| other.headers.iter().any(|(key, two)| name == key && clash(one, two)))
             && !self.query.iter().any(|(name, one)| other.query.iter().any(|(key, two)| name == key && clash(one, two)))
+            && self.versions.as_ref().zip(other.versions.as_ref()).is_none_or(|(one, two)| one.meets(two))
     }
 
     /// Whether every request that fulfils `other` fulfils these.
@@ -67,6 +124,7 @@ impl Conditions {
         let weaker = |one: &ValueMatch, two: &ValueMatch| *one == ValueMatch::Present || one == two;
         self.headers.iter().all(|(name, one)| other.headers.iter().any(|(key, two)| name == key && weaker(one, two)))
             && self.query.iter().all(|(name, one)| other.query.iter().any(|(key, two)| name == key && weaker(one, two)))
+            && self.versions.as_ref().is_none_or(|one| other.versions.as_ref().is_some_and(|two| two.is_within(one)))
     }
 }
 

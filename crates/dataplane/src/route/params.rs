@@ -48,6 +48,16 @@ impl Params {
         }
     }
 
+    /// With a value of nothing at `index`, where a path lacks one of its route's.
+    pub(super) fn with_nothing_at(mut self, index: usize) -> Self {
+        if index <= self.count && self.count < MAX_PARAMS {
+            self.ranges.copy_within(index..self.count, index + 1);
+            self.ranges[index] = (0, 0);
+            self.count += 1;
+        }
+        self
+    }
+
     pub(super) fn pop(&mut self) {
         self.count = self.count.saturating_sub(1);
     }

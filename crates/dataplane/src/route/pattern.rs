@@ -99,6 +99,25 @@ impl PathPattern {
         differ.unwrap_or(other.segments.len().cmp(&self.segments.len()))
     }
 
+    /// The positions of a parameter, which is no `{rest...}`, among segments and among names.
+    pub fn place_of(&self, name: &str) -> Option<(usize, usize)> {
+        let param = self.names.iter().position(|known| **known == *name)?;
+        let segments = self.segments.iter().enumerate().filter(|(_, segment)| **segment == Segment::Param);
+        segments.map(|(at, _)| at).nth(param).map(|segment| (segment, param))
+    }
+
+    /// The same without the segment of one of its parameters, given by their positions; None where that is all there is,
+    /// or where the rest of the path could be anything.
+    pub fn without(&self, segment: usize, param: usize) -> Option<Self> {
+        let mut shorter = self.clone();
+        shorter.segments.remove(segment);
+        shorter.names.remove(param);
+        let bounded = shorter.segments.last().is_some_and(|last| *last != Segment::Rest);
+        let left = self.text.split('/').enumerate().filter(|(at, _)| *at != segment + 1).map(|(_, part)| part);
+        shorter.text = left.collect::<Vec<_>>().join("/").into();
+        bounded.then_some(shorter)
+    }
+
     pub fn text(&self) -> &str {
         &self.text
     }

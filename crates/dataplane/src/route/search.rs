@@ -81,7 +81,7 @@ impl<'t, 'r> Search<'t, 'r> {
             }
             match self.judge(route) {
                 Judgement::Explicit => {
-                    self.best = Some((route, self.params));
+                    self.best = Some((route, self.bound(route)));
                     return;
                 }
                 Judgement::Implied => implied = implied.or(Some(route)),
@@ -90,7 +90,15 @@ impl<'t, 'r> Search<'t, 'r> {
             }
         }
         if let Some(route) = implied {
-            self.best = Some((route, self.params));
+            self.best = Some((route, self.bound(route)));
+        }
+    }
+
+    /// The values of all the route's parameters: that of a version may be left out of a path.
+    fn bound(&self, route: &Route) -> Params {
+        match route.version.filter(|_| self.params.len() < route.path.names().len()) {
+            Some(version) => self.params.with_nothing_at(version.param),
+            None => self.params,
         }
     }
 
@@ -98,7 +106,15 @@ impl<'t, 'r> Search<'t, 'r> {
         if !route.conditions.query_holds(self.query) {
             return Judgement::WrongCondition;
         }
-        let headers_hold = route.conditions.headers_hold(self.headers);
+        let version = || match &route.conditions.versions {
+            Some(_) => route.conditions.version_holds(
+                self.headers,
+                self.query,
+                route.version_text(&self.bound(route), self.path),
+            ),
+            None => true,
+        };
+        let headers_hold = route.conditions.headers_hold(self.headers) && version();
         match route.methods.accepts(self.method) {
             Accepts::Explicitly if headers_hold => return Judgement::Explicit,
             Accepts::Implicitly if headers_hold => return Judgement::Implied,

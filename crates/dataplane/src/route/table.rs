@@ -155,7 +155,7 @@ mod tests {
         let response = || snapshot::FixedResponse { status: 200, headers: Default::default(), body: String::new() };
         snapshot.routes.extend(routes.into_iter().map(|(id, matches, priority)| {
             let target = snapshot::Target::Response(response());
-            (id, snapshot::Route { matches, priority, policies: Default::default(), target })
+            (id, snapshot::Route { matches, priority, api: None, policies: Default::default(), target })
         }));
         Program::compile(&snapshot, &Shared::new(1))
     }
@@ -269,7 +269,11 @@ mod tests {
                     |names: Vec<String>| names.into_iter().map(|name| (name, snapshot::ValueMatch::Present)).collect();
                 let (headers, query) = (conditions(some(&["h", "i"])), conditions(some(&["q"])));
                 let priority = if random.u8(..5) == 0 { random.i32(-1..3) } else { 0 };
-                routes.push((format!("r{index:02}"), Match { hosts, path, methods, headers, query }, priority));
+                routes.push((
+                    format!("r{index:02}"),
+                    Match { hosts, path, methods, headers, query, versions: Vec::new() },
+                    priority,
+                ));
             }
             let Ok(program) = compile(routes) else { continue };
             for _ in 0..60 {

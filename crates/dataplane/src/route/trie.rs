@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use super::pattern::Segment;
+use super::pattern::{PathPattern, Segment};
 use super::Route;
 
 /// The paths of one host.
@@ -44,8 +44,15 @@ impl Default for Node {
 
 impl Trie {
     pub(super) fn insert(&mut self, route: &Arc<Route>) {
+        self.insert_at(route, &route.path);
+        if let Some(bare) = &route.bare {
+            self.insert_at(route, bare);
+        }
+    }
+
+    fn insert_at(&mut self, route: &Arc<Route>, path: &PathPattern) {
         let mut at = 0;
-        for segment in route.path.segments() {
+        for segment in path.segments() {
             self.raise(at, route.priority);
             let new = self.nodes.len() as u32;
             let node = &mut self.nodes[at];

@@ -21,6 +21,9 @@ pub struct Consumer {
     pub certificates: Vec<Certificate>,
     #[serde(default)]
     pub signature_keys: Vec<SignatureKey>,
+    /// By API, the version that it is pinned to.
+    #[serde(default)]
+    pub versions: BTreeMap<String, String>,
 }
 
 /// A key that is good wherever its consumer may call, or one that is not.
@@ -100,6 +103,8 @@ pub struct RegisteredConsumer {
     pub certificates: Vec<Registered<Certificate>>,
     #[serde(default)]
     pub signature_keys: Vec<Registered<SignatureKey>>,
+    #[serde(default)]
+    pub versions: BTreeMap<String, String>,
 }
 
 /// A credential that is no API key, and how long, where and for what it is good.

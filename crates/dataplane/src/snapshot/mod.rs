@@ -5,6 +5,7 @@
 
 mod access_token;
 mod aggregate;
+mod api;
 mod authenticate;
 mod authorize;
 mod browser;
@@ -27,6 +28,7 @@ use serde::Deserialize;
 
 pub use access_token::{AccessToken, Bound, Dpop, Nonce, StepUp};
 pub use aggregate::{AggregateCall, AggregateResponse, AggregateTarget, AnswerFormat, Each};
+pub use api::{Api, ApiVersion, Brownout, RouteApi, StepChanges, VersionMarker, VersionStep};
 pub use authenticate::{Anonymous, Authenticate, Basic, Scheme};
 pub use authorize::{Authorize, Conditions, ExtAuthz, ExtAuthzBody, ExtAuthzProtocol, Opa, Window};
 pub use browser::{Csrf, SecurityHeaders};
@@ -63,6 +65,8 @@ pub struct Snapshot {
     #[serde(default)]
     pub issuers: BTreeMap<String, Issuer>,
     pub clusters: BTreeMap<String, Cluster>,
+    #[serde(default)]
+    pub apis: BTreeMap<String, Api>,
     pub routes: BTreeMap<String, Route>,
     /// OpenAPI documents and JSON Schemas by name, every reference within its own document.
     #[serde(default)]
@@ -311,6 +315,9 @@ pub struct Route {
     #[serde(rename = "match")]
     pub matches: Match,
     pub priority: i32,
+    /// Absent: it belongs to none.
+    #[serde(default)]
+    pub api: Option<RouteApi>,
     pub policies: Policies,
     pub target: Target,
 }
@@ -326,6 +333,9 @@ pub struct Match {
     pub methods: Vec<String>,
     pub headers: BTreeMap<String, ValueMatch>,
     pub query: BTreeMap<String, ValueMatch>,
+    /// Of its API those that it answers; empty is all.
+    #[serde(default)]
+    pub versions: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

@@ -13,7 +13,7 @@ use crate::cluster::credentials::Caller;
 use crate::cluster::{retry, Cluster, InterimSink, Patience, SendOptions, SendReport};
 use crate::error::{Error, Kind};
 use crate::evaluation::leaves_its_place;
-use crate::exchange::{Exchange, Rewritten};
+use crate::exchange::Exchange;
 use crate::program::Report;
 use crate::protocol::body::Body;
 use crate::protocol::grpc;
@@ -53,18 +53,22 @@ impl ForwardTarget {
 
     /// What is asked of the endpoint: what was routed, or the template with the values of the routed path.
     fn target(&self, exchange: &Exchange) -> Result<PathAndQuery, Error> {
-        let rewritten = exchange.rewritten.as_deref();
-        let mut target = match (&self.path, rewritten) {
-            (None, None) => return Ok(exchange.target.clone()),
-            (_, Some(Rewritten { path: Some(path), .. })) => path.clone(),
-            (Some(template), _) => template.render(&exchange.params, exchange.path(), &[]),
-            (None, _) => exchange.path().to_owned(),
+        let (rewritten, raised) = (exchange.rewritten.as_deref(), exchange.raised.as_deref());
+        if self.path.is_none() && rewritten.is_none() && raised.is_none() {
+            return Ok(exchange.target.clone());
+        }
+        let made = rewritten.and_then(|rewritten| rewritten.path.as_ref());
+        let made = made.or(raised.and_then(|raised| raised.path.as_ref()));
+        let mut target = match (made, &self.path) {
+            (Some(path), _) => path.clone(),
+            (None, Some(template)) => template.render(&exchange.params, exchange.path(), &[]),
+            (None, None) => exchange.asked_path().to_owned(),
         };
         // Values are single segments of a normalised path, but two of them side by side may make a new one.
         if leaves_its_place(&target) {
             return Err(Error::new(Kind::BadRequest, "the path's values make a path that leaves its place"));
         }
-        let query = rewritten.and_then(|rewritten| rewritten.query.as_deref()).or(exchange.query());
+        let query = rewritten.and_then(|rewritten| rewritten.query.as_deref()).or(exchange.asked_query());
         if let Some(query) = query.filter(|query| !query.is_empty()) {
             target.push(if target.contains('?') { '&' } else { '?' });
             target.push_str(query);
@@ -74,15 +78,15 @@ impl ForwardTarget {
     }
 }
 
-/// Sends the request, whose head `forwarded::receive` has cleaned, and notes in the exchange who answered.
+/// Sends the request to the target's cluster, or to that of a version, whose head `forwarded::receive` has cleaned, and notes in the exchange who answered.
 pub async fn forward(
     worker: &Rc<Worker>,
     exchange: &mut Exchange,
     target: &ForwardTarget,
+    cluster: &Arc<Cluster>,
     mut request: Request<Body>,
     interim: Option<InterimSink>,
 ) -> Result<Response<Body>, Error> {
-    let cluster = &target.cluster;
     // A stream is bounded by the cluster until its head, and from there on by what its route says.
     let stream = Patience { until: exchange.deadline, idle: exchange.stream_idle() };
     exchange.deadline = exchange.deadline.min(exchange.received + cluster.request_timeout());

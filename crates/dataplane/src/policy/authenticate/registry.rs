@@ -1,6 +1,7 @@
 //! The consumers of the store, beside those of the configuration: pushed as a whole, effective at the next request,
 //! without a new Program.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aws_lc_rs::hmac;
@@ -26,6 +27,8 @@ pub struct Registry {
     pub certificates: Certificates,
     pub signature_keys: SignatureKeys,
     pub plans: Plans,
+    /// By consumer and API, the version that it is pinned to.
+    pub pins: FxHashMap<Box<str>, BTreeMap<String, String>>,
 }
 
 impl Registry {
@@ -48,6 +51,9 @@ impl Registry {
             // A credential that is not there costs as much to refuse as one that is.
             if consumer.disabled {
                 continue;
+            }
+            if !consumer.versions.is_empty() {
+                known.pins.insert(name.as_str().into(), consumer.versions.clone());
             }
             keys.add(name, consumer, shared, &mut errors);
             known.add(name, consumer, shared, &mut errors);

@@ -103,6 +103,8 @@ pub struct Primary {
     pub route: Arc<str>,
     /// Of the route's target and of what changes its requests: another target has other responses.
     pub fingerprint: u64,
+    /// Of its API, where the route belongs to one: each version has answers of its own.
+    pub version: Option<Arc<str>>,
     /// The parts of `vary_by`, in its order.
     pub by: Box<[Part]>,
 }

@@ -167,10 +167,22 @@ impl Cache {
 
     /// The route it is on. What is stored under another program is found again if the route leads to the same.
     /// `exchanges`: its target is asked with tokens for those of callers.
-    pub fn belongs_to(&mut self, id: &Arc<str>, settings: &snapshot::Route, exchanges: bool) {
+    pub fn belongs_to(
+        &mut self,
+        id: &Arc<str>,
+        settings: &snapshot::Route,
+        api: Option<&snapshot::Api>,
+        exchanges: bool,
+    ) {
         self.exchanges = exchanges;
+        // Where versions lead; when they end is no part of what is stored.
+        let leads = api.map(|api| {
+            let versions = api.versions.iter().map(|version| (&version.name, &version.cluster, &version.step));
+            (&api.marker, api.strip, versions.collect::<Vec<_>>())
+        });
         let mut hasher = DefaultHasher::new();
-        format!("{:?}", (&settings.target, what_makes_answers(&settings.policies))).hash(&mut hasher);
+        format!("{:?}", (&settings.target, what_makes_answers(&settings.policies), &settings.api, leads))
+            .hash(&mut hasher);
         (self.route, self.fingerprint) = (id.clone(), hasher.finish());
     }
 

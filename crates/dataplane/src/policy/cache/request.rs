@@ -130,6 +130,7 @@ impl Cache {
         let primary = Primary {
             route: self.route.clone(),
             fingerprint: self.fingerprint,
+            version: exchange.version_name().cloned(),
             by: self.by.iter().map(part).collect(),
         };
         let personal = |name: &HeaderName| {

@@ -10,11 +10,10 @@ use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http_body::Frame;
 
-use super::Variables;
+use super::{TransformResponse, Variables};
 use crate::error::{Error, Kind};
 use crate::protocol::body::Body;
 use crate::protocol::media;
-use crate::route::Route;
 use crate::worker::Worker;
 
 /// How values follow each other.
@@ -47,7 +46,7 @@ pub struct Events {
     framing: Framing,
     most: usize,
     worker: Rc<Worker>,
-    route: Arc<Route>,
+    policy: Arc<TransformResponse>,
     variables: Rc<Variables>,
     buffer: BytesMut,
     scan: Scan,
@@ -95,7 +94,7 @@ impl Events {
         framing: Framing,
         most: usize,
         worker: &Rc<Worker>,
-        route: &Arc<Route>,
+        policy: &Arc<TransformResponse>,
         variables: &Rc<Variables>,
     ) -> Self {
         Self {
@@ -103,7 +102,7 @@ impl Events {
             framing,
             most,
             worker: worker.clone(),
-            route: route.clone(),
+            policy: policy.clone(),
             variables: variables.clone(),
             buffer: BytesMut::new(),
             scan: Scan::default(),
@@ -122,10 +121,9 @@ impl Events {
     }
 
     fn begin(&self, event: Bytes) -> Change {
-        let (framing, worker, route, variables) =
-            (self.framing, self.worker.clone(), self.route.clone(), self.variables.clone());
+        let (framing, worker, policy, variables) =
+            (self.framing, self.worker.clone(), self.policy.clone(), self.variables.clone());
         Box::pin(async move {
-            let Some(policy) = &route.policies.transform_response else { return Ok(event) };
             let (data, others) = match framing {
                 Framing::Lines => (event.clone(), Vec::new()),
                 Framing::Events => data(&event),

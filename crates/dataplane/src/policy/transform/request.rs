@@ -72,6 +72,14 @@ impl TransformRequest {
         self.description.clone()
     }
 
+    pub fn changes_the_path(&self) -> bool {
+        self.path.is_some()
+    }
+
+    pub fn sees_request(&self) -> bool {
+        self.sees_request
+    }
+
     pub async fn on_request(
         &self,
         worker: &Worker,
@@ -79,12 +87,26 @@ impl TransformRequest {
         head: &mut RequestHead,
         body: &mut Body,
     ) -> Result<(), Error> {
-        // A cache may ask more than once.
-        exchange.rewritten = None;
         let request = match self.sees_request {
             true => described::describe(exchange, &head.headers, Value::Null)?,
             false => Value::Null,
         };
+        let query = exchange.asked_query().unwrap_or_default();
+        // A cache may ask more than once.
+        exchange.rewritten = self.apply(worker, request, query, head, body).await?;
+        Ok(())
+    }
+
+    /// `request` is what expressions see, `query` what is changed; what becomes of the path and the query.
+    pub async fn apply(
+        &self,
+        worker: &Worker,
+        request: Value,
+        query: &str,
+        head: &mut RequestHead,
+        body: &mut Body,
+    ) -> Result<Option<Box<Rewritten>>, Error> {
+        let mut rewritten: Option<Box<Rewritten>> = None;
         let variables = Variables(vec![request]);
         if let Some(change) = self.change.as_ref().filter(|_| !body.is_end_stream()) {
             self.transform(worker, change, head, body, &variables).await?;
@@ -92,18 +114,17 @@ impl TransformRequest {
         if let Some(path) = &self.path {
             let path = evaluation::path(worker, path, &Value::Null, &variables.0).await;
             let path = path.map_err(|cause| failed("request's path", cause))?;
-            exchange.rewritten.get_or_insert_default().path = Some(path);
+            rewritten.get_or_insert_default().path = Some(path);
         }
         if let Some(changes) = &self.query {
-            let query = changes.apply(worker, exchange.query().unwrap_or_default(), &variables).await?;
-            let rewritten: &mut Rewritten = exchange.rewritten.get_or_insert_default();
-            rewritten.query = Some(query);
+            let query = changes.apply(worker, query, &variables).await?;
+            rewritten.get_or_insert_default().query = Some(query);
         }
         self.headers.apply(worker, &mut head.headers, &variables).await?;
         if let Some(method) = &self.method {
             head.method = method.clone();
         }
-        Ok(())
+        Ok(rewritten)
     }
 
     async fn transform(

@@ -1,9 +1,10 @@
 //! The policy `transform_response`.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use http::header::{ACCEPT_ENCODING, IF_RANGE, RANGE};
-use http::{HeaderValue, Method, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use http_body::Body as _;
 use serde_json::{json, Value as Json};
 use stagedoor_expression::{Template, Value};
@@ -62,13 +63,25 @@ impl TransformResponse {
         self.description.clone()
     }
 
-    /// Just before the target: an answer that is to be read must be whole, and is best not compressed, since it would be
-    /// decoded at once.
+    pub fn sees_request(&self) -> bool {
+        self.sees_request
+    }
+
+    pub fn reads_content(&self) -> bool {
+        self.change.is_some() || self.problems
+    }
+
+    /// An answer that is to be read must be whole, and is best not compressed, since it would be decoded at once.
+    pub fn ask_for_the_whole(headers: &mut HeaderMap) {
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        headers.remove(RANGE);
+        headers.remove(IF_RANGE);
+    }
+
+    /// Just before the target.
     pub fn before_target(&self, exchange: &mut Exchange, head: &mut RequestHead) -> Result<(), Error> {
-        if self.change.is_some() || self.problems {
-            head.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-            head.headers.remove(RANGE);
-            head.headers.remove(IF_RANGE);
+        if self.reads_content() {
+            Self::ask_for_the_whole(&mut head.headers);
         }
         if self.sees_request {
             exchange.described = Some(described::describe(exchange, &head.headers, Value::Null)?);
@@ -78,9 +91,21 @@ impl TransformResponse {
 
     /// The answer of the target; errors of the gateway's own never come here.
     pub async fn on_answer(
-        &self,
+        self: &Arc<Self>,
         worker: &Rc<Worker>,
         exchange: &mut Exchange,
+        answer: Response<Body>,
+    ) -> Result<Response<Body>, Error> {
+        let request = exchange.described.take().unwrap_or_default();
+        self.apply(worker, exchange, request, answer).await
+    }
+
+    /// `request` is what expressions see.
+    pub async fn apply(
+        self: &Arc<Self>,
+        worker: &Rc<Worker>,
+        exchange: &Exchange,
+        request: Value,
         answer: Response<Body>,
     ) -> Result<Response<Body>, Error> {
         let status = answer.status().as_u16();
@@ -93,7 +118,6 @@ impl TransformResponse {
         if !is_problem && !self.covers(status) {
             return Ok(Response::from_parts(head, body));
         }
-        let request = exchange.described.take().unwrap_or_default();
         let headers = described::fields(&head.headers).map_err(|error| failed("response's headers", error))?;
         let variables = Rc::new(Variables(vec![request, Value::from(usize::from(status)), headers]));
         match &self.change {
@@ -116,7 +140,7 @@ impl TransformResponse {
     }
 
     async fn transform(
-        &self,
+        self: &Arc<Self>,
         worker: &Rc<Worker>,
         exchange: &Exchange,
         change: &Change,
@@ -134,13 +158,12 @@ impl TransformResponse {
             }
             return Ok(body);
         }
-        let stream = Framing::of(&head.headers).zip(Coding::of(&head.headers));
-        if let (Some((framing, coding)), Some(route)) = (stream, &exchange.route) {
+        if let Some((framing, coding)) = Framing::of(&head.headers).zip(Coding::of(&head.headers)) {
             if coding != Coding::Identity {
                 body = Body::stream(Decoded::new(body, coding));
             }
             content::rewrite(&mut head.headers);
-            return Ok(Body::stream(Events::new(body, framing, change.most, worker, route, variables)));
+            return Ok(Body::stream(Events::new(body, framing, change.most, worker, self, variables)));
         }
         let whole = head.status != StatusCode::PARTIAL_CONTENT;
         let Some((format, coding)) = format.filter(|_| whole) else {

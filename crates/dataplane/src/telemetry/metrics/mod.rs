@@ -17,6 +17,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::access_log::Sinks;
+use crate::api::usage::ApiUse;
 use crate::error::Kind;
 use crate::policy::cache::{Level, Use};
 pub use call::CallMetrics;
@@ -32,6 +33,7 @@ pub struct Metrics {
     clusters: Mutex<Known<Arc<str>, ClusterMetrics>>,
     /// Of aggregates, by route and call.
     calls: Mutex<Known<RouteAndCall, CallMetrics>>,
+    apis: Mutex<Known<Arc<str>, ApiUse>>,
     /// Of requests that matched no route, told with an empty route.
     unrouted: RouteMetrics,
 }
@@ -156,6 +158,7 @@ impl Metrics {
             routes: Mutex::default(),
             clusters: Mutex::default(),
             calls: Mutex::default(),
+            apis: Mutex::default(),
             unrouted: RouteMetrics { id: "".into(), tunnels: OnceLock::new(), workers: PerWorker::new(workers) },
         }
     }
@@ -177,6 +180,10 @@ impl Metrics {
         known_or(&mut self.calls.lock(), &key, || CallMetrics::new(self.workers.len()))
     }
 
+    pub fn api(&self, name: &Arc<str>) -> Arc<ApiUse> {
+        known_or(&mut self.apis.lock(), name, ApiUse::default)
+    }
+
     pub fn unrouted(&self) -> &RouteMetrics {
         &self.unrouted
     }
@@ -186,6 +193,7 @@ impl Metrics {
         self.routes.lock().retain(|_, route| route.strong_count() > 0);
         self.clusters.lock().retain(|_, cluster| cluster.strong_count() > 0);
         self.calls.lock().retain(|_, call| call.strong_count() > 0);
+        self.apis.lock().retain(|_, api| api.strong_count() > 0);
     }
 
     pub fn error(&self, worker: usize, kind: Kind) {
@@ -263,6 +271,9 @@ impl Metrics {
         let calls = self.calls.lock();
         let calls = calls.iter().filter_map(|((route, call), cells)| Some((&**route, &**call, cells.upgrade()?)));
         text.calls(calls.map(|(route, call, cells)| (route, call, cells.outcomes())));
+        let apis: Vec<_> =
+            self.apis.lock().iter().filter_map(|(name, api)| Some((name.clone(), api.upgrade()?))).collect();
+        text.apis(&apis);
         text.sinks(&sinks.levels());
         text.finish()
     }

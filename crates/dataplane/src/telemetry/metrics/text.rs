@@ -1,8 +1,10 @@
 //! The text format of Prometheus, version 0.0.4.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use super::cells::{ClusterCells, Histogram, RouteCells, Statuses, BOUNDS};
+use crate::api::usage::ApiUse;
 use crate::policy::cache::{self, Use};
 use crate::telemetry::access_log::Level;
 
@@ -90,6 +92,28 @@ impl Text {
             for (how, cell) in Use::ALL.iter().zip(&cells.cache).filter(|(_, cell)| cell.get() > 0) {
                 self.line(name, &[("route", route), ("result", how.as_str())], cell.get());
             }
+        }
+    }
+
+    pub fn apis(&mut self, apis: &[(Arc<str>, Arc<ApiUse>)]) {
+        let name = "stagedoor_api_requests_total";
+        self.family(name, "counter", "Requests by version of an API and consumer, by whether the version was served.");
+        for (api, used) in apis {
+            for (version, callers) in used.versions() {
+                for one in callers.used() {
+                    let labels = [("api", &**api), ("version", &*version), ("consumer", &*one.consumer)];
+                    for (result, count) in [("served", one.served), ("refused", one.refused)] {
+                        if count > 0 {
+                            self.line(name, &[labels[0], labels[1], labels[2], ("result", result)], count);
+                        }
+                    }
+                }
+            }
+        }
+        let name = "stagedoor_api_unknown_versions_total";
+        self.family(name, "counter", "Requests for versions that an API does not have.");
+        for (api, used) in apis {
+            self.line(name, &[("api", api)], used.unknown());
         }
     }
 

@@ -26,6 +26,7 @@ pub enum Variable {
     Query,
     Headers,
     Params,
+    Version,
     Name,
     Groups,
     Scopes,
@@ -37,11 +38,11 @@ pub enum Variable {
 
 use Variable::{
     Address, Claims, Groups, Headers, Host, How, Id, Method, Name, Params, Path, Plan, Protocol, Query, Route, Scheme,
-    Scopes,
+    Scopes, Version,
 };
 
 /// Every variable with its object and field.
-pub const ALL: [(Variable, &str, &str); 17] = [
+pub const ALL: [(Variable, &str, &str); 18] = [
     (Method, "request", "method"),
     (Host, "request", "host"),
     (Path, "request", "path"),
@@ -52,6 +53,7 @@ pub const ALL: [(Variable, &str, &str); 17] = [
     (Query, "request", "query"),
     (Headers, "request", "headers"),
     (Params, "request", "params"),
+    (Version, "request", "version"),
     (Name, "consumer", "name"),
     (Groups, "consumer", "groups"),
     (Scopes, "consumer", "scopes"),
@@ -75,6 +77,7 @@ impl Variable {
             Query => "request.query",
             Headers => "request.headers",
             Params => "request.params",
+            Version => "request.version",
             Name => "consumer.name",
             Groups => "consumer.groups",
             Scopes => "consumer.scopes",
@@ -111,6 +114,7 @@ impl Variable {
             Query => query(exchange.query().unwrap_or_default()),
             Headers => headers(head),
             Params => params(exchange),
+            Version => text(exchange.version_name().map_or("", |name| name)),
             Name => text(consumer.map_or("", |consumer| &consumer.name)),
             Groups => list(consumer.map_or(&[], |consumer| &consumer.groups)),
             Scopes => list(consumer.map_or(&[], |consumer| &consumer.scopes)),

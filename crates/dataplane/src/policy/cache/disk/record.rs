@@ -27,6 +27,7 @@ pub struct Record {
     query: Option<String>,
     route: String,
     fingerprint: u64,
+    version: Option<String>,
     by: Vec<PartRecord>,
     status: u16,
     fields: Vec<(String, String)>,
@@ -81,6 +82,7 @@ impl Record {
             query: url.query.as_deref().map(str::to_owned),
             route: primary.route.to_string(),
             fingerprint: primary.fingerprint,
+            version: primary.version.as_deref().map(str::to_owned),
             by: primary.by.iter().map(part).collect(),
             status: head.status.as_u16(),
             fields: fields.collect(),
@@ -165,6 +167,7 @@ impl Record {
         let primary = Primary {
             route: self.route.into(),
             fingerprint: self.fingerprint,
+            version: self.version.map(Arc::from),
             by: self.by.into_iter().map(part).collect::<Option<_>>()?,
         };
         Some(Found { url: Arc::new(url), primary: Arc::new(primary), head: Arc::new(head) })

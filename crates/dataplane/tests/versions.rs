@@ -1,0 +1,217 @@
+//! Versions of APIs, through real sockets. `cases/versions.json` is the table; the rest of this file is what a table cannot
+//! say. Of times only those are used that are long over or far ahead.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod changes;
+mod door;
+mod endpoint;
+mod wire;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use door::Door;
+use endpoint::Endpoint;
+use serde_json::{json, Map, Value};
+
+/// An API as cases write it, with what they leave out.
+fn api(case: &Value) -> Value {
+    let step = |changes: &Value| {
+        let some = |part: &str, made: fn(&Value) -> Value| changes.get(part).map(made);
+        json!({
+            "up": some("up", changes::request), "down": some("down", changes::response),
+            "down_errors": some("down_errors", changes::response),
+        })
+    };
+    let versions = case["versions"].as_array().unwrap().iter().map(|version| {
+        let mut version = version.clone();
+        if let Some(changes) = version.get("step").cloned() {
+            version["step"] = json!({"to": changes["to"], "changes": step(&changes)});
+        }
+        version
+    });
+    let given = |key: &str, default: Value| case.get(key).cloned().unwrap_or(default);
+    json!({
+        "marker": case["marker"], "strip": given("strip", json!(false)), "default": case["default"],
+        "fallback": case["fallback"], "unknown": given("unknown", json!(400)),
+        "marker_over_pin": given("marker_over_pin", json!(true)), "versions": versions.collect::<Vec<_>>(),
+    })
+}
+
+fn route(host: &str, case: &Value) -> Value {
+    let given = |key: &str, default: Value| case.get(key).cloned().unwrap_or(default);
+    let steps = case["steps"].as_object().into_iter().flatten().map(|(name, changes)| {
+        let made = json!({
+            "up": changes.get("up").map(changes::request), "down": changes.get("down").map(changes::response),
+        });
+        (name.clone(), made)
+    });
+    let policies = json!({"limits": {"body_bytes": 16_777_216, "request_ms": null}});
+    let mut policies = policies.as_object().unwrap().clone();
+    policies.extend(case["policies"].as_object().cloned().unwrap_or_default());
+    if let Some(policy) = case.get("request_policy") {
+        policies.insert("transform_request".to_owned(), changes::request(policy));
+    }
+    let target = json!({"cluster": {"cluster": "shop", "path": case["target_path"]}});
+    json!({
+        "match": {
+            "hosts": [host], "path": given("path", json!("/items/{id}")), "methods": given("methods", json!([])),
+            "headers": {}, "query": {}, "versions": given("versions", json!([])),
+        },
+        "priority": 0, "policies": policies, "target": given("target", target),
+        "api": {"api": host, "steps": steps.collect::<Map<_, _>>()},
+    })
+}
+
+/// What a cluster was sent last: its name, head and content.
+type Asked = Arc<Mutex<Option<(&'static str, String, String)>>>;
+/// What it answers next.
+type Answers = Arc<Mutex<Value>>;
+
+fn service(name: &'static str, asked: &Asked, answers: &Answers) -> Endpoint {
+    let (asked, answers) = (asked.clone(), answers.clone());
+    Endpoint::start(move |mut connection| {
+        while let Some((head, body)) = connection.request() {
+            let text = String::from_utf8(body).unwrap();
+            *asked.lock().unwrap() = Some((name, head.clone(), text));
+            let answer = answers.lock().unwrap().clone();
+            let content = answer.get("text").and_then(Value::as_str).unwrap_or_default();
+            let status = answer.get("status").and_then(Value::as_u64).unwrap_or(200);
+            let kind = answer.get("type").and_then(Value::as_str).unwrap_or("application/json");
+            let sent = if head.starts_with("HEAD") { "" } else { content };
+            let fields = answer.get("fields").and_then(Value::as_str).unwrap_or_default();
+            let head = format!(
+                "HTTP/1.1 {status} x\r\nContent-Type: {kind}\r\n{fields}Content-Length: {}\r\n\r\n{sent}",
+                content.len()
+            );
+            if !connection.send(head.as_bytes()) {
+                return;
+            }
+        }
+    })
+}
+
+fn snapshot(shop: SocketAddr, old: SocketAddr, cases: &[(String, Value)]) -> Value {
+    let mut snapshot = door::snapshot(shop);
+    snapshot["clusters"]["old"] = snapshot["clusters"]["shop"].clone();
+    snapshot["clusters"]["old"]["endpoints"][0]["authority"] = json!(old.to_string());
+    snapshot["listeners"]["public"]["limits"]["uri_bytes"] = json!(2048);
+    snapshot["apis"] = cases.iter().map(|(host, case)| (host.clone(), api(&case["api"]))).collect::<Map<_, _>>().into();
+    let mut routes = Map::new();
+    for (host, case) in cases {
+        for (name, each) in case["routes"].as_object().unwrap() {
+            routes.insert(format!("{host}-{name}"), route(host, each));
+        }
+    }
+    snapshot["routes"] = routes.into();
+    snapshot["consumers"] = json!({
+        // The keys are "key-of-web-1" and "key-of-app-1".
+        "web": {"api_key_sha256": [sha256("key-of-web-1")], "groups": [], "versions": pins(cases)},
+        "app": {"api_key_sha256": [sha256("key-of-app-1")], "groups": []},
+    });
+    snapshot
+}
+
+/// The consumer `web` is pinned where a case says so.
+fn pins(cases: &[(String, Value)]) -> Value {
+    let pins = cases.iter().filter_map(|(host, case)| Some((host.clone(), case.get("pin")?.clone())));
+    pins.collect::<Map<_, _>>().into()
+}
+
+fn sha256(text: &str) -> String {
+    use sha2::{Digest, Sha256};
+    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+struct World {
+    asked: Asked,
+    answers: Answers,
+    door: Door,
+}
+
+impl World {
+    fn new(cases: &[(String, Value)]) -> Self {
+        let (asked, answers) = (Asked::default(), Answers::default());
+        let (shop, old) = (service("shop", &asked, &answers), service("old", &asked, &answers));
+        let door = Door::open(snapshot(shop.address, old.address, cases));
+        Self { asked, answers, door }
+    }
+
+    /// The answer to one request, and what a cluster was sent for it.
+    fn ask(&self, host: &str, ask: &Value) -> (wire::Message, Option<(&'static str, String, String)>) {
+        *self.answers.lock().unwrap() = ask["answer"].clone();
+        *self.asked.lock().unwrap() = None;
+        let line = ask["line"].as_str().unwrap();
+        let content = ask.get("text").and_then(Value::as_str).unwrap_or_default();
+        let mut text = format!("{line} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
+        if !content.is_empty() {
+            text += &format!("Content-Length: {}\r\n", content.len());
+        }
+        for (name, value) in ask["headers"].as_object().into_iter().flatten() {
+            for value in value.as_array().cloned().unwrap_or_else(|| vec![value.clone()]) {
+                text += &format!("{name}: {}\r\n", value.as_str().unwrap());
+            }
+        }
+        let mut client = self.door.client();
+        assert!(client.send(format!("{text}\r\n{content}").as_bytes()));
+        let (raw, _) = client.rest();
+        let kind = if line.starts_with("HEAD") { wire::Kind::HeadAnswer } else { wire::Kind::Answer };
+        let wire::Taken::Whole(answer, _) = wire::take(&raw, kind, true) else { panic!("{line}: {raw:?}") };
+        (*answer, self.asked.lock().unwrap().take())
+    }
+}
+
+#[test]
+fn versions_are_told_apart_and_made_into_others_as_the_table_says() {
+    let cases: Value = serde_json::from_str(include_str!("cases/versions.json")).expect("a table");
+    let cases = cases.as_array().unwrap().iter().enumerate();
+    let cases: Vec<(String, Value)> = cases.map(|(index, case)| (format!("case{index}"), case.clone())).collect();
+    let world = World::new(&cases);
+    for (host, case) in &cases {
+        for ask in case["asks"].as_array().unwrap() {
+            let title =
+                format!("{}: {} {}", case["so"].as_str().unwrap(), ask["line"].as_str().unwrap(), ask["headers"]);
+            let (answer, sent) = world.ask(host, ask);
+            hold(&title, &ask["expect"], &answer, sent);
+        }
+    }
+}
+
+fn hold(title: &str, expected: &Value, answer: &wire::Message, sent: Option<(&'static str, String, String)>) {
+    let told = String::from_utf8_lossy(&answer.content).into_owned();
+    let status = expected.get("status").and_then(Value::as_u64).unwrap_or(200);
+    assert_eq!(u64::from(answer.status()), status, "{title}: {told}");
+    if let Some(text) = expected.get("text") {
+        assert_eq!(told, text.as_str().unwrap(), "{title}");
+    }
+    if let Some(members) = expected["members"].as_object() {
+        let problem: Value = serde_json::from_str(&told).unwrap();
+        for (name, value) in members {
+            assert_eq!(&problem[name], value, "{title}: {name} of {told}");
+        }
+    }
+    for (name, value) in expected["headers"].as_object().into_iter().flatten() {
+        assert_eq!(answer.field(name).as_deref(), value.as_str(), "{title}: {name}");
+    }
+    let Some(wanted) = expected.get("sent") else {
+        assert!(sent.is_none() || status < 400, "{title}: what is refused is not sent");
+        return;
+    };
+    let (cluster, head, body) = sent.unwrap_or_else(|| panic!("{title}: nothing was sent"));
+    assert_eq!(cluster, wanted.get("cluster").and_then(Value::as_str).unwrap_or("shop"), "{title}");
+    if let Some(line) = wanted.get("line") {
+        assert_eq!(head.split(" HTTP/1.1").next(), line.as_str(), "{title}");
+    }
+    if let Some(text) = wanted.get("text") {
+        assert_eq!(body, text.as_str().unwrap(), "{title}");
+    }
+    let fields: BTreeMap<String, String> = head
+        .lines()
+        .filter_map(|line| line.split_once(": "))
+        .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
+        .collect();
+    for (name, value) in wanted["headers"].as_object().into_iter().flatten() {
+        assert_eq!(fields.get(name).map(String::as_str), value.as_str(), "{title}: {name} of {head}");
+    }
+}

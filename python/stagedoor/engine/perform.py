@@ -17,6 +17,7 @@ from stagedoor.engine.record import encode, encode_json
 from stagedoor.engine.timers import Key, Timers
 from stagedoor.workflow import commands as command
 from stagedoor.workflow.events import (
+    CallCompleted,
     CallFailed,
     CallUnknown,
     CompensationRegistered,
@@ -142,12 +143,13 @@ class Performer:
             detail = f"as JSON the answer is larger than {MAX_BYTES} bytes"
             event = CallUnknown(event.at, call.id, 502, "The service's answer is too large", detail)
             data = encode(event)
-        self._invalidate(execution, call, notice.status)
+        if isinstance(event, CallCompleted) and 200 <= event.status < 400 and call.method.upper() not in SAFE:
+            self._invalidate(execution, call)
         self._engine.append(execution, event, data=data)
 
-    def _invalidate(self, execution: Execution, call: command.Call, status: int) -> None:
+    def _invalidate(self, execution: Execution, call: command.Call) -> None:
         """Before it is known that the call succeeded: after a crash in between it is repeated."""
-        if execution.machine is not None and 200 <= status < 400 and call.method.upper() not in SAFE:
+        if execution.machine is not None:
             self.invalidated |= execution.machine.definition.invalidated_by(call.task)
 
     def unanswered(self, notice: _core.Unanswered) -> None:

@@ -354,7 +354,7 @@ def _use(orchestrator: Orchestrator, configuration: Configuration) -> None:
     orchestrator.definitions.use(configuration.workflows)
     engine = settings.engine
     origins = {endpoint(each).url: name for name, cluster in settings.clusters.items() for each in cluster.endpoints}
-    reach = Reach(frozenset(engine.allow_hosts), origins, engine.revealed())
+    reach = Reach(frozenset(engine.allow_hosts), origins, configuration.activities, engine.revealed())
     orchestrator.engine.use(routes, reach, _sink(engine.events))
 
 

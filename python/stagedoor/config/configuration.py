@@ -24,6 +24,8 @@ class Configuration:
     """``namespace/name`` → the document as it was written."""
     descriptions: Mapping[str, Any] = field(default_factory=dict)
     """OpenAPI documents and JSON Schemas by the names that the policies have for them, each in one piece."""
+    activities: Mapping[str, Any] = field(default_factory=dict)
+    """Name → the ``stagedoor.activity`` Activity that workflows may call."""
     files: frozenset[Path] = frozenset()
     """Every file that was read: a change of one of them is a change of the configuration."""
     pem: Mapping[Path, str] = field(default_factory=dict)

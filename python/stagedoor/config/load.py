@@ -8,6 +8,7 @@ from collections.abc import Mapping as Environment
 from dataclasses import replace
 from pathlib import Path
 
+from stagedoor.config.activities import load_activities
 from stagedoor.config.admin import admin_files
 from stagedoor.config.configuration import Configuration
 from stagedoor.config.data_plane import data_plane, expressions
@@ -44,7 +45,9 @@ def check(path: str | os.PathLike[str], environment: Environment[str, str] = os.
         return Report(_finish(reader, problems + reader.problems))
     descriptions = load_descriptions(reader, root, settings)
     problems += reader.problems
-    problems += references(root, settings, workflows, reader.incomplete)
+    activities, unloaded = load_activities(root, settings, file.parent) if workflows.definitions else ({}, [])
+    problems += unloaded
+    problems += references(root, settings, workflows, reader.incomplete, None if unloaded else activities)
     problems += expressions(root, settings)
     problems += fields(root, settings, descriptions)
     problems += admin_files(root, settings.admin, file.parent)
@@ -54,6 +57,7 @@ def check(path: str | os.PathLike[str], environment: Environment[str, str] = os.
         workflows=workflows.definitions,
         documents=workflows.documents,
         descriptions=descriptions,
+        activities=activities,
         files=frozenset(reader.files) | reader.substitution.files,
         pem=read_pem(settings, file.parent),
     )

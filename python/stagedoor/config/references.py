@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from collections.abc import Mapping as Map
 from typing import TYPE_CHECKING, Any
 
@@ -27,9 +27,11 @@ if TYPE_CHECKING:
 _ENDPOINT = re.compile(r"(cluster|https?)://([^/?#{}$]*)")
 
 
-def references(root: Node, settings: Settings, workflows: Workflows, incomplete: bool) -> list[Located]:
+def references(
+    root: Node, settings: Settings, workflows: Workflows, incomplete: bool, activities: Collection[str] | None
+) -> list[Located]:
     """Every problem of this kind. ``settings`` may be a part of ``root``; names count as they stand in that.
-    ``incomplete``: names may be missing."""
+    ``incomplete``: names may be missing; ``activities`` None: of those too."""
     problems: list[tuple[Path, str, str | None]] = []
     clusters = None if incomplete else _names(root, "clusters")
     problems += _listeners(settings)
@@ -67,6 +69,8 @@ def references(root: Node, settings: Settings, workflows: Workflows, incomplete:
         found = list(_calls(node, clusters, hosts))
         if name in workflows.definitions and secrets is not None:
             found += _secrets(workflows.definitions[name], secrets)
+        if name in workflows.definitions and activities is not None:
+            found += _activities(workflows.definitions[name], activities)
         for path, message, hint in found:
             located.append(Located(find(node, path)[0], path, message, hint))
     return located
@@ -170,6 +174,14 @@ def _calls(node: Node, clusters: list[str] | None, hosts: set[str]) -> Found:
             if f"{scheme}://{host}" not in hosts:
                 message = f"the host '{name}' is not allowed"
                 yield path, message, f"add {scheme}://{host} to engine.allow_hosts, or declare a cluster"
+
+
+def _activities(definition: Definition, known: Collection[str]) -> Found:
+    """Python functions that a workflow document calls."""
+    for name, path in definition.activities.items():
+        if name not in known:
+            near = did_you_mean(name, known) or "name its module in engine.activities.modules"
+            yield path, f"there is no activity '{name}'", near
 
 
 def _secrets(definition: Definition, secrets: Map[str, Any]) -> Found:

@@ -59,6 +59,16 @@ class Events(Strict):
         return None if self.sink is None else self.sink.removeprefix("cluster://").partition("/")[0]
 
 
+class Activities(Strict):
+    """Python functions that workflows may call."""
+
+    modules: Annotated[list[Annotated[str, Field(min_length=1, max_length=300)]], Field(max_length=1000)] = []
+    """Names of modules with functions marked ``@activity``, looked for beside the configuration file and then as Python
+    does. Their code runs where the configuration is checked, too."""
+    installed: bool = True
+    """Also those that installed packages offer by the entry point ``stagedoor.activities``."""
+
+
 class Engine(Strict):
     """The workflow engine."""
 
@@ -70,9 +80,10 @@ class Engine(Strict):
     secrets: Annotated[dict[Name, SecretStr], Field(max_length=1000)] = {}
     """What workflows may know as ``$secrets.NAME``, if they say so in ``use.secrets``: ``${env:NAME}`` or
     ``${file:path}``. Text that is a JSON object is that object."""
-
     events: Events = Events()
     """What workflows emit."""
+    activities: Activities = Activities()
+    """Python functions that workflows may call."""
 
     def store_path(self, folder: Path) -> Path:
         """The database's file."""

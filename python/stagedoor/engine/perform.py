@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Coroutine
 from typing import Any, Protocol
 
 from stagedoor import _core
 from stagedoor.engine import activities
-from stagedoor.engine.conversation import Conversation, Notice, Surroundings
+from stagedoor.engine.conversation import Conversation, Notice, Outcome, Surroundings
 from stagedoor.engine.execution import Execution, Final
+from stagedoor.engine.functions import Functions
 from stagedoor.engine.listeners import Listeners
 from stagedoor.engine.reach import Reach
 from stagedoor.engine.record import encode, encode_json
@@ -76,6 +77,7 @@ class Performer:
         self.around = Surroundings(self._exchange, clock)
         self.invalidated: set[str] = set()
         """Groups of stored responses."""
+        self.functions = Functions(clock)
         self.hosts: Collection[str] = frozenset()
         """Plain ``http://HOST:PORT`` that may be called."""
         self.sent = 0
@@ -119,6 +121,7 @@ class Performer:
     def close(self) -> None:
         """Send no more calls and fire no more timers: the machines ask again at the next start."""
         self._closing = True
+        self.functions.close()
         self._timers.stop()
 
     def forget(self, execution: Execution) -> None:
@@ -128,7 +131,7 @@ class Performer:
         execution.calls.clear()
 
     def use(self, reach: Reach) -> None:
-        self.hosts, self.around.reach = reach.hosts, reach
+        self.hosts, self.around.reach, self.functions.known = reach.hosts, reach, reach.activities
 
     def answered(self, notice: _core.Answered) -> None:
         found = self._take(notice.call)
@@ -198,13 +201,17 @@ class Performer:
         number = self.sent
         self._calls[number] = (execution, call)
         execution.calls[call.id] = number
+        if call.manner is not None and call.manner.activity:
+            work = self.functions.run(call, execution.id)
+            self._conversations[number] = asyncio.get_running_loop().create_task(self._follow(number, work))
+            return
         declared = execution.machine.definition.secrets if execution.machine is not None else frozenset[str]()
         conversation = Conversation(call, self.around, declared, execution.trace, execution.caller_token)
-        self._conversations[number] = asyncio.get_running_loop().create_task(self._follow(number, conversation))
+        self._conversations[number] = asyncio.get_running_loop().create_task(self._follow(number, conversation.run()))
 
-    async def _follow(self, number: int, conversation: Conversation) -> None:
+    async def _follow(self, number: int, work: Coroutine[Any, Any, Outcome]) -> None:
         try:
-            event, data = await conversation.run()
+            event, data = await work
         except Closed:
             # Asked again at the next start.
             if self._take(number) is not None:

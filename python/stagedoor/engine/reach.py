@@ -6,6 +6,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from stagedoor.activity import Activity
+
 Json = Any
 
 
@@ -15,5 +17,7 @@ class Reach:
     """Plain ``scheme://HOST:PORT`` that may be called."""
     origins: Mapping[str, str] = field(default_factory=dict)
     """``scheme://HOST:PORT`` → the cluster that has such an endpoint."""
+    activities: Mapping[str, Activity[..., Any]] = field(default_factory=dict)
+    """Python functions that may be called, by name."""
     secrets: Mapping[str, Json] = field(default_factory=dict, repr=False)
     """By name."""

@@ -86,6 +86,7 @@ class Compiler:
         self.secrets = secret.declared(use.at("secrets")) if use and "secrets" in use.value else frozenset()
         self.secrets_of_schemes: set[tuple[str, str]] = set()
         self.clusters: set[str] = set()
+        self.activities: dict[str, tuple[str | int, ...]] = {}
         self.hosts: set[str] = set()
         self.invalidates: dict[str, tuple[str, ...]] = {}
         self.computed: list[str] = []

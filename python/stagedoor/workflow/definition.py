@@ -86,6 +86,8 @@ class Definition:
     """Clusters that its endpoints name."""
     hosts: frozenset[str] = frozenset()
     """``scheme://authority`` of its plain endpoints."""
+    activities: Mapping[str, tuple[str | int, ...]] = field(default_factory=dict)
+    """Python functions that it calls → where it first does so, as a path in the document."""
     secrets: frozenset[str] = frozenset()
     """Names of secrets that it may use."""
     secrets_of_schemes: frozenset[tuple[str, str]] = frozenset()

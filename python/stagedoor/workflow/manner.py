@@ -27,3 +27,5 @@ class Manner:
     """Redirections are followed."""
     deferred: bool = False
     """Headers, query or body hold values over secrets."""
+    activity: bool = False
+    """No request at all: a function of this process."""

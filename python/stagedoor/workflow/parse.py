@@ -93,6 +93,7 @@ def _definition(root: Place, problems: list[Problem]) -> Definition | None:
         output_schema=output_schema,
         clusters=frozenset(compiler.clusters),
         hosts=frozenset(compiler.hosts),
+        activities=compiler.activities,
         secrets=compiler.secrets,
         secrets_of_schemes=frozenset(compiler.secrets_of_schemes),
         invalidates=compiler.invalidates,

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stagedoor.workflow.definition import Task
-from stagedoor.workflow.tasks import call_function, call_http
+from stagedoor.workflow.tasks import call_activity, call_function, call_http
 
 if TYPE_CHECKING:
     from stagedoor.workflow.compiler import Common, Compiler, Within
     from stagedoor.workflow.place import Place
 
-PROTOCOLS = {"http": call_http.compile}
+PROTOCOLS = {"http": call_http.compile, "activity": call_activity.compile}
 UNSUPPORTED = ("grpc", "openapi", "mcp")
 REFUSED = {
     "asyncapi": "not supported: asyncapi calls need a broker's protocol, which the gateway does not speak",

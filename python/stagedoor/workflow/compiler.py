@@ -11,10 +11,9 @@ from stagedoor.errors import Problem
 from stagedoor.workflow import authentication as authentications
 from stagedoor.workflow import compensation as compensations
 from stagedoor.workflow import duration as durations
-from stagedoor.workflow import invalidation
+from stagedoor.workflow import invalidation, secret
 from stagedoor.workflow import retry as retries
 from stagedoor.workflow import schema as schemas
-from stagedoor.workflow import secret
 from stagedoor.workflow.definition import Compensation, SagaPolicy, Task
 from stagedoor.workflow.endpoint import Endpoint
 from stagedoor.workflow.expression import (

@@ -75,6 +75,7 @@ kinds! {
     AuthorizationUnavailable 503 Upstream "authorization-unavailable" "Whether this is allowed cannot be decided";
     CredentialsUnavailable 503 Upstream "credentials-unavailable" "The gateway cannot prove itself to the service";
     VersionPaused 503 Gateway "version-paused" "This version of the API is switched off for a while";
+    DescriptorsUnavailable 503 Upstream "descriptors-unavailable" "What the service offers is not known";
     Overloaded 503 Gateway "overloaded" "The gateway is at its limit";
     EngineUnavailable 503 Gateway "engine-unavailable" "The workflow engine is not available";
     WorkflowFaulted 500 Upstream "workflow-faulted" "The workflow failed";

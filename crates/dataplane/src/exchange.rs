@@ -100,6 +100,17 @@ impl CallReport {
 /// Where neither a policy nor a cluster says how long an exchange may take.
 const DEADLINE: Duration = Duration::from_secs(3600);
 
+/// How the target is asked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Asked {
+    #[default]
+    Http,
+    /// In gRPC, one message and one answer of one message, for a client that speaks otherwise.
+    Unary,
+    /// In gRPC, as its clients do.
+    Call,
+}
+
 pub struct Exchange {
     pub received: Instant,
     /// When the whole exchange must be over; a policy or a cluster may bring it forward.
@@ -134,6 +145,7 @@ pub struct Exchange {
     pub operation: Option<Arc<Operation>>,
     /// Where the request is a call of gRPC or gRPC-Web.
     pub call: Option<Rc<Call>>,
+    pub asked: Asked,
     /// Where it is gRPC-Web and the target is to see gRPC.
     pub translation: Option<Translation>,
     /// Another protocol that the client wants to go over to.
@@ -196,6 +208,7 @@ impl Exchange {
             rate: None,
             operation: None,
             call: None,
+            asked: Asked::default(),
             translation: None,
             wish: None,
             grant: None,

@@ -242,6 +242,11 @@ fn compile_route(
             "{place}: upgrade: it has no effect where the target is not a cluster, and over HTTP/2 for WebSocket alone"
         ));
     }
+    let belongs = policies.translate.as_mut().map(|policy| policy.belongs_to(&target, context.shared));
+    if let Some(Err(message)) = belongs {
+        report.error(format!("{place}: translate: {message}"));
+        return None;
+    }
     if let Some(cache) = &mut policies.cache {
         let api = settings.api.as_ref().and_then(|api| snapshot.apis.get(&api.api));
         cache.belongs_to(&id, settings, api, exchanges);

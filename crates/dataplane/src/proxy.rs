@@ -10,8 +10,9 @@ use http::{request, HeaderValue, Method, Request, Response, StatusCode, Version}
 
 use crate::cluster::InterimSink;
 use crate::error::{self, Error, Kind};
-use crate::exchange::Exchange;
+use crate::exchange::{Asked, Exchange};
 use crate::forwarded;
+use crate::policy::translate::Step;
 use crate::policy::{cache, request_id, Flow};
 use crate::program::Program;
 use crate::protocol::body::Body;
@@ -80,6 +81,7 @@ pub fn panicked(link: Rc<Link>) -> Response<Recorded> {
 fn open(link: &Link, head: &mut request::Parts, refused: bool) -> Exchange {
     let received = Instant::now();
     let trace = Trace::take(head);
+    let call = Call::of(&head.headers);
     Exchange {
         received,
         deadline: received + LONGEST,
@@ -101,7 +103,8 @@ fn open(link: &Link, head: &mut request::Parts, refused: bool) -> Exchange {
         origin: None,
         rate: None,
         operation: None,
-        call: Call::of(&head.headers),
+        asked: if call.is_some() { Asked::Call } else { Asked::Http },
+        call,
         translation: None,
         wish: None,
         grant: None,
@@ -187,6 +190,21 @@ pub(crate) async fn ask(
     if route.policies.transforms() {
         request = Box::pin(route.policies.transform(worker, exchange, request)).await?;
     }
+    let rewritten = route.policies.translate.as_ref().and(exchange.rewritten.clone());
+    let back = match &route.policies.translate {
+        None => None,
+        Some(policy) => match Box::pin(policy.on_request(worker, link, exchange, request)).await? {
+            Step::Ask(translated, back) => {
+                request = translated;
+                Some(back)
+            }
+            Step::Pass(same) => {
+                request = same;
+                None
+            }
+            Step::Respond(response) => return Ok(response),
+        },
+    };
     let answer = match &route.target {
         // In a box: futures are moved while they are young, and this is the largest part of its caller's.
         Target::Cluster(target) => {
@@ -205,6 +223,14 @@ pub(crate) async fn ask(
         Target::Workflow(target) => Box::pin(target.run(worker, exchange, request)).await,
         Target::Execution(target) => Box::pin(target.run(worker, exchange)).await,
         Target::Response(target) => Ok(target.respond()),
+    };
+    let answer = match back {
+        Some(back) => {
+            // A cache may ask more than once.
+            exchange.rewritten = rewritten;
+            Box::pin(back.on_answer(worker, exchange, answer?)).await
+        }
+        None => answer,
     };
     let answer = match &route.policies.transform_response {
         Some(policy) => Box::pin(policy.on_answer(worker, exchange, answer?)).await,

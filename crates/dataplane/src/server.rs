@@ -130,6 +130,7 @@ impl Server {
         server.spawn()?;
         *server.shared.loaded.lock() = program.loaded.clone();
         server.commit(changes, &mut server.listeners.lock());
+        server.begin();
         Ok(server)
     }
 
@@ -200,9 +201,20 @@ impl Server {
             let program = worker.program();
             worker.pools.retain(program.clusters.values());
         });
+        self.begin();
         self.shared.sinks.reopen();
         self.shared.metrics.prune();
         Ok(())
+    }
+
+    /// What a new Program wants to know is asked for before its first request comes.
+    fn begin(&self) {
+        let begin = |worker: &Rc<Worker>| {
+            let program = worker.program();
+            let policies = program.routes.routes().iter().filter_map(|route| route.policies.translate.as_ref());
+            policies.for_each(|policy| policy.begin(worker));
+        };
+        self.run(0, Box::new(begin));
     }
 
     /// Binds what is new, without touching what serves.

@@ -15,6 +15,7 @@ use crate::policy::authenticate::oidc::Sessions;
 use crate::policy::authenticate::{LastUsed, Registry, Replays, Verifier};
 use crate::policy::cache;
 use crate::policy::rate_limit::Limiter;
+use crate::policy::translate::descriptor::Reflections;
 use crate::snapshot;
 use crate::telemetry::access_log::Sinks;
 use crate::telemetry::metrics::Metrics;
@@ -44,6 +45,8 @@ pub struct Shared {
     pub verifier: Verifier,
     /// Of browsers: what of them is over or under way.
     pub sessions: Sessions,
+    /// What services say of themselves.
+    pub reflections: Reflections,
     /// Certificates and what belongs to them, of the Program that serves.
     pub loaded: Mutex<Arc<Loaded>>,
     /// Worker threads.
@@ -70,6 +73,7 @@ impl Shared {
             tokens: Kept::default(),
             verifier: Verifier::new(workers),
             sessions: Sessions::default(),
+            reflections: Reflections::default(),
             loaded: Mutex::default(),
             workers,
         }

@@ -42,7 +42,7 @@ from stagedoor.policies.authenticate.resource import Resource
 from stagedoor.policies.compile import compile_policies
 
 Json = dict[str, Any]
-_OF_MESSAGES = ("validation", "cache", "transform_request", "transform_response")
+_OF_MESSAGES = ("validation", "cache", "transform_request", "transform_response", "translate")
 """Policies that are about a route's own messages."""
 
 

@@ -13,6 +13,7 @@ from stagedoor.config.admin import admin_files
 from stagedoor.config.configuration import Configuration
 from stagedoor.config.data_plane import data_plane, expressions
 from stagedoor.config.description import load_descriptions
+from stagedoor.config.descriptor_files import descriptor_files
 from stagedoor.config.fields import fields
 from stagedoor.config.include import Reader
 from stagedoor.config.pem import read_pem
@@ -50,6 +51,7 @@ def check(path: str | os.PathLike[str], environment: Environment[str, str] = os.
     problems += references(root, settings, workflows, reader.incomplete, None if unloaded else activities)
     problems += expressions(root, settings)
     problems += fields(root, settings, descriptions)
+    descriptors = descriptor_files(root, settings, problems)
     problems += admin_files(root, settings.admin, file.parent)
     configuration = Configuration(
         path=file,
@@ -58,7 +60,7 @@ def check(path: str | os.PathLike[str], environment: Environment[str, str] = os.
         documents=workflows.documents,
         descriptions=descriptions,
         activities=activities,
-        files=frozenset(reader.files) | reader.substitution.files,
+        files=frozenset(reader.files) | reader.substitution.files | descriptors,
         pem=read_pem(settings, file.parent),
     )
     problems += data_plane(root, configuration, problems)

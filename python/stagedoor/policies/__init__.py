@@ -22,6 +22,7 @@ from stagedoor.policies.rate_limit import RateLimits
 from stagedoor.policies.request_id import RequestId
 from stagedoor.policies.security_headers import SecurityHeaders
 from stagedoor.policies.transform import TransformRequest, TransformResponse
+from stagedoor.policies.translate import Translate
 from stagedoor.policies.upgrade import Upgrade
 from stagedoor.policies.validate import Validate
 
@@ -63,6 +64,8 @@ class Policies(Strict):
     """What the target gets in place of the client's request."""
     transform_response: Switch[TransformResponse] | None = None
     """What the client gets in place of the target's answer."""
+    translate: Switch[Translate] | None = None
+    """The target speaks another protocol than the client."""
     grpc_web: Switch[GrpcWeb] | None = None
     """Browsers may call a service that speaks gRPC."""
     upgrade: Switch[Upgrade] | None = None

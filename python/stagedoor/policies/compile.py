@@ -26,6 +26,7 @@ from stagedoor.policies.transform import (
     compile_transform_request,
     compile_transform_response,
 )
+from stagedoor.policies.translate import Translate, compile_translate
 from stagedoor.policies.upgrade import Upgrade
 from stagedoor.policies.validate import Validate, compile_validate
 
@@ -64,6 +65,8 @@ def compile_policies(policies: Policies, route: str, folder: Path) -> Json:
         parts["transform_request"] = compile_transform_request(policies.transform_request)
     if isinstance(policies.transform_response, TransformResponse):
         parts["transform_response"] = compile_transform_response(policies.transform_response)
+    if isinstance(policies.translate, Translate):
+        parts["translate"] = compile_translate(policies.translate, folder)
     if isinstance(policies.grpc_web, GrpcWeb):
         parts["grpc_web"] = {}
     if isinstance(policies.upgrade, Upgrade):

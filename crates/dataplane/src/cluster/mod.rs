@@ -239,6 +239,10 @@ impl Cluster {
         matches!(self.settings.protocol, snapshot::Protocol::Http1 | snapshot::Protocol::Auto)
     }
 
+    pub fn speaks_http2(&self) -> bool {
+        self.settings.protocol != snapshot::Protocol::Http1
+    }
+
     /// How long a whole exchange may take unless its route says less.
     pub fn request_timeout(&self) -> Duration {
         Duration::from_millis(self.settings.request_ms)

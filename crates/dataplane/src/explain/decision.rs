@@ -79,6 +79,7 @@ fn decision(
             .transform_request
             .as_ref()
             .map(|_| open("its content, which may be refused, is not looked at here")),
+        Name::Translate => policies.translate.as_ref().map(|policy| policy.explain(exchange)),
         Name::TransformResponse
         | Name::RequestId
         | Name::AccessLog

@@ -17,6 +17,7 @@ pub mod rate_limit;
 pub mod request_id;
 pub mod security_headers;
 pub mod transform;
+pub mod translate;
 pub mod upgrade;
 pub mod validate;
 pub mod version;
@@ -66,6 +67,7 @@ pub enum Name {
     Cache,
     TransformRequest,
     TransformResponse,
+    Translate,
     GrpcWeb,
     Upgrade,
     Compress,
@@ -76,7 +78,7 @@ pub enum Name {
 
 /// The order in which all policies see a request, the same for every route; and then the response, so that `headers` has
 /// the last word on both.
-pub const ORDER: [Name; 19] = [
+pub const ORDER: [Name; 20] = [
     Name::RequestId,
     Name::AccessLog,
     Name::Limits,
@@ -90,6 +92,7 @@ pub const ORDER: [Name; 19] = [
     Name::Cache,
     Name::TransformRequest,
     Name::TransformResponse,
+    Name::Translate,
     Name::GrpcWeb,
     Name::Upgrade,
     Name::Compress,
@@ -115,6 +118,7 @@ impl Name {
             Name::Cache => "cache",
             Name::TransformRequest => "transform_request",
             Name::TransformResponse => "transform_response",
+            Name::Translate => "translate",
             Name::GrpcWeb => "grpc_web",
             Name::Upgrade => "upgrade",
             Name::Compress => "compress",
@@ -143,6 +147,7 @@ pub struct Policies {
     pub cache: Option<cache::Cache>,
     pub transform_request: Option<Box<transform::TransformRequest>>,
     pub transform_response: Option<Arc<transform::TransformResponse>>,
+    pub translate: Option<translate::Translate>,
     pub grpc_web: Option<grpc_web::GrpcWeb>,
     pub upgrade: Option<upgrade::Upgrade>,
     pub compress: Option<compress::Compress>,
@@ -265,6 +270,10 @@ impl Policies {
                     .as_ref()
                     .map(|policy| transform::TransformResponse::new(policy).map(Arc::new)),
             ),
+            translate: on.build(
+                Name::Translate,
+                settings.translate.as_ref().map(|policy| translate::Translate::new(policy, context)),
+            ),
             grpc_web: on.build(Name::GrpcWeb, settings.grpc_web.as_ref().map(grpc_web::GrpcWeb::new)),
             upgrade: on.build(Name::Upgrade, settings.upgrade.as_ref().map(upgrade::Upgrade::new)),
             compress: on.build(Name::Compress, settings.compress.as_ref().map(compress::Compress::new)),
@@ -333,9 +342,13 @@ impl Policies {
                 Name::Upgrade => self.upgrade.iter().try_for_each(|policy| policy.on_request(exchange))?,
                 Name::Compress => self.compress.iter().for_each(|policy| policy.on_request(exchange, head)),
                 // Asked directly before the target.
-                // Around the target: `proxy::ask` calls the two that transform.
-                Name::Cache | Name::TransformRequest | Name::TransformResponse | Name::Hsts | Name::SecurityHeaders => {
-                }
+                // Around the target: `proxy::ask` calls those that transform and translate.
+                Name::Cache
+                | Name::TransformRequest
+                | Name::TransformResponse
+                | Name::Translate
+                | Name::Hsts
+                | Name::SecurityHeaders => {}
                 Name::Headers => self.headers.iter().for_each(|policy| policy.on_request(head)),
             }
         }
@@ -395,6 +408,7 @@ impl Policies {
                 | Name::Cache
                 | Name::TransformRequest
                 | Name::TransformResponse
+                | Name::Translate
                 | Name::GrpcWeb
                 | Name::Upgrade => {}
             }
@@ -418,6 +432,7 @@ impl Policies {
             Name::Cache => self.cache.as_ref().map(cache::Cache::describe),
             Name::TransformRequest => self.transform_request.as_deref().map(transform::TransformRequest::describe),
             Name::TransformResponse => self.transform_response.as_deref().map(transform::TransformResponse::describe),
+            Name::Translate => self.translate.as_ref().map(translate::Translate::describe),
             Name::GrpcWeb => self.grpc_web.as_ref().map(grpc_web::GrpcWeb::describe),
             Name::Upgrade => self.upgrade.as_ref().map(upgrade::Upgrade::describe),
             Name::Compress => self.compress.as_ref().map(compress::Compress::describe),

@@ -15,13 +15,13 @@ use super::body::Body;
 use super::grpc_web::{self, Encoding};
 use crate::error::{Error, Kind};
 
-pub(super) const STATUS: HeaderName = HeaderName::from_static("grpc-status");
-pub(super) const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
-pub(super) const DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
-const TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+pub(crate) const STATUS: HeaderName = HeaderName::from_static("grpc-status");
+pub(crate) const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+pub(crate) const DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
+pub(crate) const TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// `UNKNOWN`.
-pub(super) const UNKNOWN: u16 = 2;
+pub(crate) const UNKNOWN: u16 = 2;
 
 /// What is known of an exchange because it is a call of gRPC.
 #[derive(Debug)]
@@ -106,7 +106,7 @@ impl Call {
 }
 
 /// `application/grpc`, alone, with a format (`+proto`) or with parameters.
-pub(super) fn is_grpc(kind: &[u8]) -> bool {
+pub(crate) fn is_grpc(kind: &[u8]) -> bool {
     format(kind, "application/grpc").is_some()
 }
 
@@ -210,7 +210,7 @@ fn code(status: u16) -> u16 {
 }
 
 /// What an answer that is not gRPC means, by grpc/doc/http-grpc-status-mapping.md.
-fn foreign(status: StatusCode) -> u16 {
+pub(crate) fn foreign(status: StatusCode) -> u16 {
     match status.as_u16() {
         400 => 13,
         401 => 16,

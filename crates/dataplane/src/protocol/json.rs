@@ -34,6 +34,7 @@ pub fn validate(text: &[u8]) -> Result<&[u8], Fault> {
 }
 
 /// A place in a text. Every method leaves it behind what has been read.
+#[derive(Clone)]
 pub struct Reader<'t> {
     text: &'t [u8],
     at: usize,
@@ -45,6 +46,11 @@ impl<'t> Reader<'t> {
         let mut reader = Self { text, at: 0 };
         reader.space();
         Ok(reader)
+    }
+
+    /// How many bytes have been read.
+    pub fn at(&self) -> usize {
+        self.at
     }
 
     /// Nothing follows.
@@ -80,11 +86,11 @@ impl<'t> Reader<'t> {
     }
 
     /// Calls `each` with the name of every member as it is written, quotes included; it reads the value.
-    pub fn object(
+    pub fn object<E: From<Fault>>(
         &mut self,
         depth: usize,
-        mut each: impl FnMut(&mut Self, &'t [u8]) -> Result<(), Fault>,
-    ) -> Result<(), Fault> {
+        mut each: impl FnMut(&mut Self, &'t [u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
         self.open(depth)?;
         if self.closes(b'}')? {
             return Ok(());
@@ -103,7 +109,11 @@ impl<'t> Reader<'t> {
         }
     }
 
-    pub fn array(&mut self, depth: usize, mut each: impl FnMut(&mut Self) -> Result<(), Fault>) -> Result<(), Fault> {
+    pub fn array<E: From<Fault>>(
+        &mut self,
+        depth: usize,
+        mut each: impl FnMut(&mut Self) -> Result<(), E>,
+    ) -> Result<(), E> {
         self.open(depth)?;
         if self.closes(b']')? {
             return Ok(());
@@ -156,7 +166,7 @@ impl<'t> Reader<'t> {
     }
 
     /// With its quotes.
-    fn string(&mut self) -> Result<&'t [u8], Fault> {
+    pub fn string(&mut self) -> Result<&'t [u8], Fault> {
         let start = self.at;
         self.expect(b'"')?;
         loop {

@@ -101,38 +101,54 @@ impl Message {
     }
 
     fn key(&mut self, field: u32, kind: u8) {
-        self.varint(u64::from(field) << 3 | u64::from(kind));
+        put_key(&mut self.0, field, kind);
     }
 
-    fn varint(&mut self, mut value: u64) {
-        while value > 0x7f {
-            self.0.push((value & 0x7f) as u8 | 0x80);
-            value >>= 7;
-        }
-        self.0.push(value as u8);
+    fn varint(&mut self, value: u64) {
+        put_varint(&mut self.0, value);
     }
 }
 
-const VARINT: u8 = 0;
-const FIXED64: u8 = 1;
-const LENGTH: u8 = 2;
-const FIXED32: u8 = 5;
+pub const VARINT: u8 = 0;
+pub const FIXED64: u8 = 1;
+pub const LENGTH: u8 = 2;
+pub const GROUP: u8 = 3;
+pub const GROUP_END: u8 = 4;
+pub const FIXED32: u8 = 5;
+
+/// Groups within each other that are read.
+const GROUPS: usize = 32;
+
+/// What comes before a field's value.
+pub fn put_key(out: &mut Vec<u8>, field: u32, kind: u8) {
+    put_varint(out, u64::from(field) << 3 | u64::from(kind));
+}
+
+pub fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+    while value > 0x7f {
+        out.push((value & 0x7f) as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
 
 /// What stands in a field.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Field<'a> {
     Number(u64),
-    /// Text, bytes or a message.
+    /// Text, bytes, a message or packed numbers.
     Bytes(&'a [u8]),
-    /// A number of fixed size, which nothing that is read here has.
-    Fixed,
+    Fixed64(u64),
+    Fixed32(u32),
+    /// What stands between its two ends.
+    Group(&'a [u8]),
 }
 
 impl<'a> Field<'a> {
     pub fn bytes(self) -> Result<&'a [u8], Malformed> {
         match self {
             Field::Bytes(bytes) => Ok(bytes),
-            Field::Number(_) | Field::Fixed => Err(Malformed),
+            Field::Number(_) | Field::Fixed64(_) | Field::Fixed32(_) | Field::Group(_) => Err(Malformed),
         }
     }
 
@@ -143,7 +159,7 @@ impl<'a> Field<'a> {
     pub fn number(self) -> Result<u64, Malformed> {
         match self {
             Field::Number(number) => Ok(number),
-            Field::Bytes(_) | Field::Fixed => Err(Malformed),
+            Field::Bytes(_) | Field::Fixed64(_) | Field::Fixed32(_) | Field::Group(_) => Err(Malformed),
         }
     }
 }
@@ -161,20 +177,59 @@ impl<'a> Fields<'a> {
     }
 
     fn field(&mut self) -> Option<(u32, Field<'a>)> {
-        let key = self.varint()?;
-        let number = u32::try_from(key >> 3).ok().filter(|number| *number != 0)?;
-        let field = match (key & 7) as u8 {
+        let (number, kind) = self.key()?;
+        let field = match kind {
             VARINT => Field::Number(self.varint()?),
-            FIXED64 => self.take(8).map(|_| Field::Fixed)?,
-            FIXED32 => self.take(4).map(|_| Field::Fixed)?,
+            FIXED64 => Field::Fixed64(u64::from_le_bytes(self.array()?)),
+            FIXED32 => Field::Fixed32(u32::from_le_bytes(self.array()?)),
             LENGTH => {
                 let length = usize::try_from(self.varint()?).ok()?;
                 Field::Bytes(self.take(length)?)
             }
-            // Groups have gone out of use before gRPC came.
+            GROUP => Field::Group(self.group(number, GROUPS)?),
             _ => return None,
         };
         Some((number, field))
+    }
+
+    fn key(&mut self) -> Option<(u32, u8)> {
+        let key = self.varint()?;
+        let number = u32::try_from(key >> 3).ok().filter(|number| *number != 0)?;
+        Some((number, (key & 7) as u8))
+    }
+
+    /// Up to the end of the group of this number, which is read too.
+    fn group(&mut self, group: u32, depth: usize) -> Option<&'a [u8]> {
+        let start = self.0;
+        loop {
+            let content = start.len() - self.0.len();
+            let (number, kind) = self.key()?;
+            match kind {
+                GROUP_END => return (number == group).then_some(&start[..content]),
+                VARINT => drop(self.varint()?),
+                FIXED64 => drop(self.take(8)?),
+                FIXED32 => drop(self.take(4)?),
+                LENGTH => {
+                    let length = usize::try_from(self.varint()?).ok()?;
+                    self.take(length)?;
+                }
+                GROUP if depth > 0 => drop(self.group(number, depth - 1)?),
+                _ => return None,
+            }
+        }
+    }
+
+    /// A number alone, as packed fields hold them.
+    pub fn number(&mut self) -> Option<u64> {
+        self.varint()
+    }
+
+    pub fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        self.take(N)?.try_into().ok()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     fn take(&mut self, count: usize) -> Option<&'a [u8]> {

@@ -19,6 +19,7 @@ mod oidc;
 mod secret;
 mod signature;
 mod transform;
+mod translate;
 mod validate;
 mod webhook;
 
@@ -48,6 +49,7 @@ pub use oidc::{ClientAuthentication, Oidc, Session};
 pub use secret::Secret;
 pub use signature::{Signature, SignatureKey};
 pub use transform::{Changes, ContentChange, ContentFormat, Shape, TransformRequest, TransformResponse};
+pub use translate::{Descriptors, GrpcTranslation, JsonRules, ProtoSources, Reflection, StreamFormat, Translate};
 pub use validate::{Validate, ValidateResponses};
 pub use webhook::Webhook;
 
@@ -368,6 +370,7 @@ pub struct Policies {
     pub cache: Option<Cache>,
     pub transform_request: Option<TransformRequest>,
     pub transform_response: Option<TransformResponse>,
+    pub translate: Option<Translate>,
 }
 
 /// Calls of gRPC-Web are translated to gRPC.

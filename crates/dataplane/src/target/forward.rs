@@ -13,7 +13,7 @@ use crate::cluster::credentials::Caller;
 use crate::cluster::{retry, Cluster, InterimSink, Patience, SendOptions, SendReport};
 use crate::error::{Error, Kind};
 use crate::evaluation::leaves_its_place;
-use crate::exchange::Exchange;
+use crate::exchange::{Asked, Exchange};
 use crate::program::Report;
 use crate::protocol::body::Body;
 use crate::protocol::grpc;
@@ -91,7 +91,9 @@ pub async fn forward(
     let stream = Patience { until: exchange.deadline, idle: exchange.stream_idle() };
     exchange.deadline = exchange.deadline.min(exchange.received + cluster.request_timeout());
     *request.uri_mut() = Uri::from(target.target(exchange)?);
-    let idempotent = retry::is_idempotent(request.method());
+    // What a method of HTTP promises, a call that it became holds too.
+    let method = if exchange.asked == Asked::Unary { &exchange.method } else { request.method() };
+    let idempotent = retry::is_idempotent(method);
     // RFC 9110 §7.6.3: the protocol in which the message was received.
     let via = match request.version() {
         Version::HTTP_10 => "1.0 stagedoor",
@@ -104,8 +106,10 @@ pub async fn forward(
     if let Some(consumer) = exchange.told_consumer() {
         consumer.identity.set(headers);
     }
-    if exchange.call.is_some() {
-        grpc::pass_timeout(headers, stream.until);
+    match exchange.asked {
+        Asked::Http => {}
+        Asked::Unary => grpc::pass_timeout(headers, exchange.deadline),
+        Asked::Call => grpc::pass_timeout(headers, stream.until),
     }
     if let Some(grant) = &exchange.grant {
         grant.ask(headers);
@@ -116,7 +120,7 @@ pub async fn forward(
     let options = SendOptions {
         deadline: exchange.deadline,
         stream: Some(stream),
-        is_call: exchange.call.is_some(),
+        is_call: exchange.asked == Asked::Call,
         idempotent,
         interim,
         grant: exchange.grant.clone(),

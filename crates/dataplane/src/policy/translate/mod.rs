@@ -1,0 +1,123 @@
+//! The policy `translate`: the target speaks another protocol than the client. It stands directly around the target, so
+//! that all other policies see what the client speaks: transform_request → translate → TARGET → translate back →
+//! transform_response.
+//!
+//! How a kind is added:
+//! 1. `snapshot/translate.rs`: a variant of `Translate` with its settings, and `python/stagedoor/policies/translate/KIND.py`
+//!    with the model, its `compile_KIND`, and a field of the model `Translate` there.
+//! 2. A folder or file KIND here, with a type of its own: `new(settings, context)` compiles and finds every mistake;
+//!    `on_request` makes the target's request of the client's and gives what is needed on the way back; that has
+//!    `on_answer`, which makes the client's answer. Both see bodies as streams.
+//! 3. Variants of `Translate` and `Back` below, and their lines in each `match`. The compiler names the places.
+//! 4. `docs/policies/translate/KIND.md`, a line in `docs/policies/translate.md`, tests in `tests/transcoding` or a folder
+//!    of its own.
+//!
+//! Shared by the kinds that know messages of Protocol Buffers: `descriptor` (where types come from) and `message` (their
+//! JSON); `http_rule` (annotations of methods).
+
+pub mod descriptor;
+pub mod grpc;
+pub mod http_rule;
+pub mod message;
+pub mod values;
+
+use std::rc::Rc;
+
+use http::{Request, Response};
+use serde_json::{json, Value};
+
+use crate::error::Error;
+use crate::exchange::Exchange;
+use crate::policy::Context;
+use crate::protocol::body::Body;
+use crate::protocol::link::Link;
+use crate::shared::Shared;
+use crate::snapshot;
+use crate::target::Target;
+use crate::worker::Worker;
+
+pub enum Translate {
+    Grpc(Box<grpc::Grpc>),
+}
+
+/// What becomes of a request.
+// Looked at once: a box would cost more than the move.
+#[allow(clippy::large_enum_variant)]
+pub enum Step {
+    /// The target is asked this, and its answer is translated back.
+    Ask(Request<Body>, Back),
+    /// The target is asked what the client asks, and its answer is the client's.
+    Pass(Request<Body>),
+    /// The target is not asked.
+    Respond(Response<Body>),
+}
+
+/// What is known of a request when its answer comes.
+pub enum Back {
+    Grpc(Box<grpc::Back>),
+}
+
+impl Translate {
+    pub fn new(settings: &snapshot::Translate, context: &Context<'_>) -> Result<Self, Vec<String>> {
+        let within = |kind: &str, wrong: Vec<String>| wrong.into_iter().map(|each| format!("{kind}.{each}")).collect();
+        match settings {
+            snapshot::Translate::Grpc(settings) => grpc::Grpc::new(settings, context)
+                .map(|kind| Self::Grpc(Box::new(kind)))
+                .map_err(|wrong| within("grpc", wrong)),
+        }
+    }
+
+    pub fn describe(&self) -> Value {
+        match self {
+            Self::Grpc(kind) => json!({"grpc": kind.describe()}),
+        }
+    }
+
+    /// Errors: the route's target is not of the kind that is needed.
+    pub fn belongs_to(&mut self, target: &Target, shared: &Shared) -> Result<(), String> {
+        match self {
+            Self::Grpc(kind) => kind.belongs_to(target, shared).map_err(|wrong| format!("grpc: {wrong}")),
+        }
+    }
+
+    /// Called on one worker when a Program begins to serve.
+    pub fn begin(&self, worker: &Rc<Worker>) {
+        match self {
+            Self::Grpc(kind) => kind.begin(worker),
+        }
+    }
+
+    /// What would become of a request, in words.
+    pub fn explain(&self, exchange: &Exchange) -> Value {
+        match self {
+            Self::Grpc(kind) => kind.explain(exchange),
+        }
+    }
+
+    /// `link`: of the client, where one waits.
+    pub async fn on_request(
+        &self,
+        worker: &Rc<Worker>,
+        link: Option<&Rc<Link>>,
+        exchange: &mut Exchange,
+        request: Request<Body>,
+    ) -> Result<Step, Error> {
+        match self {
+            Self::Grpc(kind) => kind.on_request(worker, link, exchange, request).await,
+        }
+    }
+}
+
+impl Back {
+    pub async fn on_answer(
+        self,
+        worker: &Rc<Worker>,
+        exchange: &mut Exchange,
+        answer: Response<Body>,
+    ) -> Result<Response<Body>, Error> {
+        let _worker = worker;
+        match self {
+            Self::Grpc(back) => back.on_answer(exchange, answer).await,
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! The policy `translate`: exactly one kind each.
+
+use serde::Deserialize;
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Translate {
+    /// Clients speak HTTP and JSON, the service gRPC.
+    Grpc(GrpcTranslation),
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GrpcTranslation {
+    pub descriptors: Descriptors,
+    /// Full names; empty is all that are described.
+    pub services: Vec<String>,
+    /// Methods without an annotation are `POST /package.Service/Method`.
+    pub automatic: bool,
+    /// What comes before the annotations' paths in the request's path; empty, or such as `/api`.
+    pub base_path: String,
+    pub json: JsonRules,
+    /// Parameters of the query that no field has are passed over.
+    pub ignore_unknown_query: bool,
+    /// Of one message, either way, as JSON and as gRPC sends it.
+    pub message_bytes: usize,
+    /// How a stream is written where the client does not say.
+    pub stream: StreamFormat,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Descriptors {
+    /// Absolute path of a `FileDescriptorSet`.
+    Set(String),
+    Sources(ProtoSources),
+    Reflection(Reflection),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProtoSources {
+    /// Names within the import paths.
+    pub files: Vec<String>,
+    /// Absolute.
+    pub import_paths: Vec<String>,
+}
+
+/// The service describes itself.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reflection {
+    /// Of one look.
+    pub timeout_ms: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JsonRules {
+    pub ignore_unknown_fields: bool,
+    pub defaults: bool,
+    pub enum_numbers: bool,
+    pub original_names: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StreamFormat {
+    Array,
+    Ndjson,
+    Sse,
+}

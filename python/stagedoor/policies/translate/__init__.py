@@ -1,0 +1,42 @@
+"""The target speaks another protocol than the client: one file for each kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import model_validator
+
+from stagedoor.policies.model import Strict, wrong
+from stagedoor.policies.translate.descriptors import Descriptors
+from stagedoor.policies.translate.grpc import Grpc, compile_grpc
+
+Json = dict[str, Any]
+
+
+class Translate(Strict):
+    """The target speaks another protocol than the client. Exactly one of these keys."""
+
+    grpc: Grpc | None = None
+    """Clients speak HTTP and JSON, the service gRPC."""
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if len(self.model_fields_set) != 1:
+            raise wrong(f"expected exactly one kind of translation: {', '.join(_COMPILE)}")
+        return self
+
+    def descriptors(self) -> tuple[str, Descriptors] | None:
+        """The kind that has descriptors, and those."""
+        if self.grpc is not None:
+            return "grpc", self.grpc.descriptors
+        return None
+
+
+_COMPILE: dict[str, Callable[[Any, Path], Json]] = {"grpc": compile_grpc}
+
+
+def compile_translate(policy: Translate, folder: Path) -> Json:
+    """Its part of the snapshot; ``folder`` is what files are relative to."""
+    return {kind: _COMPILE[kind](getattr(policy, kind), folder) for kind in policy.model_fields_set}

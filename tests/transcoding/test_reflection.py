@@ -1,0 +1,27 @@
+"""Services that describe themselves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from conftest import start
+from kitchen import Kitchen, serve
+from running import until
+
+
+@pytest.mark.parametrize("services", [[], ["kitchen.v1.Kitchen"]])
+def test_without_its_word_there_is_503_and_with_it_an_answer(tmp_path: Path, services: list[str]) -> None:
+    server, port = serve(Kitchen(), reflect=True)
+    server.stop(None).wait()
+    descriptors = {"reflection": {"timeout": "1s"}}
+    door = start(tmp_path, port, {"grpc": {"descriptors": descriptors, "services": services}})
+    try:
+        answer = door.request("GET", "/v1/shelves/1")
+        assert (answer.status, answer.json["type"].partition("#")[2]) == (503, "descriptors-unavailable")
+        assert "retry-after" in answer.headers
+        server, _ = serve(Kitchen(), address=f"127.0.0.1:{port}", reflect=True)
+        until(lambda: door.request("GET", "/v1/shelves/1").status == 200)
+        server.stop(None).wait()
+    finally:
+        door.kill()

@@ -106,7 +106,7 @@ impl Grpc {
         let Some(api) = self.offer.known() else {
             return crate::explain::decision::open("the service says what it offers once it is asked");
         };
-        match self.find(&api, &exchange.method, exchange.path()) {
+        match self.find(&api, &exchange.method, exchange.asked_path()) {
             Ok(found) => json!({
                 "decision": "passes",
                 "why": format!("{} is the method {}", found.binding.text(), found.binding.rpc.name),

@@ -21,12 +21,14 @@ from stagedoor.config.admin import context as admin_context
 from stagedoor.config.admin import faults as admin_faults
 from stagedoor.config.cluster import endpoint
 from stagedoor.config.route import WorkflowTarget
+from stagedoor.config.run import Run
 from stagedoor.config.settings import Events
 from stagedoor.engine.definitions import Definitions
 from stagedoor.engine.embedded import Engine
 from stagedoor.engine.event_log import EventLog
 from stagedoor.engine.operate import Operator
 from stagedoor.engine.outbox import Sink
+from stagedoor.engine.processes import Confinement
 from stagedoor.engine.reach import Reach
 from stagedoor.errors import StagedoorError
 from stagedoor.identity.fetch import Fetcher
@@ -355,7 +357,7 @@ def _use(orchestrator: Orchestrator, configuration: Configuration) -> None:
     engine = settings.engine
     origins = {endpoint(each).url: name for name, cluster in settings.clusters.items() for each in cluster.endpoints}
     reach = Reach(frozenset(engine.allow_hosts), origins, configuration.activities, engine.revealed())
-    orchestrator.engine.use(routes, reach, _sink(engine.events))
+    orchestrator.engine.use(routes, reach, _sink(engine.events), _processes(engine.run))
 
 
 def _sink(events: Events) -> Sink | None:
@@ -363,6 +365,21 @@ def _sink(events: Events) -> Sink | None:
         return None
     path = "/" + events.sink.removeprefix("cluster://").partition("/")[2]
     return Sink(events.cluster, path, events.mode)
+
+
+def _processes(run: Run) -> dict[str, Confinement]:
+    return {
+        language: Confinement(
+            program,
+            frozenset(each.workflows),
+            each.time / 1000,
+            max(1, each.cpu // 1000),
+            int(each.memory),
+            int(each.output),
+            each.processes,
+        )
+        for language, (program, each) in run.allowed().items()
+    }
 
 
 def _admin(gateway: Gateway, configuration: Configuration, registry: Registry, tls: ssl.SSLContext | None) -> Admin:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 from scenario import document, load_folder
 from stagedoor.engine.record import decode, encode
-from stagedoor.workflow.commands import Call, CancelCall, Emit, OpenIncident, RegisterCompensation, StartTimer
+from stagedoor.workflow.commands import (
+    Call,
+    CancelCall,
+    Emit,
+    OpenIncident,
+    RegisterCompensation,
+    RunProcess,
+    StartChild,
+    StartTimer,
+)
 from stagedoor.workflow.events import CallCompleted, CallFailed, CallUnknown, IncidentResolved
 from stagedoor.workflow.machine import Machine
 from stagedoor.workflow.parse import parse
@@ -29,7 +39,7 @@ KNOWN = {
         "incidents",
         "waiting",
     ),
-    *("timeline", "emitted"),
+    *("timeline", "emitted", "children", "processes"),
 }
 
 
@@ -94,6 +104,15 @@ def test_a_case_runs_as_it_says(case: dict[str, Any]) -> None:
     if "registered" in case:
         registered = [[last(c.task), c.arguments] for c in commands if isinstance(c, RegisterCompensation)]
         assert registered == case["registered"]
+    if "children" in case:
+        children = [
+            {"workflow": c.workflow, "version": c.version, "input": c.input}
+            for c in commands
+            if isinstance(c, StartChild)
+        ]
+        assert children == case["children"]
+    if "processes" in case:
+        covers([asdict(command) for command in commands if isinstance(command, RunProcess)], case["processes"])
     if "emitted" in case:
         covers([command.event for command in commands if isinstance(command, Emit)], case["emitted"])
     if "incidents" in case:

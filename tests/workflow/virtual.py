@@ -10,6 +10,8 @@ from stagedoor.workflow.commands import (
     Call,
     Cancel,
     CancelCall,
+    CancelChild,
+    CancelProcess,
     CancelTimer,
     Command,
     Complete,
@@ -17,6 +19,8 @@ from stagedoor.workflow.commands import (
     Fault,
     OpenIncident,
     RegisterCompensation,
+    RunProcess,
+    StartChild,
     StartTimer,
     Subscribe,
     Unsubscribe,
@@ -27,6 +31,8 @@ from stagedoor.workflow.events import (
     CallFailed,
     CallUnknown,
     CancelRequested,
+    ChildEnded,
+    ChildStarted,
     CompensationRegistered,
     Event,
     EventEmitted,
@@ -37,6 +43,8 @@ from stagedoor.workflow.events import (
     ExecutionStarted,
     IncidentOpened,
     IncidentResolved,
+    ProcessEnded,
+    ProcessFailed,
     TimerFired,
 )
 from stagedoor.workflow.machine import Machine
@@ -99,7 +107,12 @@ class Driver:
         self._append(event)
         for command in self.machine.feed(event):
             self.commands.append(command)
-            if isinstance(command, CancelCall | CancelTimer | Unsubscribe):
+            if isinstance(command, CancelChild) and self.machine.draining:
+                self.outstanding = [
+                    command if getattr(other, "id", None) == command.id else other for other in self.outstanding
+                ]
+                continue
+            if isinstance(command, CancelCall | CancelTimer | Unsubscribe | CancelChild | CancelProcess):
                 self.outstanding = [other for other in self.outstanding if getattr(other, "id", None) != command.id]
                 continue
             if isinstance(command, Complete | Fault | Cancel):
@@ -137,6 +150,12 @@ class Driver:
             case Call() if command.id not in self._used:
                 self._used[command.id] = 1
                 self._answer(command)
+            case StartChild() | RunProcess() if command.id not in self._used:
+                self._used[command.id] = 1
+                self._run(command)
+            case CancelChild(id) if f"cancel {id}" not in self._used:
+                self._used[f"cancel {id}"] = 1
+                self._later(2, lambda at: ChildEnded(at, id, "cancelled", error={"title": "Cancelled"}))
             case StartTimer(id, at) if id not in self._used:
                 self._used[id] = 1
                 self._later(at - self._now, lambda at: TimerFired(at, id))
@@ -161,23 +180,47 @@ class Driver:
             content = answer.get("content", {} if answer["status"] < 300 else None)
             self._later(after, lambda at: CallCompleted(at, call.id, answer["status"], content, headers))
 
+    def _run(self, command: StartChild | RunProcess) -> None:
+        id, scripted = command.id, self.answers.get(last(command.task), [{}])
+        number = self._used[last(command.task)] = self._used.get(last(command.task), 0) + 1
+        answer = dict(scripted[min(number, len(scripted)) - 1])
+        after = answer.pop("after", 1)
+        if isinstance(command, StartChild):
+            self._later(0.5, lambda at: ChildStarted(at, id, command.child))
+            if command.awaited:
+                self._later(
+                    after, lambda at: ChildEnded(at, id, answer.get("status", "completed"), **answer.get("end", {}))
+                )
+        elif "failed" in answer:
+            self._later(after, lambda at: ProcessFailed(at, id, 500, answer["failed"], "why", True))
+        else:
+            code, out, err = answer.get("code", 0), answer.get("stdout", ""), answer.get("stderr", "")
+            self._later(after, lambda at: ProcessEnded(at, id, code, out, err))
+
     def _later(self, after: float, make: Any) -> None:
         self._sequence += 1
         at = self._now + after
         heapq.heappush(self._due, (at, self._sequence, make(at)))
 
     def _wanted(self, event: Event) -> bool:
-        identifier = getattr(event, "call", None) or getattr(event, "timer", None)
+        identifier = _of(event)
         return identifier is None or any(getattr(command, "id", None) == identifier for command in self.outstanding)
 
     def _append(self, event: Event, answers: Command | None = None) -> None:
         self.log.append(event)
-        identifier = getattr(event, "call", None) or getattr(event, "timer", None) or getattr(event, "incident", None)
+        identifier = _of(event) or getattr(event, "incident", None)
         for command in self.outstanding:
+            if isinstance(event, ChildStarted) and getattr(command, "awaited", True):
+                continue
             if command is answers or (identifier is not None and getattr(command, "id", None) == identifier):
                 self.outstanding.remove(command)
                 break
         self.owed.append(list(self.outstanding))
+
+
+def _of(event: Event) -> str | None:
+    """The id of the command that it answers, if only one that waits may be answered."""
+    return getattr(event, "call", None) or getattr(event, "timer", None) or getattr(event, "run", None)
 
 
 def task_name(call: Call) -> str:

@@ -13,6 +13,7 @@ from stagedoor.config.credentials import credentials
 from stagedoor.config.node import Mapping, Node, find
 from stagedoor.config.problem import Located, Path, did_you_mean, listed
 from stagedoor.config.route import Route, WorkflowTarget, called_clusters
+from stagedoor.config.runs import processes_run, workflows_run
 from stagedoor.config.settings import Settings
 from stagedoor.config.token_client import TokenExchange
 from stagedoor.config.versions import versions
@@ -67,6 +68,7 @@ def references(
     secrets = None if incomplete else settings.engine.revealed()
     for name, node in workflows.nodes.items():
         found = list(_calls(node, clusters, hosts))
+        found += [*workflows_run(node, workflows), *processes_run(node, settings.engine.run)]
         if name in workflows.definitions and secrets is not None:
             found += _secrets(workflows.definitions[name], secrets)
         if name in workflows.definitions and activities is not None:

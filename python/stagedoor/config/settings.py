@@ -19,6 +19,7 @@ from stagedoor.config.issuer import Issuer
 from stagedoor.config.listener import Listener
 from stagedoor.config.plan import Plan
 from stagedoor.config.route import Route
+from stagedoor.config.run import Run
 from stagedoor.policies import Policies
 from stagedoor.policies.model import Name, Strict, size, wrong
 from stagedoor.policies.unit import Size
@@ -84,6 +85,8 @@ class Engine(Strict):
     """What workflows emit."""
     activities: Activities = Activities()
     """Python functions that workflows may call."""
+    run: Run = Run()
+    """What workflows may run beside calls."""
 
     def store_path(self, folder: Path) -> Path:
         """The database's file."""

@@ -32,6 +32,14 @@ class Definitions:
     def current(self, workflow: str) -> Definition | None:
         return self._current.get(workflow)
 
+    def version(self, workflow: str, version: str) -> Definition | None:
+        """The current one, if that is its version or ``latest`` is asked for; else one of the store's."""
+        current = self._current.get(workflow)
+        if current is not None and version in ("latest", current.version):
+            return current
+        found = self._log.history.definition(workflow, version)
+        return None if found is None else self.of(found)
+
     def of(self, hash: str) -> Definition:
         """KeyError if the store never had it, InvalidDefinition if this release cannot run it."""
         found = self._by_hash.get(hash)

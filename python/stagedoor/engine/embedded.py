@@ -18,6 +18,7 @@ from typing import Any
 
 from stagedoor import _core
 from stagedoor.engine.callers import RETRY_AFTER_S, Callers, ended, running
+from stagedoor.engine.children import Children
 from stagedoor.engine.definitions import Definitions
 from stagedoor.engine.event_log import Append, EventLog
 from stagedoor.engine.execution import STATUS, Execution, Final, new_id, status_of
@@ -26,6 +27,7 @@ from stagedoor.engine.inbox import Inbox, Stored
 from stagedoor.engine.listeners import Listeners
 from stagedoor.engine.outbox import Outbox, Sink
 from stagedoor.engine.perform import MAX_BYTES, Performer
+from stagedoor.engine.processes import Confinement, Processes
 from stagedoor.engine.reach import Reach
 from stagedoor.engine.record import canonical_json, encode
 from stagedoor.engine.statement import Start
@@ -52,6 +54,10 @@ Json = Any
 Caller = tuple[str, str | None, str]
 """Workflow, consumer, idempotency key."""
 log = logging.getLogger("stagedoor.engine")
+
+
+class TooLarge(ValueError):
+    """An input is larger than an event of the log may be."""
 
 
 @dataclass(slots=True)
@@ -81,6 +87,8 @@ class Engine:
         self._plane, self._log, self._definitions = plane, event_log, definitions
         self._max_open, self._clock = max_open, clock
         self._loop = asyncio.get_running_loop()
+        self.children = Children(self, event_log, definitions, clock)
+        self.processes = Processes(clock, self._process_done)
         self._performer = Performer(self, self._loop, clock)
         self._by_key: dict[Caller, Execution] = {}
         self._asked: dict[Caller, list[_core.Execute]] = {}
@@ -123,9 +131,17 @@ class Engine:
 
     # Beginning and ending.
 
-    def use(self, routes: Mapping[str, str], reach: Reach, sink: Sink | None = None) -> None:
-        """Workflow routes with their ``namespace/name``, whom calls may reach, and where events go."""
+    def use(
+        self,
+        routes: Mapping[str, str],
+        reach: Reach,
+        sink: Sink | None = None,
+        processes: Mapping[str, Confinement] | None = None,
+    ) -> None:
+        """Workflow routes with their ``namespace/name``, whom calls may reach, where events go, and what may be run as
+        a process, by language."""
         self._routes, self.outbox.sink = routes, sink
+        self.processes.allowed = processes or {}
         self._performer.use(reach)
 
     def recover(self) -> int:
@@ -133,8 +149,9 @@ class Engine:
         self.inbox.load()
         for row in self._log.history.open():
             events = self._log.history.events(row.id)
-            execution = Execution(row, None, seq=len(events), updated=events[-1].at, started=True)
+            execution = Execution(row, None, seq=len(events), updated=events[-1].at, started=True, recovered=True)
             if isinstance(events[0], ExecutionStarted):
+                execution.parent = events[0].parent
                 execution.trace = events[0].trace
                 execution.caller_token = False if events[0].caller_token else None
             self._keep(execution)
@@ -172,6 +189,7 @@ class Engine:
         self._closing = True
         self._performer.close()
         self.outbox.stop()
+        self.processes.stop()
         end = self._loop.time() + timeout_s
         while self._performer.calls and self._loop.time() < end:  # noqa: ASYNC110 - once, and bounded
             await asyncio.sleep(0.01)
@@ -254,30 +272,75 @@ class Engine:
         if len(self.open) >= self._max_open:
             self._callers.refuse(notice.callout, "overloaded", "Too many executions have not ended.", RETRY_AFTER_S)
             return
-        now, id = self._clock(), new_id()
-        token = notice.caller_token
-        event = ExecutionStarted(
-            now, id, definition.hash, notice.input, notice.consumer, notice.traceparent, token is not None
-        )
+        key, print_ = (None, None) if caller is None else (caller[2], _fingerprint(notice.input))
+        start = Start(definition.key, definition.version, definition.hash, notice.route, notice.consumer, key, print_)
         try:
-            data = encode(event)
+            execution = self._begin(
+                definition, notice.input, start, trace=notice.traceparent, token=notice.caller_token
+            )
+        except TooLarge as error:
+            self._callers.refuse(notice.callout, "body-too-large", f"The workflow's {error}.")
         except ValueError:
             self._callers.refuse(notice.callout, "bad-request", "The workflow's input is not JSON.")
-            return
+        else:
+            self._callers.wait(execution, notice.callout, notice.wait_ms)
+
+    @property
+    def crowded(self) -> bool:
+        """Executions run executions: these have as many places again."""
+        return len(self.open) >= 2 * self._max_open
+
+    def start(
+        self,
+        definition: Definition,
+        input: Json,
+        *,
+        like: Row,
+        trace: str | None,
+        token: Any,
+        id: str,
+        parent: Json,
+    ) -> Execution:
+        """An execution for another one, on behalf of the same consumer. ValueError says why it cannot be."""
+        start = Start(definition.key, definition.version, definition.hash, like.route, like.consumer)
+        return self._begin(definition, input, start, trace=trace, token=token, id=id, parent=parent)
+
+    def _begin(
+        self,
+        definition: Definition,
+        input: Json,
+        start: Start,
+        *,
+        trace: str | None = None,
+        token: Any = None,
+        id: str | None = None,
+        parent: Json = None,
+    ) -> Execution:
+        """ValueError: the input is not JSON; TooLarge: it is larger than an event may be."""
+        now, id = self._clock(), id or new_id()
+        event = ExecutionStarted(now, id, definition.hash, input, start.consumer, trace, token is not None, parent)
+        data = encode(event)
         if len(data) > MAX_BYTES:
-            self._callers.refuse(
-                notice.callout, "body-too-large", f"The workflow's input is larger than {MAX_BYTES} bytes."
-            )
-            return
-        key, print_ = (None, None) if caller is None else (caller[2], _fingerprint(notice.input))
-        execution = Execution(_row(id, definition, notice, key, print_, now), Machine(definition), notice.traceparent)
-        execution.caller_token = token
-        start = Start(definition.key, definition.version, definition.hash, notice.route, notice.consumer, key, print_)
+            raise TooLarge(f"input is larger than {MAX_BYTES} bytes")
+        row = Row(
+            id,
+            start.workflow,
+            start.version,
+            start.definition,
+            "running",
+            start.route,
+            start.consumer,
+            start.key,
+            start.fingerprint,
+            now,
+        )
+        execution = Execution(row, Machine(definition), trace)
+        execution.caller_token, execution.parent = token, parent
         self._keep(execution)
         execution.seq, execution.updated = 1, now
         done = partial(self._committed, execution, event)
         self._appends.append(Append(id, 0, "ExecutionStarted", now, data, done, start))
-        self._callers.wait(execution, notice.callout, notice.wait_ms)
+        return execution
 
     def _keep(self, execution: Execution) -> None:
         row = execution.row
@@ -348,6 +411,9 @@ class Engine:
             if error is not None:
                 log.error("execution refused: %s", error, extra={"workflow": execution.row.workflow})
                 self._drop(execution)
+                if execution.parent is not None:
+                    # Its parent waits for it, in a store that cannot be written: asked for again at the next start.
+                    return
                 refusal = ("refused", "engine-unavailable", "The store cannot be written.", RETRY_AFTER_S)
                 self._callers.release(execution, lambda callout: (callout, *refusal))
                 return
@@ -395,7 +461,15 @@ class Engine:
         execution.final = final
         self._performer.forget(execution)
         self.counters.finished[status] += 1
+        if execution.parent is not None:
+            self.children.ended(execution, final)
         self._callers.release(execution, lambda callout: ended(callout, execution.id, final))
+
+    def _process_done(self, key: Key, event: Event) -> None:
+        execution = self.open.get(key[0])
+        if execution is not None and execution.final is None:
+            self.append(execution, event)
+            self.flush_soon()
 
     def timer_fired(self, key: Key) -> None:
         execution = self.open.get(key[0])
@@ -412,18 +486,3 @@ class Engine:
 
 def _fingerprint(input: Json) -> str:
     return hashlib.sha256(canonical_json(input).encode()).hexdigest()
-
-
-def _row(id: str, definition: Definition, notice: _core.Execute, key: str | None, print_: str | None, at: float) -> Row:
-    return Row(
-        id,
-        definition.key,
-        definition.version,
-        definition.hash,
-        "running",
-        notice.route,
-        notice.consumer,
-        key,
-        print_,
-        at,
-    )

@@ -32,6 +32,10 @@ class Execution:
     trace: str | None = None
     caller_token: _core.CallerToken | Literal[False] | None = None
     """Of whoever started it, for calls on its behalf: in memory alone. False: there was one, before a restart."""
+    parent: Json = None
+    """``{execution, run, depth}`` of the task that runs it."""
+    recovered: bool = False
+    """Read back from the store at the start."""
     seq: int = 0
     """Of the next event."""
     updated: float = 0.0

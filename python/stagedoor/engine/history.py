@@ -98,6 +98,13 @@ class History:
             raise KeyError(definition)
         return json.loads(found[0])
 
+    def definition(self, workflow: str, version: str) -> str | None:
+        """The hash of a document of that version."""
+        found = self._connection.execute(
+            "SELECT hash FROM definition WHERE workflow = ? AND version = ? ORDER BY hash LIMIT 1", (workflow, version)
+        ).fetchone()
+        return None if found is None else str(found[0])
+
     def inbox(self) -> list[tuple[int, float, str, int]]:
         """Number, time, JSON and whether it was taken, of every event that is kept."""
         return self._connection.execute("SELECT n, at, event, taken FROM inbox ORDER BY n").fetchall()

@@ -9,10 +9,12 @@ from typing import Any, Protocol
 
 from stagedoor import _core
 from stagedoor.engine import activities
+from stagedoor.engine.children import Children
 from stagedoor.engine.conversation import Conversation, Notice, Outcome, Surroundings
 from stagedoor.engine.execution import Execution, Final
 from stagedoor.engine.functions import Functions
 from stagedoor.engine.listeners import Listeners
+from stagedoor.engine.processes import Processes
 from stagedoor.engine.reach import Reach
 from stagedoor.engine.record import encode, encode_json
 from stagedoor.engine.timers import Key, Timers
@@ -61,7 +63,11 @@ class Engine(Protocol):
         taken: int | None = None,
     ) -> None: ...
     @property
+    def children(self) -> Children: ...
+    @property
     def listeners(self) -> Listeners: ...
+    @property
+    def processes(self) -> Processes: ...
     def end(self, execution: Execution, final: Final) -> None: ...
     def timer_fired(self, key: Key) -> None: ...
     def flush_soon(self) -> None: ...
@@ -99,6 +105,10 @@ class Performer:
             command.Emit: self._emit,
             command.Subscribe: self._subscribe,
             command.Unsubscribe: self._unsubscribe,
+            command.StartChild: self._start_child,
+            command.CancelChild: self._cancel_child,
+            command.RunProcess: self._run_process,
+            command.CancelProcess: self._cancel_process,
             command.OpenIncident: self._open_incident,
             command.Complete: self._complete,
             command.Fault: self._fault,
@@ -278,6 +288,20 @@ class Performer:
 
     def _unsubscribe(self, execution: Execution, wanted: command.Unsubscribe) -> None:
         self._engine.listeners.remove(execution, wanted.id)
+
+    def _start_child(self, execution: Execution, wanted: command.StartChild) -> None:
+        if not self._closing:
+            self._engine.children.start(execution, wanted)
+
+    def _cancel_child(self, execution: Execution, wanted: command.CancelChild) -> None:
+        self._engine.children.cancel(execution, wanted)
+
+    def _run_process(self, execution: Execution, wanted: command.RunProcess) -> None:
+        if not self._closing:
+            self._engine.processes.run((execution.id, wanted.id), execution.row.workflow, wanted)
+
+    def _cancel_process(self, execution: Execution, wanted: command.CancelProcess) -> None:
+        self._engine.processes.cancel((execution.id, wanted.id))
 
     def _open_incident(self, execution: Execution, wanted: command.OpenIncident) -> None:
         event = IncidentOpened(self._clock(), wanted.id, wanted.task, wanted.error, wanted.arguments)

@@ -93,6 +93,52 @@ class Unsubscribe:
 
 
 @dataclass(frozen=True, slots=True)
+class StartChild:
+    """Begin another execution, once: its id says whether it was begun before. Answered by ``ChildStarted`` if it is
+    not awaited, else by ``ChildEnded``."""
+
+    id: str
+    task: str
+    workflow: str
+    """``namespace/name``."""
+    version: str
+    child: str
+    """The id of the execution."""
+    input: Json
+    awaited: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CancelChild:
+    """Cancel the execution. ``ChildEnded`` is still owed if the machine waits for it."""
+
+    id: str
+    child: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunProcess:
+    """Run a script or a shell command. Answered by ``ProcessEnded`` or ``ProcessFailed``."""
+
+    id: str
+    task: str
+    idempotency_key: str
+    language: str
+    """``shell``, ``js`` or ``python``."""
+    code: str
+    arguments: list[str]
+    environment: dict[str, str]
+    stdin: str
+
+
+@dataclass(frozen=True, slots=True)
+class CancelProcess:
+    """End the process. No event is owed."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
 class OpenIncident:
     """Append ``IncidentOpened``; the execution is suspended until ``IncidentResolved``."""
 
@@ -130,6 +176,10 @@ Command = (
     | Emit
     | Subscribe
     | Unsubscribe
+    | StartChild
+    | CancelChild
+    | RunProcess
+    | CancelProcess
     | OpenIncident
     | Complete
     | Fault

@@ -89,6 +89,8 @@ class Compiler:
         self.hosts: set[str] = set()
         self.invalidates: dict[str, tuple[str, ...]] = {}
         self.computed: list[str] = []
+        self.processes: list[tuple[str, str]] = []
+        """Language and reference of every task that runs a process."""
         self._tasks = 0
 
     def unused(self) -> None:

@@ -24,6 +24,8 @@ class ExecutionStarted:
     """W3C ``traceparent`` of the request that started it."""
     caller_token: bool = False
     """Whether the caller had a token that calls were made with. The token itself is not kept."""
+    parent: Json = None
+    """``{execution, run, depth}`` of the task that runs it."""
     engine: int = 1
     """Version of the machine's rules, so that a later machine can keep the older ones."""
 
@@ -97,6 +99,47 @@ class EventReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class ChildStarted:
+    """The execution that a task asked for has begun."""
+
+    at: float
+    run: str
+    execution: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChildEnded:
+    at: float
+    run: str
+    status: Literal["completed", "faulted", "cancelled"]
+    output: Json = None
+    error: Json = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessEnded:
+    at: float
+    run: str
+    code: int
+    """What it ended with; negative: the signal that ended it."""
+    stdout: str
+    stderr: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessFailed:
+    """It could not be run, or went over its bounds."""
+
+    at: float
+    run: str
+    status: int
+    title: str
+    detail: str
+    begun: bool
+    """It may have done something."""
+
+
+@dataclass(frozen=True, slots=True)
 class CancelRequested:
     at: float
     reason: str
@@ -152,6 +195,10 @@ Event = (
     | CompensationRegistered
     | EventEmitted
     | EventReceived
+    | ChildStarted
+    | ChildEnded
+    | ProcessEnded
+    | ProcessFailed
     | CancelRequested
     | IncidentResolved
     | ExecutionCompleted

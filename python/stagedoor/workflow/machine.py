@@ -16,6 +16,8 @@ from stagedoor.workflow.commands import (
     Call,
     Cancel,
     CancelCall,
+    CancelChild,
+    CancelProcess,
     CancelTimer,
     Command,
     Complete,
@@ -23,6 +25,8 @@ from stagedoor.workflow.commands import (
     Fault,
     OpenIncident,
     RegisterCompensation,
+    RunProcess,
+    StartChild,
     StartTimer,
     Subscribe,
     Unsubscribe,
@@ -34,6 +38,8 @@ from stagedoor.workflow.events import (
     CallFailed,
     CallUnknown,
     CancelRequested,
+    ChildEnded,
+    ChildStarted,
     CompensationRegistered,
     Event,
     EventEmitted,
@@ -44,6 +50,8 @@ from stagedoor.workflow.events import (
     ExecutionStarted,
     IncidentOpened,
     IncidentResolved,
+    ProcessEnded,
+    ProcessFailed,
     TimerFired,
 )
 from stagedoor.workflow.frame import Frame, Strand
@@ -143,11 +151,11 @@ class Machine:
             kind = type(self._conclusion)
             return "completed" if kind is Complete else "faulted" if kind is Fault else "cancelled"
         kinds = {type(command) for command, _ in self._waits.values()}
-        if Call in kinds:
+        if Call in kinds or RunProcess in kinds:
             return "running"
         if OpenIncident in kinds:
             return "suspended"
-        return "waiting" if StartTimer in kinds or Subscribe in kinds else "running"
+        return "waiting" if kinds & {StartTimer, Subscribe, StartChild, CancelChild} else "running"
 
     def pending(self) -> list[Command]:
         """Commands that the events fed so far leave unanswered, in the order in which they were given.
@@ -164,7 +172,7 @@ class Machine:
         for command, owner in self._waits.values():
             if isinstance(owner, _Opened):
                 owner = owner.owner
-            if isinstance(command, Call | StartTimer | Subscribe | OpenIncident):
+            if isinstance(command, _WAITED):
                 reasons.append(owner.waits_for(command))
         return reasons
 
@@ -184,7 +192,7 @@ class Machine:
         """Start a frame in the machine's loop, not on the caller's stack: a long loop does not grow it."""
         self._agenda.append((frame, data))
 
-    def ask(self, command: Call | Subscribe | OpenIncident, owner: Any) -> None:
+    def ask(self, command: Call | Subscribe | StartChild | RunProcess | OpenIncident, owner: Any) -> None:
         self._waits[command.id] = (command, owner)
         self._out.append(command)
 
@@ -212,7 +220,13 @@ class Machine:
         self._out.append(command)
         return command.id
 
-    def withdraw(self, command: CancelCall | CancelTimer | Unsubscribe) -> None:
+    def replace(self, command: CancelChild, owner: Any) -> None:
+        """What is waited for from now on: the end of what was begun by the command with the same id."""
+        if command.id in self._waits:
+            self._waits[command.id] = (command, owner)
+            self._out.append(command)
+
+    def withdraw(self, command: CancelCall | CancelTimer | Unsubscribe | CancelChild | CancelProcess) -> None:
         if self._waits.pop(command.id, None) is not None:
             self._out.append(command)
 
@@ -308,6 +322,10 @@ class Machine:
                 self.withdraw(CancelCall(identifier))
             elif isinstance(command, Subscribe):
                 self.withdraw(Unsubscribe(identifier))
+            elif isinstance(command, StartChild | CancelChild):
+                self.withdraw(CancelChild(identifier, command.child))
+            elif isinstance(command, RunProcess):
+                self.withdraw(CancelProcess(identifier))
             elif isinstance(command, OpenIncident):
                 del self._waits[identifier]
         self._waits["conclusion"] = (conclusion, self)
@@ -385,6 +403,27 @@ class Machine:
         if self.saga.confirmed(event) is None:
             raise ReplayMismatch(f"no compensation of {event.task!r} was registered")
 
+    def _on_run(self, event: ChildStarted | ChildEnded | ProcessEnded | ProcessFailed) -> None:
+        """What became of another execution or of a process."""
+        found = self._waits.get(event.run)
+        if found is None:
+            if not self._numbered(event.run):
+                raise ReplayMismatch(f"{event.run!r} was never run")
+            return
+        frame = found[1]
+        if type(event) is ChildStarted:
+            frame.child_started(event)
+            return
+        del self._waits[event.run]
+        if frame.cancelled:
+            self.draining -= 1
+        if type(event) is ChildEnded:
+            frame.child_ended(event)
+        elif type(event) is ProcessEnded:
+            frame.process_ended(event)
+        else:
+            frame.process_failed(event)
+
     def _on_cancel(self, event: CancelRequested) -> None:
         if self._phase == "running" and self._root is not None:
             self._reason = event.reason
@@ -436,6 +475,9 @@ class _Opened:
         self.owner = owner
 
 
+_WAITED = Call | StartTimer | Subscribe | StartChild | CancelChild | RunProcess | OpenIncident
+"""Commands for whose answers an execution waits."""
+
 _HANDLERS: dict[type, Callable[[Machine, Any], None]] = {
     ExecutionStarted: Machine._on_started,
     CallCompleted: Machine._on_answer,
@@ -445,6 +487,10 @@ _HANDLERS: dict[type, Callable[[Machine, Any], None]] = {
     CompensationRegistered: Machine._on_registered,
     EventEmitted: Machine._on_emitted,
     EventReceived: Machine._on_received,
+    ChildStarted: Machine._on_run,
+    ChildEnded: Machine._on_run,
+    ProcessEnded: Machine._on_run,
+    ProcessFailed: Machine._on_run,
     CancelRequested: Machine._on_cancel,
     IncidentOpened: Machine._on_opened,
     IncidentResolved: Machine._on_resolved,

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from stagedoor.workflow.definition import Task
-from stagedoor.workflow.tasks import call, do, emit, for_, fork, listen, raise_, set, switch, try_, wait
+from stagedoor.workflow.tasks import call, do, emit, for_, fork, listen, raise_, run, set, switch, try_, wait
 
 KINDS: dict[str, Callable[[Any, Any, Any, Any], Task | None]] = {
     "do": do.compile,
     "call": call.compile,
+    "run": run.compile,
     "set": set.compile,
     "switch": switch.compile,
     "emit": emit.compile,
@@ -23,4 +24,4 @@ KINDS: dict[str, Callable[[Any, Any, Any, Any], Task | None]] = {
 }
 """By the key that names the kind in a document."""
 
-UNSUPPORTED = ("run",)
+UNSUPPORTED: tuple[str, ...] = ()

@@ -94,6 +94,9 @@ class Cache(Strict):
     """Whether responses with ``Set-Cookie`` are stored that do not say ``public`` or ``s-maxage``."""
     object: Size = size("1MiB", least="1B", most="1GiB")
     """Content of one response; what is longer is passed on and not stored."""
+    ranges: Literal["pass", "whole"] = "pass"
+    """What becomes of a range that nothing stored answers: ``pass``, the service is asked for it, and the part is
+    stored; ``whole``, it is asked for all."""
     variants: Annotated[int, Field(ge=1, le=256)] = 32
     """Responses of one key that differ by what ``Vary`` names; the newest are kept."""
     stale_while_revalidate: Duration = duration("0s", least="0s", most="31d")
@@ -128,6 +131,7 @@ def compile_cache(policy: Cache) -> dict[str, Any]:
         "heuristic": policy.heuristic,
         "set_cookies": policy.set_cookies,
         "object_bytes": int(policy.object),
+        "ranges": policy.ranges,
         "variants": policy.variants,
         "stale_while_revalidate_s": int(policy.stale_while_revalidate) // 1000,
         "stale_if_error_s": int(policy.stale_if_error) // 1000,

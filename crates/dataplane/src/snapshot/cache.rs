@@ -50,6 +50,9 @@ pub struct Cache {
     pub set_cookies: bool,
     /// Longer content is passed on and not stored.
     pub object_bytes: u64,
+    /// What becomes of a range that nothing stored answers.
+    #[serde(default)]
+    pub ranges: CacheRanges,
     /// Responses of one key that differ by what `Vary` names.
     pub variants: usize,
     pub stale_while_revalidate_s: u64,
@@ -62,6 +65,16 @@ pub struct Cache {
     pub invalidates: Vec<String>,
     /// Whether responses tell `Cache-Status` (RFC 9211).
     pub status: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CacheRanges {
+    /// The service is asked for the range, and the part is stored.
+    #[default]
+    Pass,
+    /// It is asked for the whole.
+    Whole,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

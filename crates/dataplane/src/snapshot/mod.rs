@@ -33,7 +33,7 @@ pub use api::{Api, ApiVersion, Brownout, RouteApi, StepChanges, VersionMarker, V
 pub use authenticate::{Anonymous, Authenticate, Basic, Scheme};
 pub use authorize::{Authorize, Conditions, ExtAuthz, ExtAuthzBody, ExtAuthzProtocol, Opa, Window};
 pub use browser::{Csrf, SecurityHeaders};
-pub use cache::{Cache, CacheDisk, CacheKeyPart, CacheQuery, CacheStore};
+pub use cache::{Cache, CacheDisk, CacheKeyPart, CacheQuery, CacheRanges, CacheStore};
 pub use consumer::{
     ApiKey, Consumer, Login, Plan, PlanRate, Registered, RegisteredConsumer, RegisteredKey, Registry, RestrictedKey,
     User,

@@ -14,6 +14,7 @@ mod disk;
 mod invalidating;
 mod keeping;
 mod keys;
+mod partial;
 mod storing;
 mod using;
 

@@ -235,6 +235,11 @@ impl Entry {
         self.soft.load(Ordering::Relaxed)
     }
 
+    /// Fresh, and not purged.
+    pub fn is_good(&self) -> bool {
+        !self.is_soft() && self.head.remaining().is_ok()
+    }
+
     /// What it takes of the memory.
     pub fn bytes(&self) -> usize {
         self.head.bytes() + self.content.memory_bytes()

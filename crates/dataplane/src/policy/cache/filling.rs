@@ -89,7 +89,7 @@ impl Filling {
         }
         drop(state);
         let following = Following { file: None, next: None };
-        Some(Reader { filling: self.clone(), index, ended: false, following })
+        Some(Reader { filling: self.clone(), index, end: self.length, ended: false, following })
     }
 
     /// Reads the answer to its end: the whole content, if it is to be stored.
@@ -201,7 +201,7 @@ impl Filling {
     fn poll_room(&self, context: &mut Context<'_>) -> Poll<()> {
         let mut state = self.state.lock();
         let slowest = state.readers.iter().flatten().map(|place| place.at).min();
-        if !state.passing || slowest.is_none_or(|slowest| state.bytes - slowest <= AHEAD) {
+        if !state.passing || slowest.is_none_or(|slowest| state.bytes.saturating_sub(slowest) <= AHEAD) {
             return Poll::Ready(());
         }
         state.pump = Some(context.waker().clone());
@@ -271,12 +271,31 @@ impl State {
 pub struct Reader {
     filling: Arc<Filling>,
     index: usize,
+    /// Where it ends, if that is known.
+    end: Option<u64>,
     ended: bool,
     /// Of the file, where it lags behind.
     following: Following,
 }
 
 impl Reader {
+    pub fn length(&self) -> Option<u64> {
+        self.filling.length
+    }
+
+    /// No more than that of it is wanted. Before it is read.
+    pub fn cut(&mut self, range: &Range<u64>) {
+        self.end = Some(range.end);
+        if let Some(Some(place)) = self.filling.state.lock().readers.get_mut(self.index) {
+            place.at = range.start;
+        }
+    }
+
+    fn at(&self) -> u64 {
+        let state = self.filling.state.lock();
+        state.readers.get(self.index).and_then(Option::as_ref).map_or(0, |place| place.at)
+    }
+
     /// What is not in memory any more.
     fn poll_file(
         &mut self,
@@ -311,6 +330,12 @@ impl http_body::Body for Reader {
         let Some(at) = state.readers.get(self.index).and_then(Option::as_ref).map(|place| place.at) else {
             return Poll::Ready(None);
         };
+        let left = self.end.map(|end| end.saturating_sub(at));
+        // A cut one does not wait for what comes behind it.
+        if left == Some(0) && self.end != filling.length {
+            self.ended = true;
+            return Poll::Ready(None);
+        }
         let mut piece = state.piece(at);
         if piece.is_none() && at < state.bytes {
             let (written, end) = (state.written.clone(), state.bytes);
@@ -331,7 +356,11 @@ impl http_body::Body for Reader {
         }
         let State { end, readers, .. } = &mut *state;
         let Some(place) = readers.get_mut(self.index).and_then(Option::as_mut) else { return Poll::Ready(None) };
-        if let Some(piece) = piece {
+        if let Some(mut piece) = piece {
+            if let Some(left) = left.filter(|_| self.end != filling.length).and_then(|left| usize::try_from(left).ok())
+            {
+                piece.truncate(left);
+            }
             place.at += piece.len() as u64;
             state.forget();
             return Poll::Ready(Some(Ok(Frame::data(piece))));
@@ -351,7 +380,7 @@ impl http_body::Body for Reader {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.filling.length.map_or_else(SizeHint::default, SizeHint::with_exact)
+        self.end.map_or_else(SizeHint::default, |end| SizeHint::with_exact(end.saturating_sub(self.at())))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -17,7 +17,7 @@ use super::present::{Answer, Material};
 use super::request::{withheld, Asked};
 use super::status::{Forward, Report, Use};
 use super::store::Lane;
-use super::{condition, vary, Cache, Origin};
+use super::{condition, partial, vary, Cache, Origin};
 use crate::error::{self, Error, Kind};
 use crate::exchange::Exchange;
 use crate::protocol::body::Body;
@@ -63,11 +63,19 @@ impl Cache {
     ) -> Result<Response<Body>, Error> {
         exchange.cache = Some(Use::Miss);
         self.prepare(exchange, asked);
+        // What is stored in part is made whole, or forgotten.
+        let (mut part, stored) = match stored {
+            Some(entry) if entry.content.part().is_some() => (Some(entry), None),
+            stored => (None, stored),
+        };
         let mut validated = stored.clone().filter(|entry| entry.head.has_validator());
         let mut asks = 0;
         loop {
             asks += 1;
-            let request = self.fetch(exchange, asked, &names, validated.as_ref().map(|entry| &*entry.head));
+            let mut request = self.fetch(exchange, asked, &names, validated.as_ref().map(|entry| &*entry.head));
+            if let Some(part) = &part {
+                partial::ask_rest(&mut request, part);
+            }
             let told = request.headers().clone();
             let (epoch, sent) = (self.store.groups.epoch(), Instant::now());
             let answer = origin.ask(exchange, request).await;
@@ -90,6 +98,13 @@ impl Cache {
                     self.finish(&lane, lead, Outcome::Failed(error.clone()));
                     return Err(error);
                 }
+            };
+            let response = match part.take() {
+                None => response,
+                Some(part) => match partial::completed(&part, response) {
+                    Some(response) => response,
+                    None => continue,
+                },
             };
             if let Some(entry) = validated.take_if(|_| response.status() == StatusCode::NOT_MODIFIED) {
                 if !condition::is_about(response.headers(), &entry.head.headers) && asks < ASKS {
@@ -190,12 +205,12 @@ impl Cache {
         let report = Report { forward: Some(why), status: Some(status.as_u16()), stored: true, ..Report::default() };
         let report = report.of(&head);
         let (parts, body) = response.into_parts();
-        let body = match body.whole().filter(|whole| (whole.len() as u64) < from) {
+        let material = match body.whole().filter(|whole| (whole.len() as u64) < from) {
             Some(whole) => {
                 let entry = Entry::new(head, Content::Memory(bytes::Bytes::copy_from_slice(&whole)));
                 self.store.put(&lane, lead.flight(), entry.clone(), self.variants);
                 self.finish(&lane, lead, Outcome::Entry(entry));
-                Body::full(whole)
+                Material::Body(Body::full(whole))
             }
             None => {
                 let filling = Filling::new(head.clone(), length);
@@ -213,10 +228,10 @@ impl Cache {
                     }
                     drop(route);
                 });
-                reader.map_or_else(Body::empty, Body::stream)
+                reader.map_or_else(|| Material::Body(Body::empty()), Material::Reader)
             }
         };
-        let (headers, material) = (parts.headers, Material::Body(body));
+        let headers = parts.headers;
         let answer = Answer { status, headers, material, received_s: moment.received_s };
         self.presented(answer, asked, report).await
     }

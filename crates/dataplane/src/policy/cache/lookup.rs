@@ -14,11 +14,12 @@ use super::present::{Answer, Material};
 use super::request::Asked;
 use super::status::{Forward, Report, Use};
 use super::store::Joined;
-use super::{vary, Cache, Origin};
+use super::{partial, vary, Cache, Origin};
 use crate::error::{Error, Kind};
 use crate::exchange::Exchange;
 use crate::policy::RequestHead;
 use crate::protocol::body::Body;
+use crate::snapshot::CacheRanges;
 
 /// How often a request looks again after a fetch that was not for it, before it asks for itself.
 const LOOKS: usize = 4;
@@ -54,7 +55,14 @@ impl Cache {
         }
         let asked = self.asked(exchange, head);
         for _ in 0..LOOKS {
-            let found = self.store.look_up(&asked.url, &asked.primary, &asked.head.headers);
+            let mut found = self.store.look_up(&asked.url, &asked.primary, &asked.head.headers);
+            let mut known = None;
+            // A part is good for ranges within it while it is fresh, or to be made whole.
+            if let Some((entry, part)) = found.entry.as_ref().and_then(|entry| Some((entry, entry.content.part()?))) {
+                if !partial::answers(part, &entry.head, &asked) || !matches!(self.judge(entry, &asked), Good::Fresh) {
+                    known = found.entry.take();
+                }
+            }
             if let Some(entry) = &found.entry {
                 let how = match self.judge(entry, &asked) {
                     Good::Fresh => Some((Use::Hit, None)),
@@ -79,12 +87,15 @@ impl Cache {
             let why = match &found.entry {
                 Some(_) if asked.insists() => Forward::Request,
                 Some(_) => Forward::Stale,
+                None if known.is_some() => Forward::Partial,
                 None if found.any => Forward::VaryMiss,
                 None => Forward::UriMiss,
             };
-            // A part of what is not there is no reason to fetch the whole.
-            if asked.head.method == Method::HEAD || (found.entry.is_none() && asked.head.headers.contains_key(RANGE)) {
-                return self.write_through(origin, exchange, asked, found.names, found.entry, why).await;
+            // A part of what is not there is no reason to fetch the whole, unless the route says so.
+            let part = found.entry.is_none() && asked.head.headers.contains_key(RANGE);
+            if asked.head.method == Method::HEAD || (part && self.ranges == CacheRanges::Pass) {
+                let stored = found.entry.or(known);
+                return self.write_through(origin, exchange, asked, found.names, stored, why).await;
             }
             let lane = asked.lane(&found.names);
             let alone = || self.store.alone(lane.clone());
@@ -107,7 +118,7 @@ impl Cache {
                     }
                 }
             };
-            return self.lead(origin, exchange, &asked, led, found.names, found.entry, why).await;
+            return self.lead(origin, exchange, &asked, led, found.names, found.entry.or(known), why).await;
         }
         let lead = self.store.alone(asked.lane(&[]));
         self.lead(origin, exchange, &asked, lead, Vec::new(), None, Forward::VaryMiss).await
@@ -181,7 +192,7 @@ impl Cache {
             }
             Outcome::Entry(entry) if fits(&entry.head) => (entry.head.clone(), Material::Stored(entry.content.clone())),
             Outcome::Filling(filling) if fits(&filling.head) => match filling.read() {
-                Some(reader) => (filling.head.clone(), Material::Body(Body::stream(reader))),
+                Some(reader) => (filling.head.clone(), Material::Reader(reader)),
                 None => return Ok(Followed::Alone),
             },
             Outcome::Entry(_) | Outcome::Filling(_) => return Ok(Followed::LookAgain),

@@ -15,6 +15,7 @@ mod invalidate;
 mod key;
 mod lead;
 mod lookup;
+mod partial;
 mod present;
 mod purge;
 mod range;
@@ -50,7 +51,7 @@ use crate::protocol::body::Body;
 use crate::protocol::link::Link;
 use crate::proxy;
 use crate::route::Route;
-use crate::snapshot::{self, CacheKeyPart, CacheQuery};
+use crate::snapshot::{self, CacheKeyPart, CacheQuery, CacheRanges};
 use crate::worker::Worker;
 
 pub struct Cache {
@@ -73,6 +74,7 @@ pub struct Cache {
     client_control: bool,
     groups: Box<[Box<str>]>,
     invalidates: Box<[Box<str>]>,
+    ranges: CacheRanges,
     /// Its keys hold what proves who asks: nothing of it is written to a disk.
     confidential: bool,
     status: bool,
@@ -159,6 +161,7 @@ impl Cache {
             client_control: settings.client_control,
             groups: texts(&settings.groups),
             invalidates: texts(&settings.invalidates),
+            ranges: settings.ranges,
             confidential,
             status: settings.status,
             description: describe(settings),
@@ -255,6 +258,7 @@ fn describe(settings: &snapshot::Cache) -> Value {
         "heuristic": settings.heuristic, "set_cookies": settings.set_cookies, "object_bytes": settings.object_bytes,
         "variants": settings.variants, "stale_while_revalidate_s": settings.stale_while_revalidate_s,
         "stale_if_error_s": settings.stale_if_error_s, "client_control": settings.client_control,
+        "ranges": match settings.ranges { CacheRanges::Pass => "pass", CacheRanges::Whole => "whole" },
         "groups": settings.groups, "invalidates": settings.invalidates, "status": settings.status,
     })
 }

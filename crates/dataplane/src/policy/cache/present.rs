@@ -7,6 +7,7 @@ use super::condition;
 use super::content::Content;
 use super::disk::Lost;
 use super::entry::Stored;
+use super::filling::Reader;
 use super::range::{self, Parts};
 use crate::protocol::body::Body;
 
@@ -24,8 +25,10 @@ pub struct Answer {
 
 pub enum Material {
     Stored(Content),
-    /// At hand, or still coming in.
+    /// At hand, or for this client alone.
     Body(Body),
+    /// Coming in, and being stored.
+    Reader(Reader),
 }
 
 impl Answer {
@@ -45,6 +48,23 @@ impl Answer {
         }
         let content = match self.material {
             Material::Stored(content) => content,
+            Material::Reader(_) if method == Method::HEAD => {
+                return Ok(respond(self.status, self.headers, Body::empty()));
+            }
+            Material::Reader(mut reader) => {
+                let ranged = self.status == StatusCode::OK && condition::range_holds(request, &self.headers);
+                let length = reader.length().filter(|_| ranged && request.contains_key(RANGE));
+                if let Some((length, parts)) = length.map(|length| (length, range::parse(request, length))) {
+                    // Several parts would have to be kept until their turn.
+                    if let Parts::Some(ranges) = &parts {
+                        if let [range] = ranges.as_slice() {
+                            reader.cut(range);
+                            self.status = range::cut(length, &parts, &mut self.headers).0;
+                        }
+                    }
+                }
+                return Ok(respond(self.status, self.headers, Body::stream(reader)));
+            }
             Material::Body(body) => match body.whole() {
                 Some(whole) => Content::Memory(whole),
                 None if method == Method::HEAD => return Ok(respond(self.status, self.headers, Body::empty())),

@@ -87,7 +87,12 @@ impl Shard {
     /// In place of what is there for the same values.
     pub fn put(&mut self, mut slot: Slot, most: usize) {
         let known = self.same(&slot.url, &slot.primary, &slot.entry);
-        let old = known.and_then(|index| Some((index, self.slots.get_mut(index)?.as_mut()?.place())));
+        let old = known.and_then(|index| self.slots.get(index)?.as_ref()).map(|old| &old.entry);
+        // A part does not take the place of the whole that has come meanwhile.
+        if slot.entry.content.part().is_some() && old.is_some_and(|old| old.content.part().is_none() && old.is_good()) {
+            return;
+        }
+        let old = known.and_then(|index| Some((index, self.slots.get(index)?.as_ref()?.place())));
         if let Some((index, _)) = old.filter(|(_, place)| *place == slot.place()) {
             self.renew(index, slot);
             return;

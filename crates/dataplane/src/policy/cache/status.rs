@@ -46,6 +46,8 @@ pub enum Forward {
     UriMiss,
     VaryMiss,
     Stale,
+    /// What is stored is a part that does not hold it.
+    Partial,
 }
 
 impl Forward {
@@ -57,6 +59,7 @@ impl Forward {
             Forward::UriMiss => "uri-miss",
             Forward::VaryMiss => "vary-miss",
             Forward::Stale => "stale",
+            Forward::Partial => "partial",
         }
     }
 }

@@ -46,6 +46,8 @@ impl Cache {
     ) -> Result<Response<Body>, Error> {
         exchange.cache = Some(Use::Miss);
         self.prepare(exchange, &asked);
+        // Told of what is invalidated meanwhile.
+        let mut led = (asked.head.method == Method::GET).then(|| self.store.alone(asked.lane(&names)));
         for ask in 1.. {
             let mut request = self.fetch(exchange, &asked, &names, None);
             *request.method_mut() = asked.head.method.clone();
@@ -55,14 +57,19 @@ impl Cache {
             let told = request.headers().clone();
             let (epoch, sent) = (self.store.groups.epoch(), Instant::now());
             let response = origin.ask(exchange, request).await?;
-            let varies = vary::names(response.headers()).unwrap_or_else(|| [].into());
-            let missing = withheld(&asked.head.headers, &told, &varies);
+            let varies = vary::names(response.headers());
+            let missing = withheld(&asked.head.headers, &told, varies.as_deref().unwrap_or_default());
             if !missing.is_empty() && ask < ASKS {
                 names.extend(missing);
                 continue;
             }
+            let part = response.status() == StatusCode::PARTIAL_CONTENT && missing.is_empty();
+            if let (true, Some(led), Some(varies)) = (part, led.take(), varies) {
+                let moments = (moment(sent), epoch);
+                return Ok(self.settle_part(origin, &asked, led, response, (varies, moments), entry, why));
+            }
             let about = asked.head.method == Method::HEAD && response.status() == StatusCode::OK && missing.is_empty();
-            if let Some(entry) = entry.filter(|_| about && !asked.is_personal()) {
+            if let Some(entry) = entry.filter(|entry| about && !asked.is_personal() && entry.content.part().is_none()) {
                 self.freshen_by_head(&asked, &entry, &response, epoch, sent);
             }
             return Ok(self.told(response, Report { forward: Some(why), ..Report::default() }));

@@ -46,12 +46,20 @@ kinds! {
     InvalidBody 400 Downstream "invalid-body" "The request body is malformed";
     RequestInvalid 400 Downstream "request-invalid" "The request is not as the API describes it";
     VersionUnknown 400 Downstream "version-unknown" "The API has no such version";
+    GraphqlParseFailed 400 Downstream "graphql-parse-failed" "The document is not GraphQL";
+    GraphqlValidationFailed 400 Downstream "graphql-validation-failed" "The document cannot be executed";
+    OperationResolutionFailure 400 Downstream "operation-resolution-failure" "Which operation is meant is not clear";
+    OperationTooComplex 400 Downstream "operation-too-complex" "The operation asks for too much";
+    PersistedQueryNotFound 400 Downstream "persisted-query-not-found" "No document is known by this id";
+    PersistedQueryNotSupported 400 Downstream "persisted-query-not-supported" "Documents are not asked for by ids here";
     Unauthorized 401 Downstream "unauthorized" "A valid credential is required";
     Forbidden 403 Downstream "forbidden" "The consumer may not do this";
     CallerTokenMissing 403 Downstream "caller-token-missing" "The caller has no token that could be exchanged";
+    OperationNotAllowed 403 Downstream "operation-not-allowed" "The operation is not allowed here";
     RouteNotFound 404 Downstream "route-not-found" "No route matches the request";
     ExecutionNotFound 404 Downstream "execution-not-found" "No such execution";
     MethodNotAllowed 405 Downstream "method-not-allowed" "The method is not allowed here";
+    NotAcceptable 406 Downstream "not-acceptable" "Nothing that the client takes can be answered";
     RequestTimeout 408 Downstream "request-timeout" "The request did not arrive in time";
     IdempotencyConflict 422 Downstream "idempotency-conflict" "The idempotency key was used for another request";
     VersionRetired 410 Downstream "version-retired" "This version of the API is no more";
@@ -128,6 +136,12 @@ impl Error {
         self.member("errors", errors.into())
     }
 
+    /// Those faults.
+    pub fn faults(&self) -> &[serde_json::Value] {
+        let errors = self.members.iter().find(|(name, _)| *name == "errors").and_then(|(_, value)| value.as_array());
+        errors.map_or(&[], Vec::as_slice)
+    }
+
     pub fn status(mut self, status: u16) -> Self {
         self.status = Some(status);
         self
@@ -182,10 +196,15 @@ pub fn respond_with(error: &Error, status: u16, request_id: Option<&http::Header
     if let Some(id) = request_id.and_then(|id| id.to_str().ok()) {
         problem["request_id"] = id.into();
     }
-    let mut response = http::Response::new(Body::full(problem.to_string()));
+    respond_as(error, status, "application/problem+json", problem.to_string())
+}
+
+/// The headers that an error has whatever its content is.
+pub fn respond_as(error: &Error, status: u16, media_type: &'static str, content: String) -> http::Response<Body> {
+    let mut response = http::Response::new(Body::full(content));
     *response.status_mut() = http::StatusCode::from_u16(status).unwrap_or(http::StatusCode::BAD_GATEWAY);
     let headers = response.headers_mut();
-    headers.insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/problem+json"));
+    headers.insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static(media_type));
     for (name, value) in &error.headers {
         headers.append(name.clone(), value.clone());
     }
@@ -195,7 +214,7 @@ pub fn respond_with(error: &Error, status: u16, request_id: Option<&http::Header
     }
     // What follows a CONNECT may be no HTTP at all.
     let last = [Kind::BodyTooLarge, Kind::RequestTimeout, Kind::ClientGone, Kind::Draining, Kind::MethodNotImplemented];
-    if last.contains(&kind) {
+    if last.contains(&error.kind) {
         headers.insert(http::header::CONNECTION, http::HeaderValue::from_static("close"));
     }
     response

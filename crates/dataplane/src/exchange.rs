@@ -16,6 +16,7 @@ use crate::policy::authenticate::Consumer;
 use crate::policy::authorize::Verdict;
 use crate::policy::cache;
 use crate::policy::compress::Accepted;
+use crate::policy::graphql;
 use crate::policy::rate_limit::RateReport;
 use crate::policy::validate::Operation;
 use crate::protocol::grpc::Call;
@@ -143,6 +144,8 @@ pub struct Exchange {
     pub rate: Option<RateReport>,
     /// What its API says of it, where the answer is to be validated too.
     pub operation: Option<Arc<Operation>>,
+    /// Where it is GraphQL whose document is looked at.
+    pub graphql: Option<Box<graphql::Seen>>,
     /// Where the request is a call of gRPC or gRPC-Web.
     pub call: Option<Rc<Call>>,
     pub asked: Asked,
@@ -207,6 +210,7 @@ impl Exchange {
             origin: None,
             rate: None,
             operation: None,
+            graphql: None,
             call: None,
             asked: Asked::default(),
             translation: None,

@@ -15,6 +15,7 @@ pub mod evaluation;
 pub mod exchange;
 pub mod explain;
 pub mod forwarded;
+pub mod graphql;
 pub mod head;
 pub mod identity;
 pub mod keys;

@@ -247,6 +247,9 @@ fn compile_route(
         report.error(format!("{place}: translate: {message}"));
         return None;
     }
+    if let Some(graphql) = &mut policies.graphql {
+        graphql.belongs_to(&id, &context.shared.metrics);
+    }
     if let Some(cache) = &mut policies.cache {
         let api = settings.api.as_ref().and_then(|api| snapshot.apis.get(&api.api));
         cache.belongs_to(&id, settings, api, exchanges);

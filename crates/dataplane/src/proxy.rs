@@ -58,9 +58,11 @@ pub async fn handle(
     let response = outcome.unwrap_or_else(|error| {
         exchange.error = Some(error.kind);
         exchange.cause = error.cause.clone();
-        match &exchange.call {
-            Some(call) => call.respond(&error),
-            None => error::respond(&error, exchange.request_id.as_ref()),
+        let id = exchange.request_id.as_ref();
+        match (&exchange.call, &exchange.graphql) {
+            (Some(call), _) => call.respond(&error),
+            (None, Some(seen)) => seen.respond(&error, id),
+            (None, None) => error::respond(&error, id),
         }
     });
     let (mut head, body) = response.into_parts();
@@ -103,6 +105,7 @@ fn open(link: &Link, head: &mut request::Parts, refused: bool) -> Exchange {
         origin: None,
         rate: None,
         operation: None,
+        graphql: None,
         asked: if call.is_some() { Asked::Call } else { Asked::Http },
         call,
         translation: None,

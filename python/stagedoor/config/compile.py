@@ -42,7 +42,7 @@ from stagedoor.policies.authenticate.resource import Resource
 from stagedoor.policies.compile import compile_policies
 
 Json = dict[str, Any]
-_OF_MESSAGES = ("validation", "cache", "transform_request", "transform_response", "translate")
+_OF_MESSAGES = ("validation", "graphql", "cache", "transform_request", "transform_response", "translate")
 """Policies that are about a route's own messages."""
 
 
@@ -69,6 +69,7 @@ def compile(configuration: Configuration) -> Json:
     unrouted = defaults.model_copy(update=dict.fromkeys(("authenticate", "authorize", "rate_limit", *_OF_MESSAGES)))
     described = validated(settings)
     documents = {name: document for name, document in configuration.descriptions.items() if name in described}
+    documents |= configuration.graphql
     plans = {name: compile_plan(plan) for name, plan in settings.plans.items()}
     issuers = {name: compile_issuer(issuer) for name, issuer in settings.issuers.items()}
     apis = {name: compile_api(api) for name, api in settings.apis.items()}

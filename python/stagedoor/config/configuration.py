@@ -26,6 +26,8 @@ class Configuration:
     """OpenAPI documents and JSON Schemas by the names that the policies have for them, each in one piece."""
     activities: Mapping[str, Any] = field(default_factory=dict)
     """Name → the ``stagedoor.activity`` Activity that workflows may call."""
+    graphql: Mapping[str, Any] = field(default_factory=dict)
+    """Schemas and documents of GraphQL by the names that the snapshot has for them."""
     files: frozenset[Path] = frozenset()
     """Every file that was read: a change of one of them is a change of the configuration."""
     pem: Mapping[Path, str] = field(default_factory=dict)

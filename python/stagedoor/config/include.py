@@ -44,6 +44,19 @@ class Reader:
 
     def node(self, path: Path, origin: Place, at: tuple[str | int, ...] = ()) -> Node | None:
         """One file's document. ``origin`` and ``at`` are who asks for it."""
+        text = self.text(path, origin, at)
+        if text is None:
+            return None
+        try:
+            node, problems = read(Source(path, shown(path), text))
+        except Unreadable as unreadable:
+            self.problems.append(unreadable.problem)
+            return None
+        self.problems += problems
+        return node
+
+    def text(self, path: Path, origin: Place, at: tuple[str | int, ...] = ()) -> str | None:
+        """One file, whatever it holds, as UTF-8 text."""
         try:
             with path.open("rb") as file:
                 content = file.read(MAX_BYTES + 1)
@@ -55,19 +68,12 @@ class Reader:
             self.problems.append(Located(origin, at, f"the file '{shown(path)}' is larger than {MAX_BYTES >> 20} MiB"))
             return None
         try:
-            text = content.decode("utf-8-sig")
+            return content.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             before = content[: error.start].decode(errors="replace")
             place = Place(Source(path, shown(path), ""), before.count("\n") + 1, len(before) - before.rfind("\n"))
             self.problems.append(Located(place, (), "not UTF-8 text"))
             return None
-        try:
-            node, problems = read(Source(path, shown(path), text))
-        except Unreadable as unreadable:
-            self.problems.append(unreadable.problem)
-            return None
-        self.problems += problems
-        return node
 
     def mapping(self, path: Path, origin: Place, at: tuple[str | int, ...] = ()) -> Mapping | None:
         """A configuration file with its includes merged into it."""

@@ -15,6 +15,7 @@ from stagedoor.config.data_plane import data_plane, expressions
 from stagedoor.config.description import load_descriptions
 from stagedoor.config.descriptor_files import descriptor_files
 from stagedoor.config.fields import fields
+from stagedoor.config.graphql import load_graphql
 from stagedoor.config.include import Reader
 from stagedoor.config.pem import read_pem
 from stagedoor.config.problem import InvalidConfiguration, Located, Report, ordered
@@ -45,6 +46,7 @@ def check(path: str | os.PathLike[str], environment: Environment[str, str] = os.
     if settings is None:
         return Report(_finish(reader, problems + reader.problems))
     descriptions = load_descriptions(reader, root, settings)
+    graphql = load_graphql(reader, root, settings)
     problems += reader.problems
     activities, unloaded = load_activities(root, settings, file.parent) if workflows.definitions else ({}, [])
     problems += unloaded
@@ -61,6 +63,7 @@ def check(path: str | os.PathLike[str], environment: Environment[str, str] = os.
         descriptions=descriptions,
         activities=activities,
         files=frozenset(reader.files) | reader.substitution.files | descriptors,
+        graphql=graphql,
         pem=read_pem(settings, file.parent),
     )
     problems += data_plane(root, configuration, problems)

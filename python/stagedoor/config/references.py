@@ -20,6 +20,7 @@ from stagedoor.config.versions import versions
 from stagedoor.config.workflows import Workflows, called_endpoints
 from stagedoor.policies import BUILT_IN, Policies
 from stagedoor.policies.authenticate import Authenticate
+from stagedoor.policies.graphql import Graphql, GraphqlCallers
 from stagedoor.policies.rate_limit import RateLimit
 
 if TYPE_CHECKING:
@@ -142,6 +143,11 @@ def _route(name: str, route: Route, clusters: list[str] | None, workflows: Workf
 
 def _policies(name: str, route: Route, defaults: Policies, shared: dict[str, tuple[str, RateLimit]]) -> Found:
     policies = route.policies.over(defaults)
+    asked = policies.graphql.introspection if isinstance(policies.graphql, Graphql) else "off"
+    if isinstance(asked, GraphqlCallers) and policies.authenticate in (None, "off"):
+        where: Path = () if route.policies.graphql is None else ("routes", name)
+        message = f"it names callers, who are not known on the route '{name}'"
+        yield (*where, "policies", "graphql", "introspection"), message, "add authenticate: {any: [api_key]}"
     own = route.policies.rate_limit is not None
     if not isinstance(policies.rate_limit, list):
         return

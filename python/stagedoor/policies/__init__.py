@@ -13,6 +13,7 @@ from stagedoor.policies.cache import Cache
 from stagedoor.policies.compress import Compress
 from stagedoor.policies.cors import Cors
 from stagedoor.policies.csrf import Csrf
+from stagedoor.policies.graphql import Graphql
 from stagedoor.policies.grpc_web import GrpcWeb
 from stagedoor.policies.headers import Headers
 from stagedoor.policies.hsts import Hsts
@@ -58,6 +59,8 @@ class Policies(Strict):
     """How often a caller may call."""
     validation: Annotated[Switch[Validate] | None, Field(alias="validate")] = None
     """What requests and responses look like."""
+    graphql: Switch[Graphql] | None = None
+    """What clients may ask a service of GraphQL."""
     cache: Switch[Cache] | None = None
     """Responses are kept and used again."""
     transform_request: Switch[TransformRequest] | None = None

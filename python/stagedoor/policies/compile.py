@@ -13,6 +13,7 @@ from stagedoor.policies.cache import Cache, compile_cache
 from stagedoor.policies.compress import Compress
 from stagedoor.policies.cors import Cors
 from stagedoor.policies.csrf import Csrf, compile_csrf
+from stagedoor.policies.graphql import Graphql, compile_graphql
 from stagedoor.policies.grpc_web import GrpcWeb
 from stagedoor.policies.headers import HeaderChanges, Headers
 from stagedoor.policies.hsts import Hsts
@@ -59,6 +60,8 @@ def compile_policies(policies: Policies, route: str, folder: Path) -> Json:
         parts["rate_limit"] = [_rate_limit(rule, f"{route}/{index}") for index, rule in enumerate(policies.rate_limit)]
     if isinstance(policies.validation, Validate):
         parts["validate"] = compile_validate(policies.validation)
+    if isinstance(policies.graphql, Graphql):
+        parts["graphql"] = compile_graphql(policies.graphql)
     if isinstance(policies.cache, Cache):
         parts["cache"] = compile_cache(policies.cache)
     if isinstance(policies.transform_request, TransformRequest):

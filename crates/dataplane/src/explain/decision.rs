@@ -74,6 +74,11 @@ fn decision(
         }
         Name::RateLimit => policies.rate_limit.as_ref().and_then(|policy| policy.explain(exchange)),
         Name::Validate => policies.validate.as_ref().map(|_| open("its content and parameters are not looked at here")),
+        Name::Graphql => policies.graphql.as_ref().map(|policy| match policy.on_head(exchange, head) {
+            Ok(true) => passes("WebSockets are let through, unread"),
+            Ok(false) => open("its document is not looked at here"),
+            Err(error) => refused(&error),
+        }),
         Name::Cache => policies.cache.as_ref().map(|policy| policy.explain(exchange, head)),
         Name::TransformRequest => policies
             .transform_request

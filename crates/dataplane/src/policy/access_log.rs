@@ -107,6 +107,16 @@ impl AccessLog {
             if let Some(status) = exchange.call.as_ref().and_then(|call| call.status()) {
                 line.number("grpc_status", status.into());
             }
+            if let Some(seen) = &exchange.graphql {
+                line.nested("graphql", |line| {
+                    line.optional("type", seen.kind.map(|kind| kind.as_str().as_bytes()));
+                    line.optional("name", seen.name.as_ref().map(|name| name.as_bytes()));
+                    line.number("operations", seen.operations);
+                    if let Some(cost) = seen.cost {
+                        line.number("cost", cost);
+                    }
+                });
+            }
             if let Some(end) = exchange.tunnel {
                 line.text("tunnel", end.as_str().as_bytes());
             }

@@ -8,6 +8,7 @@ pub mod cache;
 pub mod compress;
 pub mod cors;
 pub mod csrf;
+pub mod graphql;
 pub mod grpc_web;
 pub mod headers;
 pub mod hsts;
@@ -64,6 +65,7 @@ pub enum Name {
     Authorize,
     RateLimit,
     Validate,
+    Graphql,
     Cache,
     TransformRequest,
     TransformResponse,
@@ -78,7 +80,7 @@ pub enum Name {
 
 /// The order in which all policies see a request, the same for every route; and then the response, so that `headers` has
 /// the last word on both.
-pub const ORDER: [Name; 20] = [
+pub const ORDER: [Name; 21] = [
     Name::RequestId,
     Name::AccessLog,
     Name::Limits,
@@ -89,6 +91,7 @@ pub const ORDER: [Name; 20] = [
     Name::Authorize,
     Name::RateLimit,
     Name::Validate,
+    Name::Graphql,
     Name::Cache,
     Name::TransformRequest,
     Name::TransformResponse,
@@ -115,6 +118,7 @@ impl Name {
             Name::Authorize => "authorize",
             Name::RateLimit => "rate_limit",
             Name::Validate => "validate",
+            Name::Graphql => "graphql",
             Name::Cache => "cache",
             Name::TransformRequest => "transform_request",
             Name::TransformResponse => "transform_response",
@@ -144,6 +148,7 @@ pub struct Policies {
     pub authorize: Option<authorize::Authorize>,
     pub rate_limit: Option<rate_limit::RateLimit>,
     pub validate: Option<validate::Validate>,
+    pub graphql: Option<Box<graphql::Graphql>>,
     pub cache: Option<cache::Cache>,
     pub transform_request: Option<Box<transform::TransformRequest>>,
     pub transform_response: Option<Arc<transform::TransformResponse>>,
@@ -249,6 +254,10 @@ impl Policies {
                 Name::Validate,
                 settings.validate.as_ref().map(|settings| validate::Validate::new(settings, context)),
             ),
+            graphql: on.build(
+                Name::Graphql,
+                settings.graphql.as_ref().map(|settings| graphql::Graphql::new(settings, context).map(Box::new)),
+            ),
             cache: on.build(
                 Name::Cache,
                 settings
@@ -338,6 +347,11 @@ impl Policies {
                         Box::pin(policy.on_request(exchange, head, body)).await?;
                     }
                 }
+                Name::Graphql => {
+                    if let Some(policy) = &self.graphql {
+                        Box::pin(policy.on_request(worker.index, exchange, head, body)).await?;
+                    }
+                }
                 Name::GrpcWeb => self.grpc_web.iter().for_each(|policy| policy.on_request(exchange, head)),
                 Name::Upgrade => self.upgrade.iter().try_for_each(|policy| policy.on_request(exchange))?,
                 Name::Compress => self.compress.iter().for_each(|policy| policy.on_request(exchange, head)),
@@ -405,6 +419,7 @@ impl Policies {
                 | Name::Limits
                 | Name::Csrf
                 | Name::Validate
+                | Name::Graphql
                 | Name::Cache
                 | Name::TransformRequest
                 | Name::TransformResponse
@@ -429,6 +444,7 @@ impl Policies {
             Name::Authorize => self.authorize.as_ref().map(authorize::Authorize::describe),
             Name::RateLimit => self.rate_limit.as_ref().and_then(rate_limit::RateLimit::describe),
             Name::Validate => self.validate.as_ref().map(validate::Validate::describe),
+            Name::Graphql => self.graphql.as_deref().map(graphql::Graphql::describe),
             Name::Cache => self.cache.as_ref().map(cache::Cache::describe),
             Name::TransformRequest => self.transform_request.as_deref().map(transform::TransformRequest::describe),
             Name::TransformResponse => self.transform_response.as_deref().map(transform::TransformResponse::describe),

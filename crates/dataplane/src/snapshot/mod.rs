@@ -12,6 +12,7 @@ mod browser;
 mod cache;
 mod consumer;
 mod credentials;
+mod graphql;
 mod introspection;
 mod issuer;
 mod mtls;
@@ -42,6 +43,7 @@ pub use credentials::{
     BasicCredentials, ClientCredentials, Credentials, DigestAlgorithm, Otherwise, SignatureCredentials, TokenClient,
     TokenExchange, WebhookCredentials,
 };
+pub use graphql::{AllowedCallers, Graphql, GraphqlCost, GraphqlLimits, OperationKind, TrustedDocuments};
 pub use introspection::{Introspection, Remember};
 pub use issuer::{Claims, Fetched, Issuer, IssuerEndpoint, Jwt};
 pub use mtls::{Certificate, CertificateField, ForwardedCertificate, Mtls};
@@ -70,7 +72,7 @@ pub struct Snapshot {
     #[serde(default)]
     pub apis: BTreeMap<String, Api>,
     pub routes: BTreeMap<String, Route>,
-    /// OpenAPI documents and JSON Schemas by name, every reference within its own document.
+    /// OpenAPI documents, JSON Schemas and files of GraphQL by name, every reference within its own document.
     #[serde(default)]
     pub documents: BTreeMap<String, serde_json::Value>,
     /// Where responses are kept for all routes that have the policy.
@@ -367,6 +369,7 @@ pub struct Policies {
     pub authorize: Option<Authorize>,
     pub security_headers: Option<SecurityHeaders>,
     pub validate: Option<Validate>,
+    pub graphql: Option<Graphql>,
     pub cache: Option<Cache>,
     pub transform_request: Option<TransformRequest>,
     pub transform_response: Option<TransformResponse>,

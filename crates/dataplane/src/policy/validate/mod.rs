@@ -4,8 +4,8 @@
 mod api;
 mod document;
 mod fault;
-mod json;
-mod media;
+pub(super) mod json;
+pub(super) mod media;
 mod operation;
 mod parameter;
 mod response;
@@ -26,6 +26,7 @@ use serde_json::Value;
 use super::{Context, RequestHead};
 use crate::error::{Error, Kind};
 use crate::exchange::Exchange;
+use crate::graphql::schema::Schema;
 use crate::protocol::body::Body;
 use crate::snapshot;
 
@@ -58,14 +59,16 @@ enum Rule {
 pub struct Documents<'a> {
     documents: &'a BTreeMap<String, Value>,
     apis: FxHashMap<(String, bool), Result<Arc<Api>, Vec<String>>>,
+    /// Those of GraphQL.
+    pub(super) schemas: FxHashMap<String, Result<Arc<Schema>, Vec<String>>>,
 }
 
 impl<'a> Documents<'a> {
     pub fn new(documents: &'a BTreeMap<String, Value>) -> Self {
-        Self { documents, apis: FxHashMap::default() }
+        Self { documents, apis: FxHashMap::default(), schemas: FxHashMap::default() }
     }
 
-    fn get(&self, name: &str) -> Result<&'a Value, Vec<String>> {
+    pub(super) fn get(&self, name: &str) -> Result<&'a Value, Vec<String>> {
         self.documents.get(name).ok_or_else(|| vec![format!("there is no document '{name}'")])
     }
 

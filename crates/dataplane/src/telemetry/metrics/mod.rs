@@ -7,6 +7,7 @@
 
 mod call;
 mod cells;
+mod operation;
 mod text;
 
 use std::collections::BTreeMap;
@@ -22,10 +23,12 @@ use crate::error::Kind;
 use crate::policy::cache::{Level, Use};
 pub use call::CallMetrics;
 use cells::{ClusterCells, RouteCells, WorkerCells};
+pub use operation::OperationMetrics;
 
 /// As long as some program has them.
 type Known<K, T> = BTreeMap<K, Weak<T>>;
 type RouteAndCall = (Arc<str>, Arc<str>);
+type RouteAndOperation = (Arc<str>, &'static str, Box<str>);
 
 pub struct Metrics {
     workers: Box<[WorkerCells]>,
@@ -34,6 +37,8 @@ pub struct Metrics {
     /// Of aggregates, by route and call.
     calls: Mutex<Known<RouteAndCall, CallMetrics>>,
     apis: Mutex<Known<Arc<str>, ApiUse>>,
+    /// Of GraphQL, by route, type and name.
+    operations: Mutex<Known<RouteAndOperation, OperationMetrics>>,
     /// Of requests that matched no route, told with an empty route.
     unrouted: RouteMetrics,
 }
@@ -159,6 +164,7 @@ impl Metrics {
             clusters: Mutex::default(),
             calls: Mutex::default(),
             apis: Mutex::default(),
+            operations: Mutex::default(),
             unrouted: RouteMetrics { id: "".into(), tunnels: OnceLock::new(), workers: PerWorker::new(workers) },
         }
     }
@@ -184,6 +190,12 @@ impl Metrics {
         known_or(&mut self.apis.lock(), name, ApiUse::default)
     }
 
+    /// `name`: as the configuration knows it, empty for all others.
+    pub fn operation(&self, route: &Arc<str>, kind: &'static str, name: &str) -> Arc<OperationMetrics> {
+        let key = (route.clone(), kind, name.into());
+        known_or(&mut self.operations.lock(), &key, || OperationMetrics::new(self.workers.len()))
+    }
+
     pub fn unrouted(&self) -> &RouteMetrics {
         &self.unrouted
     }
@@ -194,6 +206,7 @@ impl Metrics {
         self.clusters.lock().retain(|_, cluster| cluster.strong_count() > 0);
         self.calls.lock().retain(|_, call| call.strong_count() > 0);
         self.apis.lock().retain(|_, api| api.strong_count() > 0);
+        self.operations.lock().retain(|_, operation| operation.strong_count() > 0);
     }
 
     pub fn error(&self, worker: usize, kind: Kind) {
@@ -274,6 +287,11 @@ impl Metrics {
         let apis: Vec<_> =
             self.apis.lock().iter().filter_map(|(name, api)| Some((name.clone(), api.upgrade()?))).collect();
         text.apis(&apis);
+        let operations = self.operations.lock();
+        let operations = operations
+            .iter()
+            .filter_map(|((route, kind, name), cells)| Some((&**route, *kind, &**name, cells.upgrade()?.count_all())));
+        text.operations(operations);
         text.sinks(&sinks.levels());
         text.finish()
     }

@@ -201,6 +201,15 @@ impl Text {
         }
     }
 
+    /// Route, type and name of operations, and how many.
+    pub fn operations<'a>(&mut self, operations: impl Iterator<Item = (&'a str, &'a str, &'a str, u64)>) {
+        let name = "stagedoor_graphql_operations_total";
+        self.family(name, "counter", "Operations of GraphQL let through; with their name where it is configured.");
+        for (route, kind, operation, count) in operations.filter(|(.., count)| *count > 0) {
+            self.line(name, &[("route", route), ("type", kind), ("name", operation)], count);
+        }
+    }
+
     pub fn sinks(&mut self, levels: &[Level]) {
         let name = "stagedoor_access_log_queued_lines";
         self.family(name, "gauge", "Access-log lines that wait to be written.");

@@ -10,7 +10,8 @@ from ruamel.yaml import YAML
 from stagedoor.workflow.parse import parse
 from stagedoor.workflow.tasks import KINDS
 
-PAGES = sorted((Path(__file__).parents[2] / "docs" / "workflows").glob("*.md"))
+DOCS = Path(__file__).parents[2] / "docs"
+PAGES = [DOCS / "sagas.md", *sorted((DOCS / "workflows").glob("*.md"))]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

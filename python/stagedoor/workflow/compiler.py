@@ -9,12 +9,13 @@ from typing import Any, TypedDict
 from stagedoor._core import ExpressionError
 from stagedoor.errors import Problem
 from stagedoor.workflow import authentication as authentications
+from stagedoor.workflow import check as checks
 from stagedoor.workflow import compensation as compensations
 from stagedoor.workflow import duration as durations
 from stagedoor.workflow import invalidation, secret
 from stagedoor.workflow import retry as retries
 from stagedoor.workflow import schema as schemas
-from stagedoor.workflow.definition import Compensation, SagaPolicy, Task
+from stagedoor.workflow.definition import Check, Compensation, Mark, SagaPolicy, Task
 from stagedoor.workflow.endpoint import Endpoint
 from stagedoor.workflow.expression import (
     BASE,
@@ -57,6 +58,8 @@ class Common(TypedDict):
     timeout: Duration | None
     then: str
     compensation: Compensation | None
+    mark: Mark | None
+    check: Check | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +94,18 @@ class Compiler:
         self.computed: list[str] = []
         self.processes: list[tuple[str, str]] = []
         """Language and reference of every task that runs a process."""
+        self.undone: list[tuple[Place, str]] = []
+        """Names of tasks that are asked to be undone."""
+        self.undoable: set[str] = set()
         self._tasks = 0
 
     def unused(self) -> None:
-        """Check what nothing refers to as well."""
+        """Check what nothing refers to as well, and what is referred to before it is known."""
+        for place, name in self.undone:
+            if name not in self.undoable:
+                near = suggestion(name, self.undoable)
+                hint = f"did you mean {near!r}?" if near else "only a task with stagedoor/compensate can be undone"
+                place.problem(f"no task named {name!r} can be undone", hint)
         for name, place in self.functions.items():
             self.function(place, name, f"/use/functions/{token(name)}", Within())
         for place in self.retries.values():
@@ -210,6 +221,8 @@ class Compiler:
                 if "metadata" in said
                 else None
             ),
+            mark=compensations.mark(place) if "metadata" in said else None,
+            check=checks.compile(place, reference, self, within) if "metadata" in said else None,
         )
 
     def directive(self, place: Place, within: Within) -> str:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 Json = Any
 OnFailure = Literal["suspend", "continue", "fault"]
+Mark = Literal["pivot", "irreversible"]
+"""After a pivot nothing before it is undone; nothing undoes what is irreversible."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +46,19 @@ class Task:
     then: str = "continue"
     """``continue``, ``exit``, ``end`` or the name of a task in the same list."""
     compensation: Compensation | None = None
+    mark: Mark | None = None
+    saga: SagaPolicy | None = None
+    """Of a list whose failure undoes what was done in it; None: it belongs to what is around it."""
+    check: Check | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """How to find out whether a call whose answer is missing was carried out."""
+
+    task: Task
+    arguments: Template | None
+    """Evaluated over the call's input; None passes that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,8 +14,8 @@ from stagedoor.workflow.retry import evaluate
 
 if TYPE_CHECKING:
     from stagedoor.workflow.machine import Machine
-    from stagedoor.workflow.saga import Undo
     from stagedoor.workflow.timeline import Entry
+    from stagedoor.workflow.undo import Undo
 
 Json = Any
 
@@ -171,8 +171,8 @@ class Frame:
                 if task.export_schema is not None:
                     task.export_schema.check(context, self)
                 self.strand.context = context
-            if task.compensation is not None:
-                self.machine.saga.register(self, self.output, "completed")
+            if task.compensation is not None or task.mark is not None:
+                self.machine.saga.completed(self)
         except Failure as failure:
             # What was done is done, even if its output is of no use: it must be undone all the same.
             if task.compensation is not None:
@@ -199,8 +199,7 @@ class Frame:
 
     def expire(self, seconds: float) -> None:
         """The time is over: everything below stops, and calls on their way are waited for before anything is undone."""
-        detail = f"not done within {seconds:g} s"
-        failure = Failure(standard("timeout", 408, "Timeout", self.reference, detail))
+        failure = late(self, seconds)
         self.deadline = None
         before = self.machine.doubts
         self._ended("failed", failure.error)
@@ -214,11 +213,8 @@ class Frame:
 
     def _doubt(self) -> None:
         """It may have been carried out: its undo is due all the same."""
-        if self.task.compensation is not None:
-            try:
-                self.machine.saga.register(self, None, "unknown")
-            except Failure as broken:
-                self.machine.saga.register_anyway(self, broken)
+        if self.task.compensation is not None or self.task.mark is not None:
+            self.machine.saga.doubted(self)
 
     def cancel(self, *, drain: bool) -> None:
         """Stop, with everything below. ``drain`` waits for calls on their way that may change something."""
@@ -256,3 +252,9 @@ class Frame:
             entry.until = self.machine.now
             entry.outcome = outcome
             entry.error = error
+
+
+def late(frame: Frame, seconds: float) -> Failure:
+    """It took longer than it may."""
+    detail = f"not done within {seconds:g} s"
+    return Failure(standard("timeout", 408, "Timeout", frame.reference, detail))

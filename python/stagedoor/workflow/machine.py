@@ -76,6 +76,7 @@ class Machine:
     __slots__ = (
         "_agenda",
         "_conclusion",
+        "_drained",
         "_numbers",
         "_out",
         "_phase",
@@ -115,6 +116,7 @@ class Machine:
         """Ever counted up when a task is stopped that may have been carried out."""
         self.taken: dict[tuple[str, str], int] = {}
         """Events that listeners took, by source and id → how many were taken before."""
+        self._drained: list[Callable[[], None]] = []
         self._timeline = Timeline()
         self._agenda: deque[tuple[Frame, Json]] = deque()
         self._out: list[Command] = []
@@ -236,6 +238,17 @@ class Machine:
             self.draining += 1
             self.doubts += 1
 
+    def renew(self, reference: str, path: str) -> None:
+        """What these calls did is undone: their next run is a new attempt with a key of its own."""
+        for identity, sendings in self.sendings.items():
+            below = identity.startswith(f"{reference}/") and path in identity
+            if below or identity == f"{reference}{path}":
+                sendings.failed = True
+
+    def when_drained(self, then: Callable[[], None]) -> None:
+        """As soon as no call of a cancelled task is on its way any more."""
+        self._drained.append(then)
+
     def end(self, frame: Frame, output: Json) -> None:
         """``then: end``: the outermost list around the frame ends with this output."""
         top = frame
@@ -295,6 +308,11 @@ class Machine:
                     transitions = 0
                     continue
                 frame.start(data)
+            if self._drained and self.draining == 0:
+                drained, self._drained = self._drained, []
+                for each in drained:
+                    each()
+                continue
             if self._phase == "ending" and self.draining == 0:
                 self._phase = "undoing"
                 self.saga.begin()

@@ -11,7 +11,6 @@ from pydantic import AfterValidator, Field, model_validator
 from stagedoor.policies.model import Strict, duration, wrong
 from stagedoor.policies.unit import Duration
 
-
 _SERVICE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 
 

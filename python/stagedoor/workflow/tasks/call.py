@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stagedoor.workflow.definition import Task
-from stagedoor.workflow.tasks import call_activity, call_function, call_http
+from stagedoor.workflow.tasks import call_activity, call_compensate, call_function, call_http
 
 if TYPE_CHECKING:
     from stagedoor.workflow.compiler import Common, Compiler, Within
     from stagedoor.workflow.place import Place
 
-PROTOCOLS = {"http": call_http.compile, "activity": call_activity.compile}
+PROTOCOLS = {"http": call_http.compile, "activity": call_activity.compile, "compensate": call_compensate.compile}
+SPECIFIED = ("http",)
 UNSUPPORTED = ("grpc", "openapi", "mcp")
 REFUSED = {
     "asyncapi": "not supported: asyncapi calls need a broker's protocol, which the gateway does not speak",
@@ -31,4 +32,7 @@ def compile(place: Place, common: Common, compiler: Compiler, within: Within) ->
     if called in UNSUPPORTED:
         place.at("call").unsupported(f"{called} calls")
         return None
-    return PROTOCOLS.get(called, call_function.compile)(place, common, compiler, within)
+    # The specification's own words come first, the words of this runtime after the document's.
+    own = called in compiler.functions and called not in SPECIFIED
+    kind = call_function.compile if own else PROTOCOLS.get(called, call_function.compile)
+    return kind(place, common, compiler, within)

@@ -7,12 +7,14 @@ from hashlib import sha256
 from typing import Any, ClassVar, Literal, NamedTuple
 from urllib.parse import quote
 
+from stagedoor.workflow import check
+from stagedoor.workflow.check import Verdict
 from stagedoor.workflow.commands import Call, CancelCall, CancelTimer, Command, StartTimer
 from stagedoor.workflow.definition import Task
 from stagedoor.workflow.duration import moment
 from stagedoor.workflow.error import Failure, answered, standard
 from stagedoor.workflow.events import CallCompleted, CallFailed, CallUnknown, TimerFired
-from stagedoor.workflow.frame import Frame
+from stagedoor.workflow.frame import Frame, Strand
 from stagedoor.workflow.manner import Manner
 from stagedoor.workflow.secret import shown
 
@@ -51,7 +53,18 @@ class Prepared(NamedTuple):
 
 
 class CallFrame(Frame):
-    __slots__ = ("command", "prefix", "repeats", "request", "sendings", "timer", "unknown")
+    __slots__ = (
+        "checking",
+        "command",
+        "doubted",
+        "prefix",
+        "repeats",
+        "request",
+        "sendings",
+        "timer",
+        "unknown",
+        "verdict",
+    )
     task: CallTask
 
     def begin(self) -> None:
@@ -71,6 +84,8 @@ class CallFrame(Frame):
         self.sendings = sendings
         self.prefix = identity
         self.unknown = False
+        self.checking: Frame | None = None
+        self.verdict: Verdict = "unknown"
         self.repeats = 0
         self.timer: str | None = None
         key = f"{machine.execution}{task.key}{self.path}"
@@ -127,8 +142,43 @@ class CallFrame(Frame):
     def repeat(self, event: CallUnknown | CallFailed) -> None:
         """The request may have been carried out: ask again with the same key, a few times."""
         self.unknown = True
+        self.verdict = "unknown"
+        asked = self.task.check
+        if asked is None or self.cancelled:
+            self.doubt(self.error(event))
+            return
+        self.doubted = self.error(event)
+        try:
+            arguments = asked.arguments(self, self.input) if asked.arguments is not None else self.input
+        except Failure:
+            self.doubt(self.doubted)
+            return
+        strand = Strand({}, undoes=self.strand.undoes)
+        path = f"{self.path}!{self.sendings.count}"
+        self.checking = asked.task.frame(self.machine, asked.task, self, path, strand, {})
+        self.machine.schedule(self.checking, arguments)
+
+    def child_done(self, child: Frame, output: Json, then: str) -> None:
+        self.checked(*check.completed(output))
+
+    def child_failed(self, child: Frame, failure: Failure) -> None:
+        self.checked(check.failed(failure), None)
+
+    def checked(self, verdict: Verdict, output: Json) -> None:
+        """What came of the call, as the check found out."""
+        self.checking = None
+        self.verdict = verdict
+        if verdict == "completed":
+            self.complete(output)
+        else:
+            self.doubt(self.doubted)
+
+    def doubt(self, error: dict[str, Json]) -> None:
+        """Ask again with the same key, a few times; then it has failed, certainly only if a check says so."""
+        unknown = self.verdict == "unknown"
         if self.cancelled or self.repeats >= len(REPEATS):
-            self.fail(Failure(self.error(event), unknown=True))
+            self.sendings.failed = not unknown
+            self.fail(Failure(error, unknown=unknown))
             return
         wait = REPEATS[self.repeats]
         self.repeats += 1
@@ -144,7 +194,10 @@ class CallFrame(Frame):
         self.send()
 
     def stop(self, *, drain: bool) -> None:
-        if self.timer is not None:
+        if self.checking is not None:
+            self.checking.cancel(drain=False)
+            self.fail(Failure(self.doubted, unknown=True))
+        elif self.timer is not None:
             self.machine.withdraw(CancelTimer(self.timer))
             self.fail(Failure(standard("runtime", 500, "Cancelled", self.reference), unknown=True))
         elif not self.task.safe and (drain or self.undoable()):

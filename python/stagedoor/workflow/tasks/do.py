@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from stagedoor.workflow import compensation
 from stagedoor.workflow.definition import Task
 from stagedoor.workflow.error import Failure
-from stagedoor.workflow.frame import Frame
+from stagedoor.workflow.frame import Frame, late
 
 if TYPE_CHECKING:
     from stagedoor.workflow.compiler import Common, Compiler, Within
@@ -18,11 +19,15 @@ Json = Any
 
 
 class DoFrame(Frame):
-    __slots__ = ("child", "index", "round")
+    """With a saga of its own, a failure first undoes what was done in it."""
+
+    __slots__ = ("child", "failure", "index", "round", "undoing")
     task: Do | Block
 
     def begin(self) -> None:
         self.round = 0
+        self.failure: Failure | None = None
+        self.undoing = False
         self.run(0, self.input)
 
     def run(self, index: int, data: Json) -> None:
@@ -51,10 +56,46 @@ class DoFrame(Frame):
             self.run(index, output)
 
     def child_failed(self, child: Frame, failure: Failure) -> None:
-        self.fail(failure)
+        if self.task.saga is None:
+            self.fail(failure)
+            return
+        self.failure = failure
+        self.machine.when_drained(self.unwind)
+
+    def complete(self, raw: Json, then: str | None = None) -> None:
+        if self.task.saga is not None:
+            self.machine.saga.hand_over(self)
+        Frame.complete(self, raw, then)
+
+    def unwind(self) -> None:
+        # Cancelled in the meantime: what was done here has been handed over.
+        if self.task.saga is not None and not self.cancelled:
+            self.undoing = True
+            self.machine.saga.unwind(self, self.task.saga, self.unwound).begin()
+
+    def unwound(self) -> None:
+        self.undoing = False
+        if self.cancelled:
+            self.machine.draining -= 1
+        if self.failure is not None:
+            self.fail(self.failure)
+
+    def expire(self, seconds: float) -> None:
+        if self.task.saga is None or self.failure is not None:
+            Frame.expire(self, seconds)
+            return
+        self.deadline = None
+        self.child.cancel(drain=True)
+        self.child_failed(self.child, late(self, seconds))
 
     def stop(self, *, drain: bool) -> None:
-        self.child.cancel(drain=drain)
+        if self.task.saga is not None:
+            self.machine.saga.hand_over(self)
+        if self.failure is None:
+            self.child.cancel(drain=drain)
+        elif self.undoing:
+            # An undo that has begun is brought to its end.
+            self.machine.draining += 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +125,7 @@ def block(tasks: tuple[Task, ...], name: str, reference: str, **options: Any) ->
 def compile(place: Place, common: Common, compiler: Compiler, within: Within) -> Task:
     place.keys({"do"})
     tasks = compiler.tasks(place.at("do"), f"{common['reference']}/do", within)
-    return Do(**common, tasks=tasks, positions=_positions(tasks))
+    return Do(**common, tasks=tasks, positions=_positions(tasks), saga=compensation.scope(place))
 
 
 def _positions(tasks: tuple[Task, ...]) -> dict[str, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from stagedoor.workflow import compensation
 from stagedoor.workflow import retry as retries
 from stagedoor.workflow.commands import CancelTimer, Command, StartTimer
 from stagedoor.workflow.deadline import Deadline
@@ -133,7 +134,12 @@ def compile(place: Place, common: Common, compiler: Compiler, within: Within) ->
     reference = common["reference"]
     if not place.mapping(required=("catch",)):
         return None
-    body = block(compiler.tasks(place.at("try"), f"{reference}/try", within), common["name"], f"{reference}/try")
+    body = block(
+        compiler.tasks(place.at("try"), f"{reference}/try", within),
+        common["name"],
+        f"{reference}/try",
+        saga=compensation.scope(place),
+    )
     catch = place.at("catch")
     if not catch.mapping():
         return None

@@ -1,0 +1,188 @@
+"""One undo: what it undoes, with which arguments, and how far it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from stagedoor.workflow.commands import Command, OpenIncident, StartTimer
+from stagedoor.workflow.deadline import Deadline
+from stagedoor.workflow.definition import Compensation
+from stagedoor.workflow.duration import moment
+from stagedoor.workflow.error import Failure
+from stagedoor.workflow.events import IncidentResolved, TimerFired
+from stagedoor.workflow.frame import Frame, Scope, Strand
+from stagedoor.workflow.retry import evaluate
+from stagedoor.workflow.timeline import Entry as Shown
+
+if TYPE_CHECKING:
+    from stagedoor.workflow.unwinding import Unwinding
+
+Json = Any
+Status = Literal["registered", "undoing", "suspended", "compensated", "skipped", "done", "failed", "kept"]
+SETTLED = frozenset({"compensated", "skipped", "done", "failed", "kept"})
+
+
+class Undo:
+    """Parent of the frame that runs it."""
+
+    __slots__ = (
+        "arguments",
+        "attempts",
+        "compensation",
+        "edits",
+        "environment",
+        "failure",
+        "forward",
+        "frame",
+        "group",
+        "incident",
+        "incidents",
+        "machine",
+        "outcome",
+        "path",
+        "reference",
+        "retries",
+        "scope",
+        "since",
+        "status",
+        "unwinding",
+    )
+
+    def __init__(self, forward: Frame, group: int, scope: Frame | None) -> None:
+        compensation = forward.task.compensation
+        assert compensation is not None
+        self.machine = forward.machine
+        self.scope = scope
+        """The list of tasks whose failure it belongs to; None: the workflow's."""
+        self.unwinding: Unwinding | None = None
+        self.forward = forward
+        self.compensation: Compensation = compensation
+        self.reference = forward.reference
+        """Of the task to be undone."""
+        self.path = forward.path
+        self.group = group
+        self.arguments: Json = None
+        self.outcome: Literal["completed", "unknown"] = "completed"
+        self.status: Status = "registered"
+        self.failure: Failure | None = None
+        self.frame: Frame | None = None
+        self.attempts = 0
+        self.retries = 0
+        self.edits = 0
+        self.incidents = 0
+        self.since = 0.0
+        self.incident: Shown | None = None
+        self.environment: Scope | None = None
+
+    @property
+    def identity(self) -> str:
+        """The same for every attempt to undo the same thing with the same arguments."""
+        suffix = (f":g{self.group}" if self.group else "") + (f":e{self.edits}" if self.edits else "")
+        return f"{self.path}{suffix}"
+
+    def begin(self, unwinding: Unwinding) -> None:
+        self.unwinding = unwinding
+        self.status = "undoing"
+        if self.failure is not None and self.attempts == 0 and self.edits == 0:
+            self.give_up(self.failure)
+        else:
+            self.attempt()
+
+    def attempt(self) -> None:
+        self.attempts += 1
+        task = self.compensation.task
+        strand = Strand({}, undoes=self.reference)
+        self.frame = task.frame(self.machine, task, self, self.identity, strand, {})
+        longest = self.compensation.retry.attempt
+        if longest is not None:
+            try:
+                self.frame.deadline = Deadline(self.frame, evaluate(longest, self.frame, self.arguments))
+            except Failure as failure:
+                self.failure = failure
+                self.give_up(failure)
+                return
+        self.machine.schedule(self.frame, self.arguments)
+
+    def child_done(self, child: Frame, output: Json, then: str) -> None:
+        self.settle("compensated")
+
+    def child_failed(self, child: Frame, failure: Failure) -> None:
+        self.failure = failure
+        if self.retries == 0:
+            self.since = self.machine.now
+        scope = Scope(child, {"$error": failure.error})
+        seed = f"{self.machine.execution}{self.reference}{self.identity}"
+        try:
+            wait = self.compensation.retry.wait(scope, self.arguments, self.retries, self.since, seed)
+        except Failure:
+            wait = None
+        if wait is None or failure.fatal:
+            self.give_up(failure)
+            return
+        self.retries += 1
+        self.machine.start_timer(f"{self.compensation.task.reference}{self.identity}!retry", wait, self)
+
+    def fired(self, event: TimerFired) -> None:
+        self.attempt()
+
+    def give_up(self, failure: Failure) -> None:
+        policy = self.compensation.on_failure
+        if policy == "suspend":
+            self.status = "suspended"
+            self.incidents += 1
+            identifier = f"{self.compensation.task.reference}{self.identity}!{self.incidents}"
+            shown = Shown(self.reference, self.compensation.call, "incident", self.path, self.machine.now, None)
+            shown.outcome, shown.error = "open", failure.error
+            self.incident = self.machine.note(shown)
+            self.machine.ask(OpenIncident(identifier, self.reference, failure.error, self.arguments), self)
+        elif policy == "fault":
+            self.status = "failed"
+            if self.unwinding is not None:
+                self.unwinding.stop()
+        else:
+            self.settle("failed")
+
+    def resolved(self, event: IncidentResolved) -> None:
+        if self.incident is not None:
+            self.incident.until, self.incident.outcome = event.at, event.action
+            self.incident.call = f"{event.by}: {event.reason}"
+        if event.action == "skip":
+            self.settle("skipped")
+        elif event.action == "done":
+            self.settle("done")
+        else:
+            if event.action == "edit":
+                self.arguments = event.arguments
+                self.edits += 1
+            self.status = "undoing"
+            self.retries = 0
+            self.attempt()
+
+    def settle(self, status: Status) -> None:
+        self.status = status
+        if status in ("compensated", "done"):
+            # Whoever does it again does something new.
+            self.machine.renew(self.reference, self.path)
+        if self.unwinding is not None:
+            self.unwinding.next()
+
+    def waits_for(self, command: Command) -> str:
+        if isinstance(command, StartTimer):
+            return f"the undo of {self.reference} failed and is tried again at {moment(command.at)}"
+        error = self.failure.error if self.failure else {}
+        return (
+            f"an operator must decide: the undo of {self.reference} failed: {error.get('detail') or error.get('title')}"
+        )
+
+    def report(self) -> dict[str, Json]:
+        """What an answer and the history say of it."""
+        entry: dict[str, Json] = {"task": self.reference, "call": self.compensation.call}
+        if self.path:
+            entry["iteration"] = self.path
+        entry["status"] = "skipped" if self.status == "registered" else self.status
+        entry["attempts"] = self.attempts
+        if self.outcome == "unknown":
+            entry["outcome"] = "unknown"
+        if self.failure is not None and self.status != "compensated":
+            entry["error"] = self.failure.error
+        return entry

@@ -1,0 +1,56 @@
+"""Running undos: those of one scope, once it has failed or a task asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from stagedoor.workflow.undo import SETTLED, Undo
+
+
+class Unwinding:
+    """One after the other, the last completed task first, or all at once."""
+
+    __slots__ = ("_current", "_done", "_over", "_parallel", "undos")
+
+    def __init__(self, undos: Sequence[Undo], parallel: bool, done: Callable[[], None]) -> None:
+        self.undos = tuple(undos)
+        """In the order in which their tasks completed."""
+        self._parallel = parallel
+        self._done = done
+        self._current = len(self.undos)
+        self._over = False
+
+    def begin(self) -> None:
+        if self._parallel and self.undos:
+            for undo in reversed(self.undos):
+                undo.begin(self)
+        else:
+            self.next()
+
+    def next(self) -> None:
+        """An undo has settled."""
+        if self._over:
+            return
+        if self._parallel:
+            if all(undo.status in SETTLED for undo in self.undos):
+                self._end()
+            return
+        self._current -= 1
+        if self._current >= 0:
+            self.undos[self._current].begin(self)
+        else:
+            self._end()
+
+    def stop(self) -> None:
+        """An undo failed for good and the document says that this ends it all."""
+        if not self._over:
+            for undo in self.undos:
+                if undo.status in ("undoing", "suspended"):
+                    if undo.frame is not None:
+                        undo.frame.cancel(drain=False)
+                    undo.status = "failed"
+            self._end()
+
+    def _end(self) -> None:
+        self._over = True
+        self._done()

@@ -32,7 +32,6 @@ routes:
       cache:
         heuristic: true
         set_cookies: true
-        stale_if_error: 1h
         # What the tests' own service reads, and fields of theirs that responses vary by.
         forward: [req-num, test-id, test-name, foo, bar, baz, abc, other]
     target: {{cluster: tests}}

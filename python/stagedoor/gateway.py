@@ -358,6 +358,7 @@ def _use(orchestrator: Orchestrator, configuration: Configuration) -> None:
     origins = {endpoint(each).url: name for name, cluster in settings.clusters.items() for each in cluster.endpoints}
     reach = Reach(frozenset(engine.allow_hosts), origins, configuration.activities, engine.revealed())
     orchestrator.engine.use(routes, reach, _sink(engine.events), _processes(engine.run))
+    orchestrator.engine.schedules.use(configuration.workflows)
 
 
 def _sink(events: Events) -> Sink | None:

@@ -30,6 +30,7 @@ from stagedoor.engine.perform import MAX_BYTES, Performer
 from stagedoor.engine.processes import Confinement, Processes
 from stagedoor.engine.reach import Reach
 from stagedoor.engine.record import canonical_json, encode
+from stagedoor.engine.schedules import Schedules
 from stagedoor.engine.statement import Start
 from stagedoor.engine.store import StoreError
 from stagedoor.engine.timers import Key
@@ -49,6 +50,9 @@ from stagedoor.workflow.machine import Machine
 
 MAX_OPEN = 10_000
 """Executions that have not ended; one more is refused with 503 and ``Retry-After``."""
+
+SCHEDULE = "(schedule)"
+"""Stands for the route of an execution that no request started: it is no route's name."""
 
 Json = Any
 Caller = tuple[str, str | None, str]
@@ -97,6 +101,7 @@ class Engine:
         self._callers = Callers(self._loop, self.flush_soon)
         self.inbox = Inbox(event_log, clock, self._arrived)
         self.listeners = Listeners(self, self.inbox, clock)
+        self.schedules = Schedules(self, event_log, self.inbox, self._loop, clock)
         self.outbox = Outbox(plane, notices, event_log, self.inbox)
         self._appends: list[Append] = []
         self._flushing = False
@@ -177,10 +182,12 @@ class Engine:
                 self._run(execution, execution.machine.pending())
         self._notices.begin()
         self.outbox.wake()
+        self.schedules.begin()
 
     def _arrived(self, stored: Stored) -> None:
         """An event is in the inbox."""
         self.listeners.arrived(stored)
+        self.schedules.arrived(stored)
         self.flush_soon()
 
     async def stop(self, timeout_s: float) -> None:
@@ -189,6 +196,7 @@ class Engine:
         self._closing = True
         self._performer.close()
         self.outbox.stop()
+        self.schedules.stop()
         self.processes.stop()
         end = self._loop.time() + timeout_s
         while self._performer.calls and self._loop.time() < end:  # noqa: ASYNC110 - once, and bounded
@@ -289,6 +297,19 @@ class Engine:
     def crowded(self) -> bool:
         """Executions run executions: these have as many places again."""
         return len(self.open) >= 2 * self._max_open
+
+    def start_scheduled(self, definition: Definition, input: Json, ticks: tuple[tuple[str, float], ...]) -> str | None:
+        """An execution by a schedule: its id, or None if none can be started now."""
+        if self._closing or self._log.broken is not None or len(self.open) >= self._max_open:
+            return None
+        start = Start(definition.key, definition.version, definition.hash, SCHEDULE, ticks=ticks)
+        try:
+            execution = self._begin(definition, input, start)
+        except ValueError as error:
+            log.error("schedule: %s", error, extra={"workflow": definition.key})
+            return None
+        self.flush_soon()
+        return execution.id
 
     def start(
         self,
@@ -463,6 +484,7 @@ class Engine:
         self.counters.finished[status] += 1
         if execution.parent is not None:
             self.children.ended(execution, final)
+        self.schedules.ended(execution)
         self._callers.release(execution, lambda callout: ended(callout, execution.id, final))
 
     def _process_done(self, key: Key, event: Event) -> None:

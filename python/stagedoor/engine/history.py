@@ -105,6 +105,21 @@ class History:
         ).fetchone()
         return None if found is None else str(found[0])
 
+    def ticks_since(self, since: str) -> dict[str, float]:
+        """Workflow → the time of the tick of this name."""
+        return dict(self._connection.execute("SELECT workflow, at FROM tick WHERE tick = ?", (since,)).fetchall())
+
+    def ticks(self, workflow: str) -> set[str]:
+        found = self._connection.execute("SELECT tick FROM tick WHERE workflow = ?", (workflow,))
+        return {str(tick) for (tick,) in found}
+
+    def last_tick(self, workflow: str, but: str) -> tuple[str, float] | None:
+        """The execution and the time of the latest tick."""
+        found = self._connection.execute(
+            "SELECT execution, at FROM tick WHERE workflow = ? AND tick != ? ORDER BY at DESC LIMIT 1", (workflow, but)
+        ).fetchone()
+        return None if found is None else (str(found[0]), float(found[1]))
+
     def inbox(self) -> list[tuple[int, float, str, int]]:
         """Number, time, JSON and whether it was taken, of every event that is kept."""
         return self._connection.execute("SELECT n, at, event, taken FROM inbox ORDER BY n").fetchall()

@@ -126,6 +126,10 @@ class Operator:
                 render(name + "_recovered", "gauge", "Executions read back at the start.", counters.recovered),
                 render("stagedoor_engine_calls_total", "counter", "Calls sent by workflows.", engine.calls_sent),
                 render("stagedoor_engine_calls_open", "gauge", "Calls on their way.", engine.calls_open),
+                render(
+                    "stagedoor_schedules_started_total", "counter", "Started by schedules.", engine.schedules.started
+                ),
+                render("stagedoor_schedules_skipped_total", "counter", "Not started.", engine.schedules.skipped),
                 render("stagedoor_engine_listeners", "gauge", "Listeners for events.", len(engine.listeners)),
                 render("stagedoor_events_received_total", "counter", "Events that came in.", engine.inbox.received),
                 render(

@@ -29,8 +29,8 @@ class Start:
     """The caller's idempotency key, unique for a workflow and consumer."""
     fingerprint: str | None = None
     """SHA-256 of the canonical input that came with the key."""
-    tick: str | None = None
-    """What a schedule started it for: at most one execution of a workflow has it."""
+    ticks: tuple[tuple[str, float], ...] = ()
+    """What a schedule started it for, and when that was: at most one execution of a workflow has each."""
 
 
 def _insert(table: str, columns: int) -> list[str]:
@@ -64,9 +64,10 @@ def write(connection: sqlite3.Connection, appends: Sequence[Append]) -> None:
         for chunk in _chunks(starts):
             connection.execute(_EXECUTIONS[len(chunk)], [value for each in chunk for value in _row(each)])
         ticks = [
-            (each.start.workflow, each.start.tick, each.execution, each.at)
+            (each.start.workflow, tick, each.execution, at)
             for each in starts
-            if each.start is not None and each.start.tick is not None
+            if each.start is not None
+            for tick, at in each.start.ticks
         ]
         if ticks:
             connection.executemany("INSERT INTO tick VALUES (?, ?, ?, ?)", ticks)

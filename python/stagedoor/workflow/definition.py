@@ -12,6 +12,7 @@ from stagedoor.workflow.expression import Template
 if TYPE_CHECKING:
     from stagedoor.workflow.frame import Frame
     from stagedoor.workflow.retry import Duration, Retry
+    from stagedoor.workflow.schedule import Schedule
     from stagedoor.workflow.schema import Schema
 
 Json = Any
@@ -94,6 +95,7 @@ class Definition:
     saga: SagaPolicy = field(default_factory=SagaPolicy)
     input_from: Template | None = None
     output_as: Template | None = None
+    schedule: Schedule | None = None
     input_schema: Schema | None = None
     """Of what an execution is started with."""
     output_schema: Schema | None = None

@@ -11,6 +11,7 @@ from typing import Any
 
 from stagedoor.errors import InvalidDefinition, Problem
 from stagedoor.workflow import compensation
+from stagedoor.workflow import schedule as schedules
 from stagedoor.workflow.compiler import Compiler, Within
 from stagedoor.workflow.definition import Definition
 from stagedoor.workflow.expression import BASE
@@ -24,7 +25,6 @@ MAX_NESTING = 100
 
 _VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)([-+][0-9A-Za-z.+-]+)?\Z")
 _NAME = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?\Z")
-_ROOT_UNSUPPORTED = {"schedule": "schedules"}
 _USE = {"functions", "retries", "errors", "timeouts", "authentications", "secrets"}
 _USE_UNSUPPORTED = {
     "catalogs": "catalogs",
@@ -55,9 +55,7 @@ def _definition(root: Place, problems: list[Problem]) -> Definition | None:
     complete = root.mapping(required=("document", "do"))
     if not isinstance(root.value, dict):
         return None
-    root.keys(
-        {"document", "input", "use", "do", "output", "evaluate", "timeout"}, common=False, unsupported=_ROOT_UNSUPPORTED
-    )
+    root.keys({"document", "input", "use", "do", "output", "evaluate", "timeout", "schedule"}, common=False)
     use = root.at("use")
     if use.value is None or not use.mapping():
         compiler = Compiler(problems, None)
@@ -74,6 +72,7 @@ def _definition(root: Place, problems: list[Problem]) -> Definition | None:
     output_as = compiler.filter(root, "output", "as", workflow_level)
     input_schema, output_schema = compiler.schema(root, "input"), compiler.schema(root, "output")
     timeout = compiler.timeout(root.at("timeout"), workflow_level) if "timeout" in root.value else None
+    schedule = schedules.compile(root.at("schedule"), compiler) if "schedule" in root.value else None
     within = Within(saga=saga) if saga is not None else Within()
     tasks = compiler.tasks(root.at("do"), "/do", within) if "do" in root.value else ()
     compiler.unused()
@@ -89,6 +88,7 @@ def _definition(root: Place, problems: list[Problem]) -> Definition | None:
         saga=saga,
         input_from=input_from,
         output_as=output_as,
+        schedule=schedule,
         input_schema=input_schema,
         output_schema=output_schema,
         clusters=frozenset(compiler.clusters),

@@ -82,11 +82,22 @@ pub struct CallReport {
     pub sent: u32,
     pub retries: u32,
     pub duration: Duration,
+    /// What became of it in its cache.
+    pub cache: Option<cache::Use>,
 }
 
 impl CallReport {
     pub fn new(name: Arc<str>) -> Self {
-        Self { name, status: None, error: None, endpoint: None, sent: 0, retries: 0, duration: Duration::ZERO }
+        Self {
+            name,
+            status: None,
+            error: None,
+            endpoint: None,
+            sent: 0,
+            retries: 0,
+            duration: Duration::ZERO,
+            cache: None,
+        }
     }
 
     /// One of several.
@@ -95,6 +106,7 @@ impl CallReport {
         self.endpoint = other.endpoint.or_else(|| self.endpoint.take());
         self.sent += other.sent;
         self.retries += other.retries;
+        self.cache = other.cache.or(self.cache);
     }
 }
 

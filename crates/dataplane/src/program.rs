@@ -223,7 +223,7 @@ fn compile_route(
     let matcher = Matcher::compile(&id, &settings.matches, api.and_then(|api| apis.get(api.api.as_str())), report)?;
     let version = api.map(|api| Version::compile(&place, api, &matcher, apis, report));
     let target_context =
-        target::Context { route: &id, path: &matcher.path, clusters, snapshot, metrics: &context.shared.metrics };
+        target::Context { route: &id, path: &matcher.path, clusters, snapshot, shared: context.shared };
     let target = Target::compile(&settings.target, &target_context, report);
     let (mut policies, target) = (policies?, target?);
     let mut exchanges = target.exchanges_tokens();

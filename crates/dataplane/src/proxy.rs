@@ -172,7 +172,7 @@ async fn phases(
         return Box::pin(call_target(worker, link, exchange, &route, call, request, interim)).await;
     }
     if let Some(policy) = &route.policies.cache {
-        let origin = cache::Origin { worker, link: Some(link), route: &route, interim };
+        let origin = cache::Origin { worker, link: Some(link), route: &route, interim, call: None };
         return Box::pin(policy.answer(&origin, exchange, request)).await;
     }
     ask(worker, Some(link), exchange, &route, request, interim).await

@@ -357,3 +357,87 @@ fn each_call_is_logged_and_counted() {
         assert!(metrics.contains(&wanted), "{metrics}");
     }
 }
+
+/// What a call's `cache` leaves out.
+fn kept(settings: Value) -> Value {
+    let mut cache = json!({
+        "query": "all", "vary_by": [], "forward": [], "share_consumers": false, "ttl_s": {}, "heuristic": false,
+        "set_cookies": false, "object_bytes": 65536, "variants": 8, "stale_while_revalidate_s": 0, "stale_if_error_s": 0,
+        "client_control": true, "groups": [], "invalidates": [], "status": true,
+    });
+    settings.as_object().into_iter().flatten().for_each(|(key, value)| cache[key] = value.clone());
+    cache
+}
+
+/// Calls count their own answers; what the whole says of its freshness is what the kept answer has left.
+#[test]
+fn a_call_has_a_cache_of_its_own() {
+    let fresh =
+        |version: &str| json!({"json": {"v": version}, "headers": {"Cache-Control": "max-age=60", "Vary": "x-tenant"}});
+    let case = json!({
+        "path": "/{id}",
+        "calls": {
+            "kept": {"path": "/kept/{id}", "query": {"q": "{query.q}"}, "headers": {"x-version": "{headers.x-version}"}, "cache": kept(json!({}))},
+            "asked": {"path": "/asked", "cache": null},
+            "stored": {"path": "/stored", "cache": kept(json!({"ttl_s": {"200": 60}}))},
+        },
+        "answers": {
+            "GET /kept/1?q=a": fresh("1a"), "GET /kept/1?q=b": fresh("1b"), "GET /kept/2?q=a": fresh("2a"),
+            "GET /asked": {"json": 1, "headers": {"Cache-Control": "max-age=30"}},
+            "GET /stored": {"json": 2},
+        },
+    });
+    let cases = [("case".to_owned(), case)];
+    let (shop, asked) = shop(cases.iter().cloned().collect());
+    let door = Door::open(snapshot(shop.address, &cases));
+    let ask = |path: &str, headers: &str| {
+        let mut client = door.client();
+        client.ask(format!("GET {path} HTTP/1.1\r\nHost: case\r\nX-Secret: 1\r\n{headers}\r\n").as_bytes())
+    };
+    let count = |what: &str| {
+        let asked = asked.lock().unwrap();
+        asked["case"].iter().filter(|(head, _)| head.split(" HTTP/1.1").next() == Some(what)).count()
+    };
+    for _ in 0..2 {
+        let answer = ask("/1?q=a", "");
+        assert_eq!(answer.content, br#"{"kept":{"v":"1a"},"asked":1,"stored":2}"#);
+        assert_eq!(answer.field("vary").as_deref(), Some("x-tenant, x-version"));
+    }
+    assert_eq!((count("GET /kept/1?q=a"), count("GET /asked"), count("GET /stored")), (1, 2, 1));
+    // Its key is the call's own request: path, query, what it says in headers, and what its answers vary by.
+    assert_eq!(ask("/1?q=b", "").content, br#"{"kept":{"v":"1b"},"asked":1,"stored":2}"#);
+    assert_eq!(ask("/2?q=a", "").content, br#"{"kept":{"v":"2a"},"asked":1,"stored":2}"#);
+    ask("/1?q=a", "X-Version: 2\r\n");
+    ask("/1?q=a", "X-Version: 2\r\n");
+    assert_eq!(count("GET /kept/1?q=a"), 2);
+    ask("/1?q=a", "X-Tenant: t\r\n");
+    ask("/1?q=a", "X-Tenant: t\r\n");
+    assert_eq!(count("GET /kept/1?q=a"), 3);
+    let heads: Vec<String> = asked.lock().unwrap()["case"].iter().map(|(head, _)| head.to_ascii_lowercase()).collect();
+    let of = |path: &str| heads.iter().filter(|head| head.contains(path)).cloned().collect::<Vec<_>>();
+    assert!(of("/kept/").iter().all(|head| !head.contains("x-secret")), "what is not in the key does not reach it");
+    assert!(of("/asked").iter().all(|head| head.contains("x-secret")));
+    assert!(of("/kept/").iter().any(|head| head.contains("x-version: 2")));
+    assert!(of("/kept/").iter().all(|head| head.contains("accept: application/json")), "{heads:?}");
+}
+
+#[test]
+fn a_call_that_fails_is_answered_by_what_was_kept() {
+    let case = json!({
+        "calls": {"a": {"cache": kept(json!({"ttl_s": {"200": 0}, "stale_if_error_s": 60}))}},
+        "answers": {"GET /a": {"json": 7}},
+    });
+    let (fail, shop_case) = (Arc::new(Mutex::new(false)), case.clone());
+    let failing = fail.clone();
+    let endpoint = Endpoint::start(move |mut connection| {
+        while connection.request().is_some() {
+            let head = if *failing.lock().unwrap() { "HTTP/1.1 503 x" } else { "HTTP/1.1 200 x" };
+            connection.send(format!("{head}\r\nETag: \"1\"\r\nContent-Length: 1\r\n\r\n7").as_bytes());
+        }
+    });
+    let door = Door::open(snapshot(endpoint.address, &[("case".to_owned(), shop_case)]));
+    let ask = || door.client().ask(b"GET / HTTP/1.1\r\nHost: case\r\n\r\n");
+    assert_eq!(ask().content, br#"{"a":7}"#);
+    *fail.lock().unwrap() = true;
+    assert_eq!(ask().content, br#"{"a":7}"#);
+}

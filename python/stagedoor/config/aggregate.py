@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from stagedoor.config.cluster import Retry, RetryOn, compile_retry
 from stagedoor.config.expression import Expression
+from stagedoor.policies.cache import Cache, compile_cache
 from stagedoor.policies.model import (
     HeaderName,
     HeaderValue,
@@ -103,6 +104,8 @@ class AggregateCall(Strict):
     """How long the call may take. Left out: as long as the cluster says."""
     retry: CallRetry | None = None
     """When it is tried again. Left out: as the cluster says."""
+    cache: Cache | None = None
+    """Its answers are kept and used again. Left out: every request asks."""
     optional: bool = False
     """The answer does without it where it fails."""
     default: Any = None
@@ -183,6 +186,7 @@ def _call(name: str, call: AggregateCall) -> dict[str, Any]:
         "each": _each(Each.model_validate({"in": call.each}) if isinstance(call.each, str) else call.each),
         "timeout_ms": None if call.timeout is None else int(call.timeout),
         "retry": None if call.retry is None else compile_retry(Retry(attempts=call.retry.attempts, on=call.retry.on)),
+        **({} if call.cache is None else {"cache": compile_cache(call.cache)}),
         "optional": call.optional,
         "default": None if call.default is None else json.dumps(call.default, ensure_ascii=False),
         "format": call.format,

@@ -151,6 +151,9 @@ fn tell(call: &CallReport, line: &mut Line<'_>) {
     if call.retries > 0 {
         line.number("retries", call.retries.into());
     }
+    if let Some(cache) = call.cache {
+        line.text("cache", cache.as_str().as_bytes());
+    }
 }
 
 /// Headers that carry credentials: those of the standards, and those that an authenticator of any route reads.

@@ -263,7 +263,7 @@ impl Policies {
                 settings
                     .cache
                     .as_ref()
-                    .map(|policy| cache::Cache::new(policy, settings.authenticate.is_some(), context)),
+                    .map(|policy| cache::Cache::new(policy, settings.authenticate.is_some(), &context.shared.cache)),
             ),
             transform_request: on.build(
                 Name::TransformRequest,

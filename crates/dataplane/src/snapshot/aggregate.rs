@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{Retry, Shape};
+use super::{Cache, Retry, Shape};
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -54,6 +54,8 @@ pub struct AggregateCall {
     pub timeout_ms: Option<u64>,
     /// Absent: the cluster's.
     pub retry: Option<Retry>,
+    /// Its answers are kept and used again.
+    pub cache: Option<Cache>,
     pub optional: bool,
     /// JSON that stands for an answer there is none of.
     pub default: Option<String>,

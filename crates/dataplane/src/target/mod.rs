@@ -14,8 +14,8 @@ use crate::cluster::Cluster;
 use crate::policy::upgrade::Upgrade;
 use crate::program::Report;
 use crate::route::pattern::PathPattern;
+use crate::shared::Shared;
 use crate::snapshot;
-use crate::telemetry::metrics::Metrics;
 
 pub enum Target {
     Cluster(forward::ForwardTarget),
@@ -32,7 +32,7 @@ pub struct Context<'a> {
     pub path: &'a PathPattern,
     pub clusters: &'a HashMap<Arc<str>, Arc<Cluster>>,
     pub snapshot: &'a snapshot::Snapshot,
-    pub metrics: &'a Metrics,
+    pub shared: &'a Shared,
 }
 
 impl Context<'_> {

@@ -1,5 +1,6 @@
 //! The way of a request through the cache: looked up, joined to a fetch, answered.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,9 +15,9 @@ use super::present::{Answer, Material};
 use super::request::Asked;
 use super::status::{Forward, Report, Use};
 use super::store::Joined;
-use super::{partial, vary, Cache, Origin};
+use super::{of, partial, vary, Cache, OfCall, Origin};
 use crate::error::{Error, Kind};
-use crate::exchange::Exchange;
+use crate::exchange::{CallReport, Exchange};
 use crate::policy::RequestHead;
 use crate::protocol::body::Body;
 use crate::snapshot::CacheRanges;
@@ -229,9 +230,12 @@ impl Cache {
             (origin.worker.clone(), origin.route.clone(), entry.clone(), names.to_vec());
         let mut exchange = exchange.again();
         let asked = asked.in_background();
+        let call = origin.call.as_ref().map(|call| call.index);
         tokio::task::spawn_local(async move {
-            let Some(policy) = &route.policies.cache else { return };
-            let origin = Origin { worker: &worker, link: None, route: &route, interim: None };
+            let Some(policy) = of(&route, call) else { return };
+            let report = RefCell::new(CallReport::new("".into()));
+            let call = call.map(|index| OfCall { index, report: &report });
+            let origin = Origin { worker: &worker, link: None, route: &route, interim: None, call };
             let led = policy.lead(&origin, &mut exchange, &asked, (lead, lane), names, Some(entry), Forward::Stale);
             // Whoever still waits for it has been told.
             let _outcome = Box::pin(led).await;

@@ -27,6 +27,7 @@ mod through;
 mod tiers;
 mod vary;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::rc::Rc;
@@ -42,16 +43,17 @@ pub use self::store::{Level, Store};
 
 use self::entry::{Terms, CONFIDENTIAL};
 use self::freshness::Fallback;
-use super::{Context, RequestHead};
+use super::RequestHead;
 use crate::cluster::InterimSink;
-use crate::error::Error;
-use crate::exchange::Exchange;
+use crate::error::{Error, Kind};
+use crate::exchange::{CallReport, Exchange};
 use crate::explain::decision::{open, passes};
 use crate::protocol::body::Body;
 use crate::protocol::link::Link;
 use crate::proxy;
 use crate::route::Route;
 use crate::snapshot::{self, CacheKeyPart, CacheQuery, CacheRanges};
+use crate::target::Target;
 use crate::worker::Worker;
 
 pub struct Cache {
@@ -95,16 +97,43 @@ pub struct Origin<'a> {
     pub link: Option<&'a Rc<Link>>,
     pub route: &'a Arc<Route>,
     pub interim: Option<InterimSink>,
+    /// One call of the route's aggregate, rather than all of the target.
+    pub call: Option<OfCall<'a>>,
+}
+
+pub struct OfCall<'a> {
+    /// Its position.
+    pub index: usize,
+    pub report: &'a RefCell<CallReport>,
 }
 
 impl Origin<'_> {
     async fn ask(&self, exchange: &mut Exchange, request: Request<Body>) -> Result<Response<Body>, Error> {
-        proxy::ask(self.worker, self.link, exchange, self.route, request, self.interim.clone()).await
+        match &self.call {
+            None => proxy::ask(self.worker, self.link, exchange, self.route, request, self.interim.clone()).await,
+            Some(call) => {
+                let Target::Aggregate(target) = &self.route.target else { return Err(nowhere()) };
+                target.ask(self.worker, exchange, call, request).await
+            }
+        }
+    }
+}
+
+fn nowhere() -> Error {
+    Error::new(Kind::Internal, "The route has no such call")
+}
+
+/// Of a route, or of one call of its aggregate.
+fn of(route: &Route, call: Option<usize>) -> Option<&Cache> {
+    match (call, &route.target) {
+        (None, _) => route.policies.cache.as_ref(),
+        (Some(index), Target::Aggregate(target)) => target.cache(index),
+        (Some(_), _) => None,
     }
 }
 
 impl Cache {
-    pub fn new(settings: &snapshot::Cache, authenticated: bool, context: &Context<'_>) -> Result<Self, Vec<String>> {
+    pub fn new(settings: &snapshot::Cache, authenticated: bool, store: &Arc<Store>) -> Result<Self, Vec<String>> {
         let mut errors = Vec::new();
         let mut name = |text: &String, option: &str| match HeaderName::from_bytes(text.as_bytes()) {
             Ok(name) => Some(name),
@@ -141,9 +170,9 @@ impl Cache {
         }
         let texts = |texts: &[String]| texts.iter().map(|text| text.as_str().into()).collect();
         let confidential = by.iter().any(|by| matches!(by, By::Header(name) if CONFIDENTIAL.contains(name)));
-        context.shared.cache.learn(&settings.query);
+        store.learn(&settings.query);
         Ok(Self {
-            store: context.shared.cache.clone(),
+            store: store.clone(),
             route: "".into(),
             fingerprint: 0,
             query: settings.query.clone(),
@@ -186,6 +215,14 @@ impl Cache {
         let mut hasher = DefaultHasher::new();
         format!("{:?}", (&settings.target, what_makes_answers(&settings.policies), &settings.api, leads))
             .hash(&mut hasher);
+        (self.route, self.fingerprint) = (id.clone(), hasher.finish());
+    }
+
+    /// The call it is of: its answers are no other's, and are found again where the call is still the same.
+    pub fn belongs_to_call(&mut self, id: &Arc<str>, settings: &snapshot::AggregateCall, exchanges: bool) {
+        self.exchanges = exchanges;
+        let mut hasher = DefaultHasher::new();
+        (&settings.name, &settings.cluster, format!("{:?}", settings.headers)).hash(&mut hasher);
         (self.route, self.fingerprint) = (id.clone(), hasher.finish());
     }
 

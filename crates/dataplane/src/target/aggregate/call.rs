@@ -14,6 +14,7 @@ use super::text::Text;
 use crate::cluster::Cluster;
 use crate::evaluation::{self, add_parameter};
 use crate::identity;
+use crate::policy::cache::Cache;
 use crate::policy::headers::is_reserved;
 use crate::shape::Shape;
 use crate::snapshot::{self, AnswerFormat};
@@ -39,6 +40,7 @@ pub struct Call {
     pub condition: Option<Template>,
     pub each: Option<Each>,
     pub timeout: Duration,
+    pub cache: Option<Cache>,
     pub optional: bool,
     pub default: Option<Bytes>,
     pub format: AnswerFormat,
@@ -109,12 +111,17 @@ impl Call {
         if wrong.len() > count {
             return None;
         }
+        let cache = cached(settings, &method, cluster, context, wrong);
+        if wrong.len() > count {
+            return None;
+        }
         let cluster = settings.retry.as_ref().map_or_else(|| cluster.clone(), |retry| cluster.with_retry(retry));
         let name: Arc<str> = settings.name.as_str().into();
         Some(Self {
             key: key(&name),
             timeout: settings.timeout_ms.map_or(Duration::MAX, Duration::from_millis).min(cluster.request_timeout()),
-            metrics: context.metrics.call(context.route, &name),
+            cache,
+            metrics: context.shared.metrics.call(context.route, &name),
             fixed: fixed(&path, &query),
             name,
             cluster,
@@ -162,7 +169,36 @@ impl Call {
             "after": settings.after, "if": settings.condition,
             "each": settings.each.as_ref().map(|each| json!({"in": each.items, "parallel": each.parallel, "most": each.most})),
             "timeout_ms": self.timeout.as_millis() as u64, "optional": self.optional,
+            "cache": self.cache.as_ref().map(Cache::describe),
         })
+    }
+}
+
+/// What the call itself says in headers tells its answers apart, and reaches the service.
+fn cached(
+    settings: &snapshot::AggregateCall,
+    method: &Method,
+    cluster: &Cluster,
+    context: &Context<'_>,
+    wrong: &mut Vec<String>,
+) -> Option<Cache> {
+    let mut own = settings.cache.clone()?;
+    if method != Method::GET {
+        wrong.push("cache: only answers to GET are kept".to_owned());
+    }
+    own.vary_by.extend(settings.headers.keys().map(|name| snapshot::CacheKeyPart::Header(name.clone())));
+    let route = context.snapshot.routes.get(&**context.route);
+    let authenticated = route.is_some_and(|route| route.policies.authenticate.is_some());
+    match Cache::new(&own, authenticated, &context.shared.cache) {
+        Ok(mut cache) => {
+            let id = format!("{}/{}", context.route, settings.name);
+            cache.belongs_to_call(&id.into(), settings, cluster.exchanges_tokens());
+            Some(cache)
+        }
+        Err(errors) => {
+            wrong.extend(errors.into_iter().map(|error| format!("cache: {error}")));
+            None
+        }
     }
 }
 

@@ -17,7 +17,7 @@ mod text;
 mod together;
 
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::{Request, Response};
 use serde_json::{json, Value as Json};
@@ -33,7 +33,8 @@ use super::workflow::input;
 use super::Context;
 use crate::cluster::Cluster;
 use crate::error::{self, Error, Kind};
-use crate::exchange::Exchange;
+use crate::exchange::{CallReport, Exchange};
+use crate::policy::cache::{Cache, OfCall};
 use crate::program::Report;
 use crate::protocol::body::Body;
 use crate::snapshot;
@@ -103,6 +104,33 @@ impl AggregateTarget {
     /// Of its calls.
     pub fn clusters(&self) -> impl Iterator<Item = &Cluster> {
         self.calls.iter().map(|call| &*call.cluster)
+    }
+
+    /// Of one call.
+    pub fn cache(&self, index: usize) -> Option<&Cache> {
+        self.calls.get(index)?.cache.as_ref()
+    }
+
+    /// One call on behalf of its cache, which has left out all that is not in its key.
+    pub async fn ask(
+        &self,
+        worker: &Rc<Worker>,
+        exchange: &Exchange,
+        of: &OfCall<'_>,
+        mut request: Request<Body>,
+    ) -> Result<Response<Body>, Error> {
+        let Some(call) = self.calls.get(of.index) else {
+            return Err(Error::new(Kind::Internal, "The route has no such call"));
+        };
+        if let Some(consumer) = exchange.told_consumer() {
+            consumer.identity.set(request.headers_mut());
+        }
+        call.cluster.name_host(request.headers_mut());
+        let deadline = exchange.deadline.min(Instant::now() + call.timeout);
+        let mut report = CallReport::new(call.name.clone());
+        let answer = run::ask(worker, exchange, call, request, deadline, &mut report).await;
+        of.report.borrow_mut().add(report);
+        answer
     }
 
     pub async fn run(

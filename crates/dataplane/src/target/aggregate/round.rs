@@ -174,6 +174,11 @@ impl<'a> Scope<'a> {
         Ok(self.input.get().unwrap_or(&Value::Null))
     }
 
+    /// Of its call.
+    pub fn index(&self) -> usize {
+        self.round.target.calls.iter().position(|call| std::ptr::eq(call, self.call)).unwrap_or(usize::MAX)
+    }
+
     /// Of another call.
     pub fn name(&self, index: usize) -> &str {
         self.round.target.calls.get(index).map_or("", |call| &call.name)

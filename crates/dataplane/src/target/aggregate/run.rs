@@ -1,8 +1,13 @@
 //! The calls, each as soon as those have ended that it is to come after, until all have or one fails that must not.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use http::header::HOST;
+use http::uri::PathAndQuery;
+use http::{Request, Response};
 use stagedoor_expression::Value;
 
 use super::call::{Call, Each};
@@ -12,7 +17,11 @@ use super::together::Together;
 use super::{answer, request};
 use crate::cluster::credentials::Caller;
 use crate::cluster::{SendOptions, SendReport};
-use crate::exchange::CallReport;
+use crate::error::Error;
+use crate::exchange::{CallReport, Exchange};
+use crate::policy::cache::{OfCall, Origin};
+use crate::protocol::body::Body;
+use crate::worker::Worker;
 
 /// The position of the call that has ended all, and why. Dropping this drops whatever is under way.
 pub async fn all(round: &Round<'_>) -> Result<(), (usize, Failure)> {
@@ -116,11 +125,41 @@ async fn many(round: &Round<'_>, call: &Call, each: &Each, items: &Value, report
     Done { answer: Some(Answer::new(list.into())), failure: failed }
 }
 
-/// The one place where a call leaves: a cache of answers would stand here, before and after `cluster.send`.
+/// Answered by its cache, or by its service.
 async fn send(call: &Call, scope: &Scope<'_>, report: &mut CallReport) -> Result<Answer, Failure> {
     let request = request::build(call, scope).await?;
     let Round { worker, exchange, .. } = scope.round;
     let deadline = exchange.deadline.min(Instant::now() + call.timeout);
+    let response = match (&call.cache, &exchange.route) {
+        (Some(cache), Some(route)) => {
+            // The cache sees the call as if a client had asked for it.
+            let mut own = Box::new(exchange.again());
+            own.deadline = deadline;
+            own.target = request.uri().path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+            own.host = request.headers().get(HOST).cloned().unwrap_or_else(|| exchange.host.clone());
+            let kept = RefCell::new(std::mem::replace(report, CallReport::new(call.name.clone())));
+            let of_call = OfCall { index: scope.index(), report: &kept };
+            let origin = Origin { worker, link: None, route, interim: None, call: Some(of_call) };
+            let response = Box::pin(cache.answer(&origin, &mut own, request)).await;
+            *report = kept.into_inner();
+            report.cache = own.cache;
+            response?
+        }
+        _ => ask(worker, exchange, call, request, deadline, report).await?,
+    };
+    report.status = Some(response.status().as_u16());
+    answer::read(call, scope, response).await
+}
+
+/// The one place where a call leaves.
+pub async fn ask(
+    worker: &Rc<Worker>,
+    exchange: &Exchange,
+    call: &Call,
+    request: Request<Body>,
+    deadline: Instant,
+    report: &mut CallReport,
+) -> Result<Response<Body>, Error> {
     let mut sent = SendReport::default();
     let options = SendOptions {
         deadline,
@@ -138,9 +177,7 @@ async fn send(call: &Call, scope: &Scope<'_>, report: &mut CallReport) -> Result
     report.sent += 1;
     report.endpoint = sent.endpoint;
     report.retries += sent.retries;
-    let response = outcome?;
-    report.status = Some(response.status().as_u16());
-    answer::read(call, scope, response).await
+    outcome
 }
 
 impl From<Failure> for Done {

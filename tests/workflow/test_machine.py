@@ -72,8 +72,21 @@ def test_a_history_of_another_definition_is_refused() -> None:
 
 def test_a_history_of_later_rules_is_refused() -> None:
     definition = parse(document({"do": [{"a": POST}]}))
-    with pytest.raises(ReplayMismatch, match="rules 2"):
-        Machine(definition).feed(ExecutionStarted(1.0, "e1", definition.hash, None, engine=2))
+    with pytest.raises(ReplayMismatch, match="rules 3"):
+        Machine(definition).feed(ExecutionStarted(1.0, "e1", definition.hash, None, engine=3))
+
+
+def test_an_execution_goes_on_by_the_rules_that_it_began_with() -> None:
+    """In rules 1 a block that was tried in vain was done, where ``catch`` had no ``do``."""
+    retry = {"retry": {"delay": "PT1S", "limit": {"attempt": {"count": 1}}}}
+    definition = parse(document({"do": [{"t": {"try": [{"a": POST}], "catch": retry}}]}))
+    for rules, status in ((1, "completed"), (2, "faulted")):
+        old = Machine(definition)
+        old.feed(ExecutionStarted(1.0, "e1", definition.hash, None, engine=rules))
+        old.feed(CallCompleted(2.0, "/do/0/t/try/0/a#1", 503, None))
+        old.feed(TimerFired(3.0, "/do/0/t!retry@1"))
+        old.feed(CallCompleted(4.0, "/do/0/t/try/0/a#2", 503, None))
+        assert old.status == status
 
 
 def test_an_execution_is_started_once_and_first() -> None:

@@ -15,6 +15,8 @@ from stagedoor.workflow.commands import (
     Call,
     Cancel,
     CancelCall,
+    CancelChild,
+    CancelProcess,
     CancelTimer,
     Command,
     Complete,
@@ -22,6 +24,8 @@ from stagedoor.workflow.commands import (
     Fault,
     OpenIncident,
     RegisterCompensation,
+    RunProcess,
+    StartChild,
     StartTimer,
     Subscribe,
     Unsubscribe,
@@ -32,6 +36,8 @@ from stagedoor.workflow.events import (
     CallFailed,
     CallUnknown,
     CancelRequested,
+    ChildEnded,
+    ChildStarted,
     CompensationRegistered,
     Event,
     EventEmitted,
@@ -42,6 +48,8 @@ from stagedoor.workflow.events import (
     ExecutionStarted,
     IncidentOpened,
     IncidentResolved,
+    ProcessEnded,
+    ProcessFailed,
     TimerFired,
 )
 from stagedoor.workflow.machine import Machine
@@ -165,16 +173,24 @@ class Rehearsal:
                 self._call(command)
             case StartTimer(id, at):
                 self._later(at - self._now, id, lambda at: TimerFired(at, id))
-            case CancelCall(id) | CancelTimer(id):
+            case CancelCall(id) | CancelTimer(id) | CancelProcess(id):
                 self._due = [each for each in self._due if each[2] != id]
                 heapq.heapify(self._due)
             case Emit(id, _, event):
                 self._emitted[id] = event
                 self._later(0.0, id, lambda at: EventEmitted(at, id, event))
+            case CancelChild(id):
+                self._due = [each for each in self._due if each[2] != id]
+                heapq.heapify(self._due)
+                self._later(0.0, id, lambda at: ChildEnded(at, id, "cancelled"))
             case Subscribe(id):
                 self._subscriptions[id] = None
             case Unsubscribe(id):
                 self._subscriptions.pop(id, None)
+            case StartChild():
+                self._child(command)
+            case RunProcess():
+                self._process(command)
             case RegisterCompensation(task, arguments):
                 self._append(CompensationRegistered(self._now, task, arguments))
             case OpenIncident():
@@ -193,6 +209,38 @@ class Rehearsal:
         answer = self._services.answer(call)
         if answer.kind != "never":
             self._later(answer.after, call.id, lambda at: _event(call, answer, at))
+
+    def _child(self, wanted: StartChild) -> None:
+        """Another workflow: an answer below 300 is its output, any other its error."""
+        if not wanted.awaited:
+            self._later(0.0, wanted.id, lambda at: ChildStarted(at, wanted.id, wanted.child))
+            return
+        answer = self._services.answer_to(wanted.id, wanted.task, wanted.workflow, {"input": wanted.input})
+        if answer.kind == "status" and answer.status < 300:
+            self._later(answer.after, wanted.id, lambda at: ChildEnded(at, wanted.id, "completed", answer.content))
+        elif answer.kind != "never":
+            error = {"type": "about:blank", "status": answer.status, "title": "Faulted"}
+            told = error | answer.content if isinstance(answer.content, dict) else error
+            self._later(answer.after, wanted.id, lambda at: ChildEnded(at, wanted.id, "faulted", None, told))
+
+    def _process(self, wanted: RunProcess) -> None:
+        """A script or a shell command: its content is what it prints, or ``{code, stdout, stderr}``."""
+        request = {"arguments": wanted.arguments, "environment": wanted.environment, "stdin": wanted.stdin}
+        answer = self._services.answer_to(wanted.id, wanted.task, wanted.language, request)
+        if answer.kind == "never":
+            return
+        if answer.kind != "status":
+            begun = answer.kind == "unknown"
+            detail = "the case says so"
+            self._later(
+                answer.after,
+                wanted.id,
+                lambda at: ProcessFailed(at, wanted.id, answer.status, "Not run", detail, begun),
+            )
+            return
+        said = answer.content if isinstance(answer.content, dict) else {"stdout": answer.content or ""}
+        parts = (int(said.get("code", 0)), str(said.get("stdout", "")), str(said.get("stderr", "")))
+        self._later(answer.after, wanted.id, lambda at: ProcessEnded(at, wanted.id, *parts))
 
     def _open(self, wanted: OpenIncident) -> None:
         word = self._words.pop(0) if self._words else None

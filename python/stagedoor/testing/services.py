@@ -28,26 +28,31 @@ class Services:
 
     def answer(self, call: Call) -> Answer:
         """Raises ``NoAnswer``."""
-        known = self._given.get(call.id)
+        what = f"{call.method} {call.endpoint}"
+        return self.answer_to(call.id, call.task, what, request(call), undone=call.compensates)
+
+    def answer_to(self, id: str, task: str, what: str, data: Json, *, undone: str | None = None) -> Answer:
+        """``id`` names one asking, ``what`` it for people; ``data`` is what an answer's expressions see. Raises
+        ``NoAnswer``."""
+        known = self._given.get(id)
         if known is not None:
             return known
-        name, scripted = self._find(call)
+        name, scripted = self._find(task, what, undone)
         number = self._used.get(name, 0)
         self._used[name] = number + 1
         chosen = scripted[min(number, len(scripted) - 1)]
-        answer = self._given[call.id] = Answer(
-            chosen.kind, chosen.status, fill(chosen.content, request(call)), chosen.headers, chosen.after
+        answer = self._given[id] = Answer(
+            chosen.kind, chosen.status, fill(chosen.content, data), chosen.headers, chosen.after
         )
         return answer
 
-    def _find(self, call: Call) -> tuple[str, Sequence[Answer]]:
-        undone = call.compensates
+    def _find(self, task: str, what: str, undone: str | None) -> tuple[str, Sequence[Answer]]:
         table: Mapping[str, Sequence[Answer]] = self._case.answers if undone is None else self._case.compensations
-        for name in (call.task, undone, task_name(call.task), None if undone is None else task_name(undone)):
+        for name in (task, undone, task_name(task), None if undone is None else task_name(undone)):
             if name is not None and name in table:
                 return f"{'undo ' if undone else ''}{name}", table[name]
-        section, name = ("answers", task_name(call.task)) if undone is None else ("compensations", task_name(undone))
-        raise NoAnswer(f"{call.method} {call.endpoint} has no answer: give one in '{section}' under '{name}'")
+        section, name = ("answers", task_name(task)) if undone is None else ("compensations", task_name(undone))
+        raise NoAnswer(f"{what} has no answer: give one in '{section}' under '{name}'")
 
 
 def request(call: Call) -> dict[str, Json]:

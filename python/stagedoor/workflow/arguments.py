@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 Json = Any
 
-RULES = 1
-"""Version of the machine's rules; ``ExecutionStarted.engine`` says which one an execution began with."""
-RUNTIME = {"name": "stagedoor", "version": str(RULES), "metadata": {}}
+
+def runtime(machine: Machine) -> Json:
+    return {"name": "stagedoor", "version": str(machine.rules), "metadata": {}}
 
 
 def workflow(machine: Machine) -> Json:

@@ -11,6 +11,10 @@ from typing import Any, Literal
 
 Json = Any
 
+RULES = 2
+"""Version of the machine's rules. 2: where retries are over and ``catch`` has no ``do``, the error goes on; in 1 it was
+gone."""
+
 
 @dataclass(frozen=True, slots=True)
 class ExecutionStarted:
@@ -26,7 +30,7 @@ class ExecutionStarted:
     """Whether the caller had a token that calls were made with. The token itself is not kept."""
     parent: Json = None
     """``{execution, run, depth}`` of the task that runs it."""
-    engine: int = 1
+    engine: int = RULES
     """Version of the machine's rules, so that a later machine can keep the older ones."""
 
 

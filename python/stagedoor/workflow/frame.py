@@ -123,7 +123,7 @@ class Frame:
         if name == "$workflow":
             return arguments.workflow(self.machine)
         if name == "$runtime":
-            return arguments.RUNTIME
+            return arguments.runtime(self.machine)
         if name == "$task":
             return arguments.task(self)
         return self.locals[name]

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from stagedoor.errors import StagedoorError
-from stagedoor.workflow.arguments import RULES
 from stagedoor.workflow.commands import (
     Call,
     Cancel,
@@ -34,6 +33,7 @@ from stagedoor.workflow.commands import (
 from stagedoor.workflow.definition import Definition
 from stagedoor.workflow.error import Failure, standard
 from stagedoor.workflow.events import (
+    RULES,
     CallCompleted,
     CallFailed,
     CallUnknown,
@@ -237,6 +237,11 @@ class Machine:
         if call in self._waits:
             self.draining += 1
             self.doubts += 1
+
+    @property
+    def rules(self) -> int:
+        """Those that the execution began with."""
+        return RULES if self.started is None else self.started.engine
 
     def renew(self, reference: str, path: str) -> None:
         """What these calls did is undone: their next run is a new attempt with a key of its own."""

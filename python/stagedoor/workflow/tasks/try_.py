@@ -76,6 +76,9 @@ class TryFrame(Frame):
             return
         self.catching = True
         handler = task.handler
+        if handler is None and task.retry is not None and self.machine.rules > 1:
+            self.fail(failure)
+            return
         if handler is None:
             self.complete(self.input, task.catch_then)
             return

@@ -53,7 +53,9 @@ def test_times_start_a_workflow_once_each_and_one_missed_time_is_made_up_for(
     running.kill()
     before = len(ticks(tmp_path, "often"))
     connection = sqlite3.connect(tmp_path / "stagedoor.db")
-    connection.execute("UPDATE tick SET at = at - 100, tick = 'older ' || tick WHERE workflow = 'test/often' AND execution != ''")
+    connection.execute(
+        "UPDATE tick SET at = at - 100, tick = 'older ' || tick WHERE workflow = 'test/often' AND execution != ''"
+    )
     connection.commit()
     connection.close()
     running = gateway()

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 Json = Any
 
 
-def runtime(machine: Machine) -> Json:
-    return {"name": "stagedoor", "version": str(machine.rules), "metadata": {}}
+def runtime(rules: int) -> Json:
+    """``rules`` are those that an execution began with."""
+    return {"name": "stagedoor", "version": str(rules), "metadata": {}}
 
 
 def workflow(machine: Machine) -> Json:

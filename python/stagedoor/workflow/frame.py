@@ -123,7 +123,7 @@ class Frame:
         if name == "$workflow":
             return arguments.workflow(self.machine)
         if name == "$runtime":
-            return arguments.runtime(self.machine)
+            return arguments.runtime(self.machine.rules)
         if name == "$task":
             return arguments.task(self)
         return self.locals[name]

@@ -11,6 +11,7 @@ from stagedoor.workflow.cloud_event import Read
 from stagedoor.workflow.consumption import Consumption, Strategy
 from stagedoor.workflow.cron import Cron
 from stagedoor.workflow.error import Failure
+from stagedoor.workflow.events import RULES
 from stagedoor.workflow.expression import Compiled, truthy
 from stagedoor.workflow.retry import evaluate
 
@@ -52,7 +53,7 @@ class Nowhere:
         self.now = now
 
     def variable(self, name: str) -> Json:
-        return arguments.RUNTIME
+        return arguments.runtime(RULES)
 
 
 class Gathering:

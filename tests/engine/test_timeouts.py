@@ -58,3 +58,25 @@ def test_an_input_that_does_not_fit_its_schema_is_told_without_the_value(
     assert refused.status == 400
     assert refused.json["detail"] == "/n must be of the type integer"
     assert b"hush" not in refused.body
+
+
+def test_a_suspended_execution_goes_on_when_it_is_resumed_also_across_a_restart(
+    gateway: Start, service: Service, tmp_path: Path
+) -> None:
+    write(tmp_path, [{"first": call("/hang")}, {"second": call("/b")}])
+    running = gateway(config(service.port))
+    location = running.request("POST", "/flow", {}, {"prefer": "respond-async"}).headers["location"]
+    service.await_request("/hang")
+    path = f"/executions/{location.rpartition('/')[2]}"
+    words = {"reason": "look first", "by": "ann"}
+    assert running.admin(f"{path}/resume", "POST", words).status == 409
+    assert running.admin(f"{path}/suspend", "POST", words).status == 202
+    until(lambda: running.request("GET", location).json["status"] == "suspended")
+    running.kill()
+    service.release()
+    running = gateway()
+    until(lambda: len(service.to("/hang")) == 2)
+    until(lambda: running.admin(path).json["waiting"] == ["ann suspended it: look first"])
+    assert service.to("/b") == []
+    assert running.admin(f"{path}/resume", "POST", words).status == 202
+    until(lambda: running.request("GET", location).json["status"] == "completed")

@@ -20,7 +20,7 @@ RUN = {
     *("listen-to-any-forever-foreach", "listen-to-any-until-condition", "listen-to-any-until-consumed"),
     *("listen-to-any", "listen-to-one"),
     *("run-script-with-stdin-and-arguments", "run-shell-stdin-and-arguments", "run-subflow"),
-    *("schedule-cron", "schedule-event-driven", "set", "set-expression"),
+    *("schedule-cron", "schedule-event-driven", "mock-service-extension", "set", "set-expression"),
     *("do-multiple", "do-single", "for-inline-array", "fork", "raise-inline", "raise-reusable", "switch-then-string"),
     *("try-catch-retry-inline", "try-catch-retry-reusable", "try-catch-then-directive", "try-catch"),
     *("wait-duration-inline", "wait-duration-iso8601"),

@@ -25,7 +25,7 @@ from virtual import Driver, last, task_name
 
 CASES = load_folder("cases")
 KNOWN = {
-    *("case", "workflow", "metadata", "use", "do", "input", "answers", "operator", "cancel", "events"),
+    *("case", "workflow", "metadata", "use", "do", "input", "answers", "operator", "cancel", "events", "suspend"),
     *(
         "status",
         "output",
@@ -49,7 +49,7 @@ def run(case: dict[str, Any]) -> Driver:
         name: answer if isinstance(answer, list) else [answer] for name, answer in case.get("answers", {}).items()
     }
     words, events = list(case.get("operator", [])), case.get("events", [])
-    driver = Driver(parse(document(case)), answers, words, case.get("cancel"), events)
+    driver = Driver(parse(document(case)), answers, words, case.get("cancel"), events, case.get("suspend"))
     driver.run(case.get("input"))
     return driver
 

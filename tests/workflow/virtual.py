@@ -45,6 +45,8 @@ from stagedoor.workflow.events import (
     IncidentResolved,
     ProcessEnded,
     ProcessFailed,
+    ResumeRequested,
+    SuspendRequested,
     TimerFired,
 )
 from stagedoor.workflow.machine import Machine
@@ -62,6 +64,8 @@ class Driver:
     cancel: dict[str, Any] | None = None
     arrivals: list[dict[str, Any]] = field(default_factory=list)
     """CloudEvents, each with ``after``: seconds from the start."""
+    suspend: dict[str, Any] | None = None
+    """``{after, until}`` in seconds from the start; without ``until`` for good."""
 
     def __post_init__(self) -> None:
         self.machine = Machine(self.definition)
@@ -80,6 +84,10 @@ class Driver:
         started = ExecutionStarted(self._now, "e1", self.definition.hash, input)
         if self.cancel is not None:
             self._later(self.cancel.get("after", 0), lambda at: CancelRequested(at, self.cancel["reason"], "operator"))
+        if self.suspend is not None:
+            self._later(self.suspend["after"], lambda at: SuspendRequested(at, "hold on", "ann"))
+            if "until" in self.suspend:
+                self._later(self.suspend["until"], lambda at: ResumeRequested(at, "go on", "ann"))
         for number, arrival in enumerate(self.arrivals):
             event = {"specversion": "1.0", "id": str(number), "source": "/test", **arrival}
             self._later(event.pop("after", 1), lambda at, event=event: event)

@@ -22,6 +22,8 @@ class Executions(Protocol):
     async def show(self, id: str) -> Json | None: ...
     async def history(self, id: str) -> Json | None: ...
     def cancel(self, id: str, reason: str, by: str) -> bool: ...
+    def suspend(self, id: str, reason: str, by: str) -> bool: ...
+    def resume(self, id: str, reason: str, by: str) -> bool: ...
     def resolve(self, id: str, incident: str, action: Any, by: str, reason: str, arguments: Json = None) -> bool: ...
 
 
@@ -38,6 +40,8 @@ def add(app: web.Application, executions: Callable[[], Executions | None]) -> No
     app.router.add_get("/executions/{id}", handlers.show)
     app.router.add_get("/executions/{id}/history", handlers.history)
     app.router.add_post("/executions/{id}/cancel", handlers.cancel)
+    app.router.add_post("/executions/{id}/suspend", handlers.suspend)
+    app.router.add_post("/executions/{id}/resume", handlers.resume)
     # An incident's id holds slashes, since it is made of the task's reference.
     app.router.add_post("/executions/{id}/incidents/{incident:.+}", handlers.resolve)
 
@@ -77,6 +81,18 @@ class _Handlers:
         asked = await _object(request, {"reason", "by"})
         if not self._executions().cancel(request.match_info["id"], asked["reason"], asked["by"]):
             return await self._not_open(request, "the execution has ended")
+        return web.json_response({"status": "accepted"}, status=202)
+
+    async def suspend(self, request: web.Request) -> web.Response:
+        asked = await _object(request, {"reason", "by"})
+        if not self._executions().suspend(request.match_info["id"], asked["reason"], asked["by"]):
+            return await self._not_open(request, "the execution is suspended already, or has ended")
+        return web.json_response({"status": "accepted"}, status=202)
+
+    async def resume(self, request: web.Request) -> web.Response:
+        asked = await _object(request, {"reason", "by"})
+        if not self._executions().resume(request.match_info["id"], asked["reason"], asked["by"]):
+            return await self._not_open(request, "the execution is not suspended")
         return web.json_response({"status": "accepted"}, status=202)
 
     async def resolve(self, request: web.Request) -> web.Response:

@@ -1,5 +1,5 @@
-"""``stagedoor executions cancel|retry|edit|skip|done``: an operator's word, with a name and a reason that the history
-keeps."""
+"""``stagedoor executions cancel|suspend|resume|retry|edit|skip|done``: an operator's word, with a name and a
+reason that the history keeps."""
 
 from __future__ import annotations
 
@@ -16,11 +16,15 @@ from stagedoor.errors import StagedoorError
 
 VERBS = {
     "cancel": "stop an execution and undo what it did",
+    "suspend": "begin no further task of an execution until it is resumed",
+    "resume": "let an execution go on",
     "retry": "try an undo again that failed",
     "edit": "try it again with other arguments",
     "skip": "leave it undone and go on",
     "done": "it was undone by other means: go on",
 }
+WHOLE = {"cancel": "cancelled", "suspend": "suspended", "resume": "resumed"}
+"""Verbs about the whole execution, and what it is by them."""
 Json = Any
 
 
@@ -34,7 +38,7 @@ def configure(verbs: Any) -> None:
         verb.add_argument("id", metavar="ID")
         verb.add_argument("--reason", required=True, metavar="TEXT", help="kept in the history")
         verb.add_argument("--by", metavar="NAME", help="who says so (default: the name you are logged in with)")
-        if name != "cancel":
+        if name not in WHOLE:
             verb.add_argument("--incident", metavar="INCIDENT", help="where more than one is open")
         if name == "edit":
             verb.add_argument("--arguments", required=True, metavar="JSON", help="instead of those shown, or @FILE")
@@ -44,9 +48,9 @@ def configure(verbs: Any) -> None:
 def run(arguments: argparse.Namespace, admin: Admin) -> int:
     words = {"reason": arguments.reason, "by": arguments.by or _name()}
     path = f"/executions/{quote(arguments.id, safe='')}"
-    if arguments.verb == "cancel":
-        admin.ask("POST", f"{path}/cancel", words)
-        say(f"{arguments.id} is being cancelled")
+    if arguments.verb in WHOLE:
+        admin.ask("POST", f"{path}/{arguments.verb}", words)
+        say(f"{arguments.id} is being {WHOLE[arguments.verb]}")
         return 0
     incident = arguments.incident
     if incident is None:

@@ -14,7 +14,15 @@ from stagedoor.engine.execution import STATUS, Execution, Final, status_of, when
 from stagedoor.engine.history import Row
 from stagedoor.engine.measure import render
 from stagedoor.engine.replay import recorded
-from stagedoor.workflow.events import CancelRequested, Event, ExecutionStarted, IncidentOpened, IncidentResolved
+from stagedoor.workflow.events import (
+    CancelRequested,
+    Event,
+    ExecutionStarted,
+    IncidentOpened,
+    IncidentResolved,
+    ResumeRequested,
+    SuspendRequested,
+)
 from stagedoor.workflow.machine import Machine
 
 Json = Any
@@ -88,6 +96,26 @@ class Operator:
         if execution is None:
             return False
         self._engine.append(execution, CancelRequested(time.time(), reason, by))
+        self._engine.flush_soon()
+        return True
+
+    def suspend(self, id: str, reason: str, by: str) -> bool:
+        """Begin no further task. False if there is no such open execution, or if that is so already."""
+        execution = self._open(id)
+        if execution is None or execution.status == "suspended":
+            return False
+        event = SuspendRequested(time.time(), reason, by)
+        self._engine.append(execution, event, status="suspended")
+        self._engine.flush_soon()
+        return True
+
+    def resume(self, id: str, reason: str, by: str) -> bool:
+        """Go on. False if there is no such suspended execution."""
+        execution = self._open(id)
+        if execution is None or execution.status != "suspended":
+            return False
+        event = ResumeRequested(time.time(), reason, by)
+        self._engine.append(execution, event, status="suspended" if execution.incidents else "running")
         self._engine.flush_soon()
         return True
 

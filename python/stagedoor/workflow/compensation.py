@@ -46,7 +46,7 @@ def compile(
     if not place.mapping(minimum=1):
         return None
     said = place.value
-    undo = replace(within, variables=BASE, siblings=(), depth=within.depth + 1, functions=(), undo=True)
+    undo = replace(within, variables=BASE, siblings=(), depth=within.depth + 1, functions=(), undo=True, plain=True)
     reference = f"{reference}/metadata/{token(COMPENSATE)}"
     arguments: Template | None = None
     if "use" in said:

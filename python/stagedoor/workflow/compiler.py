@@ -12,6 +12,7 @@ from stagedoor.workflow import authentication as authentications
 from stagedoor.workflow import check as checks
 from stagedoor.workflow import compensation as compensations
 from stagedoor.workflow import duration as durations
+from stagedoor.workflow import extension as extensions
 from stagedoor.workflow import invalidation, secret
 from stagedoor.workflow import retry as retries
 from stagedoor.workflow import schema as schemas
@@ -71,6 +72,8 @@ class Within:
     depth: int = 0
     functions: tuple[str, ...] = ()
     undo: bool = False
+    plain: bool = False
+    """Of an extension, or an undo: not extended."""
     saga: SagaPolicy = SagaPolicy()  # noqa: RUF009 - immutable
 
     def having(self, *variables: str) -> Within:
@@ -84,6 +87,7 @@ class Compiler:
         self.retries = _table(use, "retries")
         self.errors = _table(use, "errors")
         self.timeouts = _table(use, "timeouts")
+        self.extensions = extensions.declared(use.at("extensions")) if use and "extensions" in use.value else ()
         self.authentications = _table(use, "authentications")
         self.secrets = secret.declared(use.at("secrets")) if use and "secrets" in use.value else frozenset()
         self.secrets_of_schemes: set[tuple[str, str]] = set()
@@ -114,6 +118,7 @@ class Compiler:
             compile_error(place, self, Within())
         for place in self.timeouts.values():
             self.timeout(place, BASE)
+        extensions.check(self.extensions, self, Within(plain=True))
         for place in self.authentications.values():
             authentications.policy(place, self, Within())
 
@@ -160,7 +165,10 @@ class Compiler:
         if kinds[0] in UNSUPPORTED:
             place.at(kinds[0]).unsupported(f"{kinds[0]} tasks")
             return None
-        return KINDS[kinds[0]](place, self._common(name, place, reference, within), self, within)
+        task = KINDS[kinds[0]](place, self._common(name, place, reference, within), self, within)
+        if task is None or not self.extensions or within.plain:
+            return task
+        return extensions.extend(task, kinds[0], self.extensions, self, within)
 
     def function(self, place: Place, name: Json, reference: str, within: Within) -> Task | None:
         """The body of a function, compiled for one caller."""

@@ -151,6 +151,22 @@ class CancelRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class SuspendRequested:
+    """No further task begins until ``ResumeRequested``; what is under way goes on, and its outcome is kept."""
+
+    at: float
+    reason: str
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeRequested:
+    at: float
+    reason: str
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class IncidentResolved:
     at: float
     incident: str
@@ -204,6 +220,8 @@ Event = (
     | ProcessEnded
     | ProcessFailed
     | CancelRequested
+    | SuspendRequested
+    | ResumeRequested
     | IncidentResolved
     | ExecutionCompleted
     | ExecutionFaulted

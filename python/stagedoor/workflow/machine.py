@@ -52,6 +52,8 @@ from stagedoor.workflow.events import (
     IncidentResolved,
     ProcessEnded,
     ProcessFailed,
+    ResumeRequested,
+    SuspendRequested,
     TimerFired,
 )
 from stagedoor.workflow.frame import Frame, Strand
@@ -77,6 +79,7 @@ class Machine:
         "_agenda",
         "_conclusion",
         "_drained",
+        "_held",
         "_numbers",
         "_out",
         "_phase",
@@ -125,6 +128,7 @@ class Machine:
         self._phase: Literal["pending", "running", "ending", "undoing", "concluded"] = "pending"
         self._root: Frame | None = None
         self._reason: str | None = None
+        self._held: SuspendRequested | None = None
         self._resolved: dict[str, str] = {}
         """Incidents on which an operator's word was heard, and whose: the first one counts."""
         self.started: ExecutionStarted | None = None
@@ -152,6 +156,8 @@ class Machine:
         if self._conclusion is not None:
             kind = type(self._conclusion)
             return "completed" if kind is Complete else "faulted" if kind is Fault else "cancelled"
+        if self._held is not None:
+            return "suspended"
         kinds = {type(command) for command, _ in self._waits.values()}
         if Call in kinds or RunProcess in kinds:
             return "running"
@@ -171,6 +177,8 @@ class Machine:
         if self._phase in ("pending", "concluded"):
             return []
         reasons = []
+        if self._held is not None:
+            reasons.append(f"{self._held.by or 'an operator'} suspended it: {self._held.reason}")
         for command, owner in self._waits.values():
             if isinstance(owner, _Opened):
                 owner = owner.owner
@@ -296,6 +304,7 @@ class Machine:
     def child_failed(self, child: Frame, failure: Failure) -> None:
         self.error = failure.error
         self._phase = "ending"
+        self._held = None
 
     # Events
 
@@ -303,7 +312,7 @@ class Machine:
         agenda = self._agenda
         transitions = 0
         while True:
-            while agenda:
+            while agenda and self._held is None:
                 frame, data = agenda.popleft()
                 if frame.cancelled:
                     continue
@@ -451,7 +460,15 @@ class Machine:
         if self._phase == "running" and self._root is not None:
             self._reason = event.reason
             self._phase = "ending"
+            self._held = None
             self._root.cancel(drain=True)
+
+    def _on_suspend(self, event: SuspendRequested) -> None:
+        if self._phase == "running" and self._held is None:
+            self._held = event
+
+    def _on_resume(self, event: ResumeRequested) -> None:
+        self._held = None
 
     def _on_opened(self, event: IncidentOpened) -> None:
         found = self._waits.get(event.incident)
@@ -515,6 +532,8 @@ _HANDLERS: dict[type, Callable[[Machine, Any], None]] = {
     ProcessEnded: Machine._on_run,
     ProcessFailed: Machine._on_run,
     CancelRequested: Machine._on_cancel,
+    SuspendRequested: Machine._on_suspend,
+    ResumeRequested: Machine._on_resume,
     IncidentOpened: Machine._on_opened,
     IncidentResolved: Machine._on_resolved,
     ExecutionCompleted: Machine._on_completed,

@@ -25,10 +25,9 @@ MAX_NESTING = 100
 
 _VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)([-+][0-9A-Za-z.+-]+)?\Z")
 _NAME = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?\Z")
-_USE = {"functions", "retries", "errors", "timeouts", "authentications", "secrets"}
+_USE = {"functions", "retries", "errors", "timeouts", "authentications", "secrets", "extensions"}
 _USE_UNSUPPORTED = {
     "catalogs": "catalogs",
-    "extensions": "extensions",
 }
 
 

@@ -196,6 +196,9 @@ class DataPlane:
     def cache_level(self) -> dict[str, int]:
         """``entries``, ``bytes``, ``limit`` and ``evicted`` of the cache, and the same and more of its disk tier with
         ``disk_`` before them."""
+    def versions(self) -> Json:
+        """The APIs that are served: for each version state, dates (seconds since 1970), where it leads, and by consumer
+        how often and when it was asked for since this began."""
     def metrics(self) -> str:
         """Prometheus text format."""
 

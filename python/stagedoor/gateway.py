@@ -325,6 +325,9 @@ class Gateway:
         log.info("cache purged", extra={"what": what, "value": value, "soft": soft, "responses": hit})
         return hit
 
+    def versions(self) -> Any:
+        return self._plane.versions()
+
     def cache_level(self) -> dict[str, int]:
         return self._plane.cache_level()
 
@@ -401,6 +404,7 @@ def _fixed(configuration: Configuration) -> dict[str, Json]:
         name: {
             "groups": list(each.groups),
             "plan": each.plan,
+            "versions": dict(each.versions),
             "keys": len(each.api_keys),
             "credentials": len(each.basic) + len(each.certificates) + len(each.signature_keys),
         }

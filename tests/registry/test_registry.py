@@ -262,9 +262,9 @@ def test_a_registry_of_another_version_is_refused(gateway: Start) -> None:
     running.end()
     [file] = running.folder.rglob("*.registry")
     connection = sqlite3.connect(file)
-    connection.execute("UPDATE registry_version SET version = 3")
+    connection.execute("UPDATE registry_version SET version = 4")
     connection.commit()
     connection.close()
     again = Gateway(running.folder)
     assert again.process.wait(30) == 1
-    assert "has schema version 3, this release reads 2" in again.log
+    assert "has schema version 4, this release reads 3" in again.log

@@ -1,8 +1,10 @@
-"""The example of versions does what its page says."""
+"""The example of versions does what its page says, and `stagedoor versions` tells what has been asked for."""
 
 from __future__ import annotations
 
+import json
 import shutil
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -80,3 +82,47 @@ def test_what_has_ended_and_what_never_was_is_refused_with_the_way_out(door: Gat
     assert (ended.status, ended.json["successor"]) == (410, {"version": "v3"})
     unknown = asked(door, "/items/tea", "v9")
     assert (unknown.status, unknown.json["versions"]) == (400, ["v1", "v2", "v3"])
+
+
+def command(door: Gateway, *words: str) -> subprocess.CompletedProcess[str]:
+    whole = [sys.executable, "-m", "stagedoor", *words, "--admin", door.admin_url]
+    return subprocess.run(whole, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_versions_tells_their_state_and_who_uses_which(door: Gateway) -> None:
+    assert asked(door, "/items/tea", "v1").status == 200
+    assert asked(door, "/items/tea", "v0", who="kiosk").status == 410
+    told = command(door, "versions", "--api", "shop", "--json")
+    assert told.returncode == 0, told.stderr
+    [shop] = json.loads(told.stdout)["apis"]
+    versions = {version["version"]: version for version in shop["versions"]}
+    assert {name: version["state"] for name, version in versions.items()} == {
+        "v0": "retired",
+        "v1": "deprecated",
+        "v2": "current",
+        "v3": "current",
+    }
+    assert versions["v1"]["chain"] == ["v2", "v3"]
+    assert [used["consumer"] for used in versions["v1"]["used"]] == ["web"]
+    [kiosk] = [used for used in versions["v0"]["used"] if used["consumer"] == "kiosk"]
+    assert (kiosk["served"], kiosk["refused"]) == (0, 1)
+    table = command(door, "versions").stdout
+    assert "v3 (default)" in table
+    assert "v2 → v3" in table
+    assert command(door, "versions", "--api", "nothing").returncode == 1
+    assert 'stagedoor_api_requests_total{api="shop",version="v0",consumer="kiosk",result="refused"} 1' in door.metrics()
+
+
+def test_a_consumer_of_the_registry_is_pinned_while_the_gateway_runs(door: Gateway) -> None:
+    def pinned(*words: str) -> Answer:
+        assert command(door, "consumers", *words).returncode == 0
+        return door.request("GET", "/items/tea", headers={"X-API-Key": key})
+
+    assert command(door, "consumers", "create", "app").returncode == 0
+    key = json.loads(command(door, "keys", "create", "app", "--json").stdout)["key"]
+    assert "title" in pinned("update", "app").json
+    assert "name" in pinned("update", "app", "--pin", "shop=v2").json
+    assert json.loads(command(door, "consumers", "show", "app", "--json").stdout)["versions"] == {"shop": "v2"}
+    assert pinned("update", "app", "--pin", "shop=v7").json["versions"] == ["v1", "v2", "v3"]
+    assert "title" in pinned("update", "app", "--no-pins").json
+    assert command(door, "consumers", "update", "app", "--pin", "shop").returncode == 2

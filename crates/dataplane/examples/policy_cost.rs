@@ -11,7 +11,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::{HeaderValue, Request};
+use http::{HeaderValue, Request, Response};
 use serde_json::{json, Value};
 use stagedoor_dataplane::exchange::Exchange;
 use stagedoor_dataplane::keys::{base64url, Algorithm, SigningKey};
@@ -41,12 +41,19 @@ struct Bench {
 
 impl Bench {
     fn new(issuers: &Value, policies: &Value, documents: &Value) -> Result<Self, Failure> {
+        Self::of_api(issuers, policies, documents, &Value::Null)
+    }
+
+    /// `api`: to which the route belongs.
+    fn of_api(issuers: &Value, policies: &Value, documents: &Value, api: &Value) -> Result<Self, Failure> {
         use sha2::{Digest, Sha256};
         let digest: String = Sha256::digest(KEY).iter().map(|byte| format!("{byte:02x}")).collect();
         let snapshot = serde_json::from_value(json!({
             "workers": 1, "listeners": {}, "clusters": {}, "issuers": issuers, "documents": documents,
             "consumers": {"web": {"api_key_sha256": [digest], "groups": ["staff"], "scopes": ["read", "write"]}},
+            "apis": if api.is_null() { json!({}) } else { json!({"shop": api}) },
             "routes": {"items": {
+                "api": if api.is_null() { Value::Null } else { json!({"api": "shop"}) },
                 "match": {"hosts": [], "path": "/items/{id}", "methods": [], "headers": {}, "query": {}},
                 "priority": 0, "policies": policies,
                 "target": {"response": {"status": 200, "headers": {}, "body": ""}},
@@ -82,6 +89,18 @@ impl Bench {
             let mut body = self.content.clone().map_or_else(Body::empty, Body::full);
             let begin = Instant::now();
             let flow = route.policies.on_request(&mut exchange, &mut head, &mut body, &self.worker).await;
+            if let Some(version) = &route.policies.version {
+                let request = version.up(&self.worker, &mut exchange, Request::from_parts(head, body)).await;
+                (head, body) = request.map_err(|error| format!("refused: {error}"))?.into_parts();
+                if version.lowers(&exchange) {
+                    // The service says what it was told.
+                    let mut answer = Response::new(body);
+                    answer.headers_mut().insert("content-type", HeaderValue::from_static("application/json"));
+                    let answer = version.down(&self.worker, &mut exchange, answer).await;
+                    black_box(answer.map_err(|error| format!("refused: {error}"))?);
+                    body = Body::empty();
+                }
+            }
             if route.policies.transforms() {
                 let request = Request::from_parts(head, body);
                 let made = route.policies.transform(&self.worker, &mut exchange, request).await;
@@ -204,6 +223,35 @@ fn main() -> Result<(), Failure> {
         });
         let cost = median(rounds.collect::<Result<Vec<f64>, Failure>>()?);
         println!("| transform_request, {name}, a body of {} bytes | {cost:.0} |", content.len());
+    }
+    let step = |to: &str, (old, new): (&str, &str)| {
+        let rename = |from: &str, to: &str| json!({"pick": [], "deny": [], "rename": {from: to}, "mask": []});
+        let content = |shape: Value| json!({"filter": null, "shape": shape, "write": null, "body_bytes": 65536, "refuse_other": false});
+        json!({"to": to, "changes": {
+            "up": {"method": null, "path": null, "query": nothing, "headers": nothing, "content": content(rename(old, new))},
+            "down": {"statuses": [], "status": null, "headers": nothing, "problems": false, "content": content(rename(new, old))},
+        }})
+    };
+    let versions = json!({
+        "marker": {"header": "shop-version"}, "strip": false, "default": "v3", "fallback": null, "unknown": 400,
+        "marker_over_pin": true, "versions": [
+            {"name": "v1", "deprecated": 1, "step": step("v2", ("customer", "buyer"))},
+            {"name": "v2", "step": step("v3", ("buyer", "client"))}, {"name": "v3"},
+        ],
+    });
+    for (name, version, content) in [
+        ("a version by header", "v3", None),
+        ("two steps up and down by fields", "v1", Some(&content)),
+        ("the same content without steps", "v3", Some(&content)),
+    ] {
+        let count = if content.is_some() { 20_000 } else { 200_000 };
+        let field = vec![("shop-version", version.to_owned())];
+        let rounds = (0..ROUNDS).map(|_| {
+            let mut bench = Bench::of_api(&json!({}), &json!({}), &json!({}), &versions)?;
+            bench.content = content.cloned();
+            runtime.block_on(bench.run(&field, count))
+        });
+        println!("| version, {name} | {:.0} |", median(rounds.collect::<Result<Vec<f64>, Failure>>()?));
     }
     let pair = |algorithm| -> Result<SigningKey, Failure> {
         Ok(SigningKey::from_pem(&rcgen::KeyPair::generate_for(algorithm)?.serialize_pem())?)

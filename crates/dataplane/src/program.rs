@@ -152,6 +152,17 @@ fn protocols(settings: &snapshot::Listener) -> Vec<Vec<u8>> {
 }
 
 impl Program {
+    /// Compiled, and the steps between versions tried with the examples of their descriptions.
+    pub fn compile_and_try(snapshot: &Snapshot, shared: &Shared) -> Result<Program, Vec<String>> {
+        let program = Arc::new(Self::compile(snapshot, shared)?);
+        let findings = api::examples::check(&program, snapshot);
+        // Nobody else holds it any more.
+        let program = Arc::into_inner(program).filter(|_| findings.errors.is_empty());
+        let mut program = program.ok_or(findings.errors)?;
+        program.warnings.extend(findings.warnings);
+        Ok(program)
+    }
+
     /// All errors, not only the first. Nothing in `shared` that another program uses is changed. With refusals it is there
     /// to be looked at: listeners and clusters may be missing from it.
     pub fn compile(snapshot: &Snapshot, shared: &Shared) -> Result<Program, Vec<String>> {

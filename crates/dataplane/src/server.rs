@@ -313,6 +313,11 @@ impl Server {
         groups.iter().for_each(|group| self.shared.cache.invalidate_group(Of::All, group, false));
     }
 
+    /// The APIs with their versions and who uses them.
+    pub fn versions(&self) -> serde_json::Value {
+        crate::api::report(&self.program.load().apis)
+    }
+
     /// Prometheus text.
     pub fn metrics(&self) -> String {
         self.shared.metrics.render(&self.shared.sinks) + &metrics::cache(self.shared.cache.level())

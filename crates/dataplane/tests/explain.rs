@@ -18,6 +18,11 @@ fn it_tells_what_each_policy_decides_and_why_and_whom_it_would_ask() {
     holds("decisions");
 }
 
+#[test]
+fn it_tells_the_version_of_a_request_and_why_it_is_of_that() {
+    holds("versions");
+}
+
 fn holds(name: &str) {
     let path = format!("{}/tests/cases/explain/{name}.json", env!("CARGO_MANIFEST_DIR"));
     let case: Value = serde_json::from_str(&std::fs::read_to_string(&path).expect("a case")).expect("JSON");

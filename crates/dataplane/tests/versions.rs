@@ -215,3 +215,150 @@ fn hold(title: &str, expected: &Value, answer: &wire::Message, sent: Option<(&'s
         assert_eq!(fields.get(name).map(String::as_str), value.as_str(), "{title}: {name} of {head}");
     }
 }
+
+/// The one case of a test, by the host `case`.
+fn world(case: Value) -> World {
+    World::new(&[("case".to_owned(), case)])
+}
+
+fn ask(world: &World, version: &str, more: Value) -> (wire::Message, bool) {
+    let mut headers = json!({"Shop-Version": version});
+    headers.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap_or_default());
+    let (answer, sent) =
+        world.ask("case", &json!({"line": "GET /items/7", "headers": headers, "answer": {"text": "{\"name\":1}"}}));
+    (answer, sent.is_some())
+}
+
+fn text(answer: &wire::Message) -> String {
+    String::from_utf8_lossy(&answer.content).into_owned()
+}
+
+#[test]
+fn what_is_kept_is_of_one_version_however_it_is_asked_for() {
+    let cache = json!({
+        "query": "all", "vary_by": [], "forward": [], "share_consumers": true, "ttl_s": {"200": 60}, "heuristic": false,
+        "set_cookies": false, "object_bytes": 1_048_576, "variants": 8, "stale_while_revalidate_s": 0,
+        "stale_if_error_s": 0, "client_control": true, "groups": [], "invalidates": [], "status": false,
+    });
+    let key = json!({"any": [{"api_key": {"header": "x-api-key", "query": null}}]});
+    let world = world(json!({
+        "pin": "v1",
+        "api": {"marker": {"header": "Shop-Version"}, "default": "v2", "fallback": "v2", "versions": [
+            {"name": "v1", "step": {"to": "v2", "down": {"rename": {"name": "title"}}}}, {"name": "v2"}]},
+        "routes": {"items": {"policies": {"cache": cache, "authenticate": key}}},
+    }));
+    let app = json!({"X-Api-Key": "key-of-app-1"});
+    let (first, sent) = ask(&world, "v1", app.clone());
+    assert_eq!((text(&first).as_str(), sent), ("{\"title\":1}", true));
+    let (second, sent) = ask(&world, "v2", app.clone());
+    assert_eq!((text(&second).as_str(), sent), ("{\"name\":1}", true));
+    for (version, expected) in [("v1", &first), ("v2", &second), ("v9", &second)] {
+        let (again, sent) = ask(&world, version, app.clone());
+        assert_eq!((text(&again), sent), (text(expected), false), "{version}");
+        assert_eq!(again.field("vary").as_deref(), Some(if version == "v9" { "*" } else { "shop-version" }));
+    }
+    // Without a marker it is who asks that decides.
+    for (key, expected) in [("key-of-web-1", &first), ("key-of-app-1", &second)] {
+        let question = json!({"line": "GET /items/7", "headers": {"X-Api-Key": key}, "answer": {}});
+        let (answer, sent) = world.ask("case", &question);
+        assert_eq!((text(&answer), sent.is_some()), (text(expected), false), "{key}");
+    }
+}
+
+#[test]
+fn who_uses_which_version_is_counted_reported_and_kept_over_a_reload() {
+    let key = json!({"any": [{"api_key": {"header": "x-api-key", "query": null}}], "anonymous": {"groups": [], "scopes": [], "plan": null}});
+    let case = json!({
+        "api": {"marker": {"header": "Shop-Version"}, "versions": [
+            {"name": "old", "sunset": 1, "successor": "v1"}, {"name": "v1", "deprecated": 1, "step": {"to": "v2"}}, {"name": "v2"}]},
+        "routes": {"items": {"policies": {"authenticate": key}}},
+    });
+    let cases = [("case".to_owned(), case)];
+    let world = World::new(&cases);
+    for (version, key, status) in [
+        ("v1", json!({"X-Api-Key": "key-of-web-1"}), 200),
+        ("v1", json!({"X-Api-Key": "key-of-web-1"}), 200),
+        ("v1", json!({}), 200),
+        ("old", json!({"X-Api-Key": "key-of-app-1"}), 410),
+        ("v9", json!({"X-Api-Key": "key-of-app-1"}), 400),
+    ] {
+        assert_eq!(ask(&world, version, key).0.status(), status);
+    }
+    let counts = [
+        "stagedoor_api_requests_total{api=\"case\",version=\"v1\",consumer=\"web\",result=\"served\"} 2",
+        "stagedoor_api_requests_total{api=\"case\",version=\"v1\",consumer=\"\",result=\"served\"} 1",
+        "stagedoor_api_requests_total{api=\"case\",version=\"old\",consumer=\"app\",result=\"refused\"} 1",
+        "stagedoor_api_unknown_versions_total{api=\"case\"} 1",
+    ];
+    let told = || world.door.server.metrics();
+    for line in counts {
+        assert!(told().lines().any(|told| told == line), "{line} is not in\n{}", told());
+    }
+    let report = world.door.server.versions();
+    let versions = report[0]["versions"].as_array().unwrap();
+    let brief: Vec<_> =
+        versions.iter().map(|one| (one["version"].clone(), one["state"].clone(), one["chain"].clone())).collect();
+    assert_eq!(
+        brief,
+        [
+            (json!("old"), json!("retired"), json!([])),
+            (json!("v1"), json!("deprecated"), json!(["v2"])),
+            (json!("v2"), json!("current"), json!([])),
+        ]
+    );
+    let used = &versions[1]["used"];
+    assert_eq!(
+        (&used[0]["consumer"], &used[1]["consumer"], &used[1]["served"]),
+        (&json!(""), &json!("web"), &json!(2))
+    );
+    assert!(used[1]["last"].as_u64().unwrap() > 1_700_000_000);
+    let (shop, old) = (endpoint::nobody(), endpoint::nobody());
+    let next = serde_json::from_value(snapshot(shop, old, &cases)).unwrap();
+    world.door.server.apply(&next).expect("applied");
+    assert!(told().contains(counts[0]));
+}
+
+#[test]
+fn a_brown_out_of_a_share_lets_the_others_through() {
+    let brownout =
+        json!({"start": 1, "for_s": 4_000_000_000_u64, "every_s": null, "until": null, "percent": 50, "status": 503});
+    let world = world(json!({
+        "api": {"marker": {"header": "Shop-Version"}, "versions": [{"name": "v1", "brownouts": [brownout]}]},
+        "routes": {"items": {}},
+    }));
+    let answers: Vec<_> = (0..80).map(|_| ask(&world, "v1", json!({})).0).collect();
+    let refused = answers.iter().filter(|answer| answer.status() == 503).count();
+    assert!(0 < refused && refused < answers.len(), "{refused}");
+    let refused = answers.iter().find(|answer| answer.status() == 503).unwrap();
+    assert_eq!(refused.field("retry-after").as_deref(), Some("1"));
+}
+
+/// An event of the last version is there as one of the first before the next has been sent.
+#[test]
+fn events_come_down_every_step_as_they_come() {
+    let (next, waits) = std::sync::mpsc::channel::<()>();
+    let waits = Mutex::new(waits);
+    let shop = Endpoint::start(move |mut connection| {
+        if connection.request().is_some() {
+            connection.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: {\"c\":1}\n\n");
+            let _ = waits.lock().unwrap().recv();
+            connection.send(b"data: {\"c\":2}\n\n");
+        }
+    });
+    let case = json!({
+        "api": {"marker": {"header": "Shop-Version"}, "versions": [
+            {"name": "v1", "step": {"to": "v2", "down": {"rename": {"b": "a"}}}},
+            {"name": "v2", "step": {"to": "v3", "down": {"body": "{b: .c}"}}},
+            {"name": "v3"}]},
+        "routes": {"items": {}},
+    });
+    let door = Door::open(snapshot(shop.address, endpoint::nobody(), &[("case".to_owned(), case)]));
+    let mut client = door.client();
+    assert!(client.send(b"GET /items/7 HTTP/1.1\r\nHost: case\r\nShop-Version: v1\r\nConnection: close\r\n\r\n"));
+    while !String::from_utf8_lossy(&client.unread).contains("data: {\"a\":1}\n\n") {
+        client.read().expect("the first event comes alone");
+    }
+    next.send(()).unwrap();
+    let (raw, _) = client.rest();
+    assert!(String::from_utf8_lossy(&raw).contains("data: {\"a\":2}\n\n"));
+}

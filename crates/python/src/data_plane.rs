@@ -170,6 +170,11 @@ impl DataPlane {
         Ok(level.named().into())
     }
 
+    fn versions(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let server = self.server()?;
+        crate::inspect::json(py, &py.detach(|| server.versions()))
+    }
+
     fn metrics(&self, py: Python<'_>) -> PyResult<String> {
         let server = self.server()?;
         Ok(py.detach(|| server.metrics()))

@@ -15,7 +15,13 @@ fn compile(snapshot: &str) -> Result<Program, Vec<String>> {
     Program::compile(&snapshot, &Shared::new(1))
 }
 
-fn json(py: Python<'_>, value: &serde_json::Value) -> PyResult<Py<PyAny>> {
+/// With what the examples of versions show.
+fn compile_and_try(snapshot: &str) -> Result<Program, Vec<String>> {
+    let snapshot: Snapshot = serde_json::from_str(snapshot).map_err(|error| vec![format!("snapshot: {error}")])?;
+    Program::compile_and_try(&snapshot, &Shared::new(1))
+}
+
+pub(crate) fn json(py: Python<'_>, value: &serde_json::Value) -> PyResult<Py<PyAny>> {
     Ok(py.import("json")?.call_method1("loads", (value.to_string(),))?.unbind())
 }
 
@@ -25,7 +31,7 @@ fn wrong(errors: Vec<String>) -> PyErr {
 
 #[pyfunction]
 pub fn check(py: Python<'_>, snapshot: &str) -> Vec<(&'static str, String)> {
-    match py.detach(|| compile(snapshot)) {
+    match py.detach(|| compile_and_try(snapshot)) {
         Ok(program) => {
             let faults = program.faults.into_iter().chain(program.refusals).map(|fault| ("fault", fault));
             faults.chain(program.warnings.into_iter().map(|warning| ("warning", warning))).collect()

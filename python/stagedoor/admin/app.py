@@ -10,11 +10,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from ipaddress import ip_address
-from typing import Protocol
+from typing import Any, Protocol
 
 from aiohttp import web
 
-from stagedoor.admin import api, cache, events, registry
+from stagedoor.admin import api, apis, cache, events, registry
 from stagedoor.admin.api import Executions, problem
 from stagedoor.admin.certificate import marks
 from stagedoor.admin.events import Events
@@ -41,6 +41,9 @@ class Gateway(Protocol):
 
     def purge(self, what: str, value: str, soft: bool) -> int:
         """How many stored responses were hit; ValueError says what is wrong with the value."""
+
+    def versions(self) -> Any:
+        """The APIs with their versions and who uses them."""
 
     def cache_level(self) -> dict[str, int]:
         """What the cache holds."""
@@ -112,6 +115,7 @@ class Admin:
         api.add(app, self._gateway.executions)
         events.add(app, self._gateway.events)
         cache.add(app, self._gateway)
+        apis.add(app, self._gateway)
         registry.add(app, self._registry, self._refused)
         self._runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=SHUTDOWN_S)
         await self._runner.setup()

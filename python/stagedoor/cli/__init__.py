@@ -27,6 +27,7 @@ from stagedoor.cli import (
     routes,
     run,
     schema,
+    versions,
     workflow,
 )
 from stagedoor.cli.output import fail, tell
@@ -60,6 +61,7 @@ COMMANDS: tuple[Command, ...] = (
     credentials,
     plans,
     cache,
+    versions,
     audit,
 )
 

@@ -29,8 +29,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     for verb in (creating, updating):
         verb.add_argument("--group", action="append", metavar="NAME", help="may be given several times")
         verb.add_argument("--plan", metavar="NAME")
+        verb.add_argument("--pin", action="append", metavar="API=VERSION", type=_pin, help="may be given several times")
     updating.add_argument("--no-groups", action="store_true", help="take all groups away")
     updating.add_argument("--no-plan", action="store_true", help="take the plan away")
+    updating.add_argument("--no-pins", action="store_true", help="pin it to no version")
     switch = updating.add_mutually_exclusive_group()
     switch.add_argument("--disable", action="store_true", help="refuse its credentials")
     switch.add_argument("--enable", action="store_true", help="take them again")
@@ -81,13 +83,23 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _pin(text: str) -> tuple[str, str]:
+    api, equals, version = text.partition("=")
+    if not (api and equals and version):
+        raise argparse.ArgumentTypeError("a pin is written API=VERSION")
+    return api, version
+
+
 def _given(arguments: argparse.Namespace) -> Json:
     given: Json = {}
     if arguments.group is not None:
         given["groups"] = arguments.group
     if arguments.plan is not None:
         given["plan"] = arguments.plan
+    if arguments.pin is not None:
+        given["versions"] = dict(arguments.pin)
     if arguments.verb == "update":
+        given |= {"versions": {}} if arguments.no_pins else {}
         given |= {"groups": []} if arguments.no_groups else {}
         given |= {"plan": None} if arguments.no_plan else {}
         given |= {"disabled": arguments.disable} if arguments.disable or arguments.enable else {}
@@ -101,10 +113,11 @@ def _say(consumers: list[Json]) -> None:
             each["source"],
             ", ".join(each["groups"]),
             each["plan"] or "",
+            ", ".join(f"{api} {version}" for api, version in each["versions"].items()),
             str(each["keys"]),
             str(each["credentials"]),
             "disabled" if each.get("disabled") else "",
         )
         for each in consumers
     )
-    say_table(("name", "from", "groups", "plan", "keys", "credentials", ""), rows)
+    say_table(("name", "from", "groups", "plan", "pinned to", "keys", "credentials", ""), rows)

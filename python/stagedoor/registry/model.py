@@ -30,6 +30,8 @@ class ConsumerChange(Strict):
     """``null`` takes the plan away."""
     disabled: bool | None = None
     """Its credentials are refused while it is."""
+    versions: Annotated[dict[Name, Name], Field(max_length=100)] | None = None
+    """API → the version that it is pinned to."""
 
 
 class NewConsumer(ConsumerChange):

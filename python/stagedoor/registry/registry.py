@@ -153,7 +153,12 @@ class Registry:
                 raise Refused(409, f"there is a consumer '{asked.name}' already")
             if len(change.store.rows("consumer")) >= CONSUMERS:
                 raise Refused(409, f"there are {CONSUMERS} consumers, which is the bound")
-            row = {"name": asked.name, "groups": asked.groups or [], "plan": asked.plan}
+            row = {
+                "name": asked.name,
+                "groups": asked.groups or [],
+                "plan": asked.plan,
+                "versions": asked.versions or {},
+            }
             change.store.put("consumer", row | {"disabled": bool(asked.disabled), "created": self._now()})
             change.after = _shown(change.store, _found(change.store, asked.name))
             return change.after
@@ -164,7 +169,7 @@ class Registry:
             row = self._own(change.store, name)
             change.before = _shown(change.store, row)
             given = asked.model_fields_set
-            for part in ("groups", "plan", "disabled"):
+            for part in ("groups", "plan", "disabled", "versions"):
                 if part in given and (part == "plan" or getattr(asked, part) is not None):
                     row[part] = getattr(asked, part)
             change.store.put("consumer", row)
@@ -322,7 +327,8 @@ class Registry:
         store = self._open()
         kinds = ("api_keys", *(kind.part for kind in KINDS.values()))
         consumers: dict[str, Json] = {
-            row["name"]: {part: row[part] for part in ("groups", "plan", "disabled")} | {kind: [] for kind in kinds}
+            row["name"]: {part: row[part] for part in ("groups", "plan", "disabled", "versions")}
+            | {kind: [] for kind in kinds}
             for row in store.rows("consumer")
         }
         for row in store.rows("api_key"):

@@ -10,14 +10,14 @@ from typing import Any
 
 from stagedoor.errors import StagedoorError
 
-STEPS = ("schema_1.sql", "schema_2.sql")
+STEPS = ("schema_1.sql", "schema_2.sql", "schema_3.sql")
 """Each from the version before it; a new store goes all the way."""
 VERSION = len(STEPS)
 AUDIT_ROWS = 100_000
 """The oldest go first."""
 Json = Any
 Row = dict[str, Any]
-_JSON = ("groups", "scopes", "routes", "networks", "rate_limit", "settings")
+_JSON = ("groups", "scopes", "routes", "networks", "rate_limit", "settings", "versions")
 
 
 class StoreError(StagedoorError):

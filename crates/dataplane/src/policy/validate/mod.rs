@@ -3,6 +3,7 @@
 
 mod api;
 mod document;
+pub mod examples;
 mod fault;
 pub(super) mod json;
 pub(super) mod media;

@@ -53,7 +53,7 @@ class Product:
         return PRODUCTS[: max(first, 0)]
 
     @strawberry.field
-    def stock(self) -> int:
+    def stock(self) -> int | None:
         raise RuntimeError("the warehouse does not answer")
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
 from graphql import get_introspection_query
+from graphql_raw import raw
 from ruamel.yaml import YAML
 from running import Answer, Gateway, until
 from websockets.exceptions import InvalidStatus
@@ -21,17 +21,6 @@ from websockets.typing import Subprotocol
 Json = Any
 CASES = Path(__file__).parent / "cases"
 PREFLIGHT = {"apollo-require-preflight": "1"}
-
-
-def raw(door: Gateway, method: str, target: str, content: bytes, headers: dict[str, str]) -> Answer:
-    connection = HTTPConnection(next(iter(door.addresses["listeners"].values())), timeout=60)
-    try:
-        connection.request(method, target, content, headers)
-        response = connection.getresponse()
-        answered = {name.lower(): value for name, value in response.getheaders()}
-        return Answer(response.status, answered, response.read())
-    finally:
-        connection.close()
 
 
 def expanded(text: str) -> str:

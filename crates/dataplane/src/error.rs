@@ -57,6 +57,7 @@ kinds! {
     CallerTokenMissing 403 Downstream "caller-token-missing" "The caller has no token that could be exchanged";
     OperationNotAllowed 403 Downstream "operation-not-allowed" "The operation is not allowed here";
     RouteNotFound 404 Downstream "route-not-found" "No route matches the request";
+    NothingFound 404 Upstream "nothing-found" "There is nothing of this kind";
     ExecutionNotFound 404 Downstream "execution-not-found" "No such execution";
     MethodNotAllowed 405 Downstream "method-not-allowed" "The method is not allowed here";
     NotAcceptable 406 Downstream "not-acceptable" "Nothing that the client takes can be answered";
@@ -75,6 +76,7 @@ kinds! {
     MethodNotImplemented 501 Downstream "method-not-implemented" "The method is not implemented";
     EndpointUnreachable 502 Upstream "endpoint-unreachable" "The service could not be reached";
     CallFailed 502 Upstream "call-failed" "A service that the answer is made of has failed";
+    GraphqlFailed 502 Upstream "graphql-failed" "The service answered with errors";
     BadReply 502 Upstream "bad-reply" "The service answered with an invalid or incomplete response";
     ResponseInvalid 502 Upstream "response-invalid" "The service's answer is not as its API describes it";
     ClusterUnavailable 503 Upstream "cluster-unavailable" "No endpoint of the service is available";

@@ -14,10 +14,14 @@ from stagedoor.config.problem import Path as Steps
 from stagedoor.config.settings import Settings
 from stagedoor.policies import Policies
 from stagedoor.policies.graphql import FILES, Graphql
+from stagedoor.policies.translate import Translate
+from stagedoor.policies.translate.graphql import FILE
 
 Json = Any
 _NOTHING = "type Query { nothing: Int }"
 """Stands in for a schema that could not be read."""
+_NO_OPERATION = "{ nothing }"
+"""And for an operation."""
 
 
 def load_graphql(reader: Reader, root: Mapping, settings: Settings) -> dict[str, Json]:
@@ -31,6 +35,13 @@ def load_graphql(reader: Reader, root: Mapping, settings: Settings) -> dict[str,
                 loading.schema(policy.schema_file, (*at, "schema"))
             for index, glob in enumerate(policy.documents.files if policy.documents is not None else ()):
                 loading.documents(glob, (*at, "documents", "files", index))
+        translate = policies.translate
+        if isinstance(translate, Translate) and translate.graphql is not None:
+            at, stored = (*steps, "translate", "graphql"), translate.graphql
+            if stored.schema_file is not None:
+                loading.schema(stored.schema_file, (*at, "schema"))
+            if stored.file is not None:
+                loading.operation(stored.file, (*at, "file"))
     return loading.found
 
 
@@ -53,6 +64,11 @@ class _Loading:
         path, place = (self.folder / name).resolve(), self._place(at)
         text = self._text(path, name, place, at)
         self.found[name] = _NOTHING if text is None else text
+
+    def operation(self, name: str, at: Steps) -> None:
+        if FILE + name not in self.found:
+            text = self._text((self.folder / name).resolve(), name, self._place(at), at)
+            self.found[FILE + name] = _NO_OPERATION if text is None else text
 
     def documents(self, glob: str, at: Steps) -> None:
         if FILES + glob in self.found:

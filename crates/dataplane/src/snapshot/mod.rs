@@ -51,7 +51,9 @@ pub use oidc::{ClientAuthentication, Oidc, Session};
 pub use secret::Secret;
 pub use signature::{Signature, SignatureKey};
 pub use transform::{Changes, ContentChange, ContentFormat, Shape, TransformRequest, TransformResponse};
-pub use translate::{Descriptors, GrpcTranslation, JsonRules, ProtoSources, Reflection, StreamFormat, Translate};
+pub use translate::{
+    Descriptors, GraphqlTranslation, GrpcTranslation, JsonRules, ProtoSources, Reflection, StreamFormat, Translate,
+};
 pub use validate::{Validate, ValidateResponses};
 pub use webhook::Webhook;
 

@@ -1,10 +1,14 @@
 //! The policy `translate`: exactly one kind each.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Translate {
+    /// Clients speak HTTP, the service GraphQL.
+    Graphql(GraphqlTranslation),
     /// Clients speak HTTP and JSON, the service gRPC.
     Grpc(GrpcTranslation),
 }
@@ -69,4 +73,42 @@ pub enum StreamFormat {
     Array,
     Ndjson,
     Sse,
+}
+
+/// A stored operation.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GraphqlTranslation {
+    /// The document; or else `file`.
+    pub operation: Option<String>,
+    /// Its name among the snapshot's documents.
+    pub file: Option<String>,
+    /// Absent: the only one.
+    pub operation_name: Option<String>,
+    /// The name of a schema among the snapshot's documents.
+    pub schema: Option<String>,
+    /// Of the service.
+    pub path: String,
+    /// Asked by GET, otherwise by POST.
+    pub get: bool,
+    /// jq over the request; those that are left out have the value of their name.
+    pub variables: BTreeMap<String, String>,
+    /// Steps into the data.
+    pub pick: Vec<String>,
+    /// The status where there is null.
+    pub missing: u16,
+    /// jq over what is picked.
+    pub body: Option<String>,
+    pub status: u16,
+    /// Data beside errors will do.
+    pub partial: bool,
+    /// By `extensions.code`.
+    pub statuses: BTreeMap<String, u16>,
+    /// Content of requests and answers.
+    pub max_bytes: usize,
+}
+
+impl GraphqlTranslation {
+    /// Before the name of a file.
+    pub const FILE: &str = "graphql-file:";
 }

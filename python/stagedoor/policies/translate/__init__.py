@@ -10,6 +10,7 @@ from pydantic import model_validator
 
 from stagedoor.policies.model import Strict, wrong
 from stagedoor.policies.translate.descriptors import Descriptors
+from stagedoor.policies.translate.graphql import TranslateGraphql, compile_graphql
 from stagedoor.policies.translate.grpc import Grpc, compile_grpc
 
 Json = dict[str, Any]
@@ -18,6 +19,8 @@ Json = dict[str, Any]
 class Translate(Strict):
     """The target speaks another protocol than the client. Exactly one of these keys."""
 
+    graphql: TranslateGraphql | None = None
+    """Clients speak HTTP, the service GraphQL: a stored operation answers the route."""
     grpc: Grpc | None = None
     """Clients speak HTTP and JSON, the service gRPC."""
 
@@ -34,7 +37,7 @@ class Translate(Strict):
         return None
 
 
-_COMPILE: dict[str, Callable[[Any, Path], Json]] = {"grpc": compile_grpc}
+_COMPILE: dict[str, Callable[[Any, Path], Json]] = {"graphql": compile_graphql, "grpc": compile_grpc}
 
 
 def compile_translate(policy: Translate, folder: Path) -> Json:

@@ -16,6 +16,7 @@
 //! JSON); `http_rule` (annotations of methods).
 
 pub mod descriptor;
+pub mod graphql;
 pub mod grpc;
 pub mod http_rule;
 pub mod message;
@@ -37,6 +38,7 @@ use crate::target::Target;
 use crate::worker::Worker;
 
 pub enum Translate {
+    Graphql(Box<graphql::Graphql>),
     Grpc(Box<grpc::Grpc>),
 }
 
@@ -54,6 +56,7 @@ pub enum Step {
 
 /// What is known of a request when its answer comes.
 pub enum Back {
+    Graphql(Box<graphql::Back>),
     Grpc(Box<grpc::Back>),
 }
 
@@ -61,6 +64,9 @@ impl Translate {
     pub fn new(settings: &snapshot::Translate, context: &Context<'_>) -> Result<Self, Vec<String>> {
         let within = |kind: &str, wrong: Vec<String>| wrong.into_iter().map(|each| format!("{kind}.{each}")).collect();
         match settings {
+            snapshot::Translate::Graphql(settings) => graphql::Graphql::new(settings, context)
+                .map(|kind| Self::Graphql(Box::new(kind)))
+                .map_err(|wrong| within("graphql", wrong)),
             snapshot::Translate::Grpc(settings) => grpc::Grpc::new(settings, context)
                 .map(|kind| Self::Grpc(Box::new(kind)))
                 .map_err(|wrong| within("grpc", wrong)),
@@ -69,6 +75,7 @@ impl Translate {
 
     pub fn describe(&self) -> Value {
         match self {
+            Self::Graphql(kind) => json!({"graphql": kind.describe()}),
             Self::Grpc(kind) => json!({"grpc": kind.describe()}),
         }
     }
@@ -76,6 +83,7 @@ impl Translate {
     /// Errors: the route's target is not of the kind that is needed.
     pub fn belongs_to(&mut self, target: &Target, shared: &Shared) -> Result<(), String> {
         match self {
+            Self::Graphql(kind) => kind.belongs_to(target).map_err(|wrong| format!("graphql: {wrong}")),
             Self::Grpc(kind) => kind.belongs_to(target, shared).map_err(|wrong| format!("grpc: {wrong}")),
         }
     }
@@ -83,6 +91,7 @@ impl Translate {
     /// Called on one worker when a Program begins to serve.
     pub fn begin(&self, worker: &Rc<Worker>) {
         match self {
+            Self::Graphql(_) => {}
             Self::Grpc(kind) => kind.begin(worker),
         }
     }
@@ -90,6 +99,7 @@ impl Translate {
     /// What would become of a request, in words.
     pub fn explain(&self, exchange: &Exchange) -> Value {
         match self {
+            Self::Graphql(kind) => kind.explain(),
             Self::Grpc(kind) => kind.explain(exchange),
         }
     }
@@ -103,6 +113,7 @@ impl Translate {
         request: Request<Body>,
     ) -> Result<Step, Error> {
         match self {
+            Self::Graphql(kind) => kind.on_request(worker, exchange, request).await,
             Self::Grpc(kind) => kind.on_request(worker, link, exchange, request).await,
         }
     }
@@ -115,8 +126,8 @@ impl Back {
         exchange: &mut Exchange,
         answer: Response<Body>,
     ) -> Result<Response<Body>, Error> {
-        let _worker = worker;
         match self {
+            Self::Graphql(back) => back.on_answer(worker, answer).await,
             Self::Grpc(back) => back.on_answer(exchange, answer).await,
         }
     }

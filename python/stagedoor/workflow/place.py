@@ -18,10 +18,14 @@ COMMON = frozenset({"if", "input", "output", "export", "timeout", "then", "metad
 class Place:
     """Asks of a value what it must be; answers with problems instead of exceptions, so that all of them are found."""
 
-    __slots__ = ("path", "problems", "value")
+    __slots__ = ("given", "path", "problems", "value")
 
-    def __init__(self, value: Json, path: tuple[str | int, ...], problems: list[Problem]) -> None:
+    def __init__(
+        self, value: Json, path: tuple[str | int, ...], problems: list[Problem], *, given: bool = True
+    ) -> None:
         self.value = value
+        self.given = given
+        """False where the document has nothing, not even null."""
         self.path = path
         self.problems = problems
 
@@ -29,12 +33,12 @@ class Place:
         """Below; ``None`` where there is nothing."""
         value = self.value
         if isinstance(value, dict):
-            below = value.get(key)
+            below, given = value.get(key), key in value
         elif isinstance(value, list) and isinstance(key, int) and key < len(value):
-            below = value[key]
+            below, given = value[key], True
         else:
-            below = None
-        return Place(below, (*self.path, key), self.problems)
+            below, given = None, False
+        return Place(below, (*self.path, key), self.problems, given=given)
 
     def problem(self, message: str, hint: str | None = None, severity: str = "error") -> None:
         found = Problem(self.path, message, hint, severity)
@@ -101,8 +105,8 @@ class Place:
         return None
 
     def choice(self, values: Iterable[str], default: str) -> str:
-        """One of some words; None stands for the default."""
-        if self.value is None:
+        """One of some words, or the default where there is nothing."""
+        if not self.given:
             return default
         if self.value in (known := list(values)):
             return str(self.value)

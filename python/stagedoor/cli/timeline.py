@@ -39,7 +39,12 @@ def lines(execution: Json) -> Iterator[Text]:
     yield from _value("input", execution.get("input"))
     begin = datetime.fromisoformat(execution["created"])
     for entry in execution["timeline"]:
-        yield from _entry(entry, begin)
+        yield from step(entry, begin)
+    yield from end(execution)
+
+
+def end(execution: Json) -> Iterator[Text]:
+    """What it waits for, or what came of it."""
     for reason in execution["waiting"]:
         yield Text(f"waits: {reason}", style="yellow")
     for incident in execution["incidents"]:
@@ -51,7 +56,8 @@ def lines(execution: Json) -> Iterator[Text]:
         yield from _error(execution["error"])
 
 
-def _entry(entry: Json, begin: datetime) -> Iterator[Text]:
+def step(entry: Json, begin: datetime) -> Iterator[Text]:
+    """One run of one task; ``begin`` is when the execution began."""
     outcome = entry["outcome"]
     style = STYLES.get(outcome, "")
     offset = (datetime.fromisoformat(entry["at"]) - begin).total_seconds()

@@ -7,8 +7,12 @@ import re
 from collections.abc import Mapping as Environment
 from dataclasses import replace
 from pathlib import Path
+from typing import TypedDict, Unpack
+
+from pydantic import TypeAdapter
 
 from stagedoor.config.activities import load_activities
+from stagedoor.config.address import HttpUrl
 from stagedoor.config.admin import admin_files
 from stagedoor.config.configuration import Configuration
 from stagedoor.config.data_plane import data_plane, expressions
@@ -24,16 +28,29 @@ from stagedoor.config.validate import validate
 from stagedoor.config.workflows import load_workflows
 
 
-def load(path: str | os.PathLike[str], environment: Environment[str, str] = os.environ) -> Configuration:
+class More(TypedDict, total=False):
+    """What a file may be read with beside what it says."""
+
+    also: Path
+    """A workflow document."""
+    hosts: tuple[str, ...]
+    """``http(s)://HOST:PORT`` that workflows may call. ValueError if one is no such thing."""
+
+
+def load(
+    path: str | os.PathLike[str], environment: Environment[str, str] = os.environ, **more: Unpack[More]
+) -> Configuration:
     """The configuration of a file, which may have faults that can be served with. Raises InvalidConfiguration with
     every problem."""
-    report = check(path, environment)
+    report = check(path, environment, **more)
     if report.configuration is None:
         raise InvalidConfiguration(report.problems)
     return report.configuration
 
 
-def check(path: str | os.PathLike[str], environment: Environment[str, str] = os.environ) -> Report:
+def check(
+    path: str | os.PathLike[str], environment: Environment[str, str] = os.environ, **more: Unpack[More]
+) -> Report:
     """Everything there is to say about a file: errors and warnings of the file, of what it includes, of its workflow
     documents, and of the data plane."""
     file = Path(path).resolve()
@@ -42,7 +59,11 @@ def check(path: str | os.PathLike[str], environment: Environment[str, str] = os.
     if root is None:
         return Report(_finish(reader, reader.problems))
     settings, problems = validate(root, frozenset(reader.unresolved))
-    workflows = load_workflows(reader, root)
+    workflows = load_workflows(reader, root, more.get("also"))
+    if settings is not None and more.get("hosts"):
+        engine = settings.engine
+        hosts = [*engine.allow_hosts, *TypeAdapter(list[HttpUrl]).validate_python(list(more["hosts"]))]
+        settings = settings.model_copy(update={"engine": engine.model_copy(update={"allow_hosts": hosts})})
     if settings is None:
         return Report(_finish(reader, problems + reader.problems))
     descriptions = load_descriptions(reader, root, settings)

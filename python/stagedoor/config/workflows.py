@@ -31,8 +31,8 @@ class Workflows:
         return {name: plain(self.nodes[name]) for name in self.definitions}
 
 
-def load_workflows(reader: Reader, root: Mapping) -> Workflows:
-    """Every document of the globs in ``workflows``; what is wrong goes to the reader's problems."""
+def load_workflows(reader: Reader, root: Mapping, also: Path | None = None) -> Workflows:
+    """Every document of the globs in ``workflows``, and one more; what is wrong goes to the reader's problems."""
     workflows = Workflows(unreadable=reader.incomplete)
     seen: set[Path] = set()
     for index, item in enumerate(reader.globs(root, "workflows")):
@@ -41,6 +41,9 @@ def load_workflows(reader: Reader, root: Mapping) -> Workflows:
                 seen.add(path)
                 reader.files.setdefault(path, None)
                 _load(reader, workflows, path, item.place, ("workflows", index))
+    if also is not None and also.resolve() not in seen:
+        file = also.resolve()
+        _load(reader, workflows, file, Place(Source(file, shown(file), ""), 1, 1), ())
     return workflows
 
 
@@ -61,6 +64,13 @@ def read_workflow(
     except InvalidDefinition as invalid:
         raise InvalidConfiguration(ordered(list(located(node, invalid.problems)))) from None
     return definition, list(located(node, definition.warnings))
+
+
+def workflow_name(path: Path) -> str | None:
+    """``namespace/name`` of a document, None where it has none."""
+    file = path.resolve()
+    node = Reader({}).node(file, Place(Source(file, shown(file), ""), 1, 1))
+    return None if node is None else _name(node)[0]
 
 
 def _load(reader: Reader, workflows: Workflows, path: Path, origin: Place, at: tuple[str | int, ...]) -> None:

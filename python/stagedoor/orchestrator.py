@@ -1,0 +1,92 @@
+"""The orchestrator as a configuration wants it: event log, definitions, engine and operator, put together."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+from stagedoor import _core
+from stagedoor.config import Configuration
+from stagedoor.config.cluster import endpoint
+from stagedoor.config.route import WorkflowTarget
+from stagedoor.config.run import Run
+from stagedoor.config.settings import Events
+from stagedoor.engine.definitions import Definitions
+from stagedoor.engine.embedded import Engine
+from stagedoor.engine.event_log import EventLog
+from stagedoor.engine.operate import Operator
+from stagedoor.engine.outbox import Sink
+from stagedoor.engine.processes import Confinement
+from stagedoor.engine.reach import Reach
+from stagedoor.errors import StagedoorError
+from stagedoor.notices import Notices
+
+
+@dataclass(slots=True)
+class Orchestrator:
+    """What there is only where workflows are."""
+
+    store: Path
+    event_log: EventLog
+    definitions: Definitions
+    engine: Engine
+    operator: Operator
+
+
+async def orchestrate(
+    plane: _core.DataPlane, notices: Notices, configuration: Configuration, store: Path, crash_after: int | None = None
+) -> Orchestrator:
+    """Opens the store and keeps the configuration's definitions in it; ``use`` or ``reach`` comes next."""
+    event_log = EventLog(store, asyncio.get_running_loop(), crash_after=crash_after)
+    definitions = Definitions(event_log)
+    try:
+        await definitions.keep(configuration.workflows.values())
+    except StagedoorError:
+        await event_log.close()
+        raise
+    engine = Engine(plane, notices, event_log, definitions)
+    return Orchestrator(store, event_log, definitions, engine, Operator(engine, event_log, definitions))
+
+
+def use(orchestrator: Orchestrator, configuration: Configuration) -> None:
+    """From now on by this configuration; its definitions must be kept already."""
+    reach(orchestrator, configuration)
+    orchestrator.engine.schedules.use(configuration.workflows)
+
+
+def reach(orchestrator: Orchestrator, configuration: Configuration) -> None:
+    """The same without starting anything by a schedule."""
+    settings = configuration.settings
+    routes = {
+        name: route.target.workflow
+        for name, route in settings.routes.items()
+        if isinstance(route.target, WorkflowTarget)
+    }
+    orchestrator.definitions.use(configuration.workflows)
+    engine = settings.engine
+    origins = {endpoint(each).url: name for name, cluster in settings.clusters.items() for each in cluster.endpoints}
+    reachable = Reach(frozenset(engine.allow_hosts), origins, configuration.activities, engine.revealed())
+    orchestrator.engine.use(routes, reachable, _sink(engine.events), _processes(engine.run))
+
+
+def _sink(events: Events) -> Sink | None:
+    if events.sink is None or events.cluster is None:
+        return None
+    path = "/" + events.sink.removeprefix("cluster://").partition("/")[2]
+    return Sink(events.cluster, path, events.mode)
+
+
+def _processes(run: Run) -> dict[str, Confinement]:
+    return {
+        language: Confinement(
+            program,
+            frozenset(each.workflows),
+            each.time / 1000,
+            max(1, each.cpu // 1000),
+            int(each.memory),
+            int(each.output),
+            each.processes,
+        )
+        for language, (program, each) in run.allowed().items()
+    }

@@ -242,15 +242,19 @@ impl Version {
         }
     }
 
+    /// Which segment of the request's path names a version; None where it has been left out.
+    fn segment_of(&self, exchange: &Exchange) -> Option<usize> {
+        let route = exchange.route.as_ref()?;
+        let told = self.fixed.is_some() || !route.version_text(&exchange.params, exchange.path()).is_empty();
+        self.segment.filter(|_| told)
+    }
+
     /// The same in the successor, where the version is in the URL.
     fn successor_url(&self, exchange: &Exchange, chosen: &Chosen) -> Option<String> {
         let next = &self.api.versions[chosen.version().successor.filter(|_| self.leads_on[chosen.index])?].name;
         let (path, query) = (exchange.path(), exchange.query());
         let (path, query) = match &self.api.marker {
-            Marker::Path => {
-                let segment = self.segment.filter(|_| chosen.why != Why::Default)?;
-                (write_path(path, segment, Some(next)), query.map(str::to_owned))
-            }
+            Marker::Path => (write_path(path, self.segment_of(exchange)?, Some(next)), query.map(str::to_owned)),
             marker @ Marker::Query(_) => (path.to_owned(), marker.write_query(query, Some(next))),
             Marker::Header(_) | Marker::Date(_) | Marker::Media(_) => return None,
         };
@@ -312,9 +316,7 @@ impl Version {
         if name.is_some() && (chosen.told == Some(end) || self.fixed == Some(end)) {
             return;
         }
-        let marks_path =
-            matches!(self.api.marker, Marker::Path) && (chosen.told.is_some() || chosen.why != Why::Default);
-        if let Some(segment) = self.segment.filter(|_| marks_path) {
+        if let Some(segment) = self.segment_of(exchange) {
             let path = write_path(exchange.path(), segment, name);
             exchange.raised.get_or_insert_default().marked_path = Some(path);
         }

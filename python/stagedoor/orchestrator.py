@@ -8,7 +8,7 @@ from pathlib import Path
 
 from stagedoor import _core
 from stagedoor.config import Configuration
-from stagedoor.config.cluster import endpoint
+from stagedoor.config.resources import origins
 from stagedoor.config.route import WorkflowTarget
 from stagedoor.config.run import Run
 from stagedoor.config.settings import Events
@@ -65,8 +65,7 @@ def reach(orchestrator: Orchestrator, configuration: Configuration) -> None:
     }
     orchestrator.definitions.use(configuration.workflows)
     engine = settings.engine
-    origins = {endpoint(each).url: name for name, cluster in settings.clusters.items() for each in cluster.endpoints}
-    reachable = Reach(frozenset(engine.allow_hosts), origins, configuration.activities, engine.revealed())
+    reachable = Reach(frozenset(engine.allow_hosts), origins(settings), configuration.activities, engine.revealed())
     orchestrator.engine.use(routes, reachable, _sink(engine.events), _processes(engine.run))
 
 

@@ -7,10 +7,55 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from stagedoor.workflow.resource import Pinned
 
 HERE = Path(__file__).parent
 HEAD = {"dsl": "1.0.3", "namespace": "test", "name": "case", "version": "1.0.0"}
 ROOT_KEYS = ("use", "do", "input", "output")
+
+
+SWAGGER = {
+    "swagger": "2.0",
+    "host": "petstore.swagger.io",
+    "basePath": "/v2",
+    "schemes": ["https", "http"],
+    "paths": {
+        "/pet/findByStatus": {
+            "get": {
+                "operationId": "findPetsByStatus",
+                "parameters": [
+                    {"name": "status", "in": "query", "required": True, "type": "array", "collectionFormat": "multi"}
+                ],
+                "produces": ["application/json", "application/xml"],
+            }
+        },
+        "/pet/{petId}": {
+            "get": {
+                "operationId": "getPetById",
+                "parameters": [{"name": "petId", "in": "path", "required": True, "type": "integer"}],
+            }
+        },
+    },
+}
+"""The part of the petstore's description that the scenarios need."""
+READINGS = {
+    "openapi": "3.1.0",
+    "servers": [{"url": "http://myorg.io"}],
+    "paths": {
+        f"/{name}": {"post": {"operationId": name, "requestBody": {"content": {"application/json": {}}}}}
+        for name in ("logreading", "produceReport")
+    },
+}
+RESOURCES = Pinned(
+    {
+        "data http://myorg.io/ordersservices.json": READINGS,
+        "data https://petstore.swagger.io/v2/swagger.json": SWAGGER,
+        "data https://raw.githubusercontent.com/serverlessworkflow/catalog/main/functions/log/1.0.0/function.yaml": {
+            "set": {"logged": "${ .message }"}
+        },
+    }
+)
+"""What the specification's documents refer to."""
 
 
 def load(path: Path) -> list[Any]:

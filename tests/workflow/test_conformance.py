@@ -1,5 +1,5 @@
 """The specification's own conformance scenarios (Gherkin), with the answers of the public services they call given as
-events. Scenarios that need what is not supported yet are named here, with what they need."""
+events, and the description of one by hand."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
-from scenario import shared
-from stagedoor.errors import InvalidDefinition
+from scenario import RESOURCES, shared
 from stagedoor.workflow.commands import Call
 from stagedoor.workflow.machine import Machine
 from stagedoor.workflow.parse import parse
@@ -25,10 +24,6 @@ PETSTORE = {
     "https://petstore.swagger.io/v2/pet/2": {"status": 200, "content": {**PET, "id": 2}},
     "https://httpbin.org/basic-auth/serverless-workflow/conformance-test": {"status": 200, "content": {"user": "x"}},
     "https://petstore.swagger.io/v2/pet/getPetByName/Milou": {"status": 404, "content": None},
-}
-NEEDS = {
-    "Call OpenAPI With Content Output": "openapi calls",
-    "Call OpenAPI With Response Output": "openapi calls",
 }
 
 
@@ -78,7 +73,6 @@ needs_shared = pytest.mark.skipif(SHARED is None, reason="the specification's fi
 @needs_shared
 def test_all_scenarios_of_the_kit_are_found() -> None:
     assert len(SCENARIOS) == 21
-    assert set(NEEDS) <= {scenario.name for scenario in SCENARIOS}
 
 
 @needs_shared
@@ -93,11 +87,7 @@ def test_a_scenario_of_the_kit_holds(scenario: Scenario) -> None:
         elif step == "given the workflow input is:":
             input = data
         elif step == "the workflow is executed":
-            if scenario.name in NEEDS:
-                with pytest.raises(InvalidDefinition, match=f"not supported yet: {NEEDS[scenario.name]}"):
-                    parse(document)
-                pytest.skip(f"not supported yet: {NEEDS[scenario.name]}")
-            machine = Petstore(parse(document)).run(input)
+            machine = Petstore(parse(document, RESOURCES)).run(input)
         else:
             assert machine is not None
             check(step, data, machine)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
-from scenario import shared
+from scenario import RESOURCES, shared
 from stagedoor.errors import InvalidDefinition
 from stagedoor.workflow.parse import parse
 
@@ -26,6 +26,7 @@ RUN = {
     *("wait-duration-inline", "wait-duration-iso8601"),
     *("authentication-bearer-uri-format", "authentication-bearer", "authentication-oauth2-secret"),
     *("authentication-oauth2", "authentication-oidc-secret", "authentication-oidc", "authentication-reusable"),
+    *("call-openapi", "call-openapi-redirect", "call-custom-function-cataloged", "accumulate-room-readings"),
 }
 """What is supported; the rest needs something that is not."""
 REASONS = ("not supported yet: ", "not supported: ", "containers are not run here")
@@ -36,10 +37,10 @@ REASONS = ("not supported yet: ", "not supported: ", "containers are not run her
 def test_an_example_is_run_or_refused_with_the_reason(path: Path) -> None:
     document = YAML(typ="safe", pure=True).load(path.read_text())
     if path.stem in RUN:
-        parse(document)
+        parse(document, RESOURCES)
         return
     with pytest.raises(InvalidDefinition) as refused:
-        parse(document)
+        parse(document, RESOURCES)
     problems = [problem for problem in refused.value.problems if problem.severity == "error"]
     assert problems
     assert [problem for problem in problems if not problem.message.startswith(REASONS)] == []

@@ -36,7 +36,7 @@ def load_descriptions(reader: Reader, root: Mapping, settings: Settings) -> dict
         if name not in descriptions:
             place, node = find(root, at)
             place = node.place if isinstance(node, Scalar) else place
-            bundle = _Bundle(reader, folder, (folder / name).resolve())
+            bundle = Bundle(reader, folder, (folder / name).resolve())
             descriptions[name] = bundle.read(name, place, at)
     return descriptions
 
@@ -83,7 +83,7 @@ def _of_transformation(at: Steps, policies: Policies) -> Iterator[tuple[Steps, s
 
 
 @dataclass(slots=True)
-class _Bundle:
+class Bundle:
     """One document and the files that it refers to."""
 
     reader: Reader

@@ -59,11 +59,11 @@ def check(
     if root is None:
         return Report(_finish(reader, reader.problems))
     settings, problems = validate(root, frozenset(reader.unresolved))
-    workflows = load_workflows(reader, root, more.get("also"))
     if settings is not None and more.get("hosts"):
         engine = settings.engine
         hosts = [*engine.allow_hosts, *TypeAdapter(list[HttpUrl]).validate_python(list(more["hosts"]))]
         settings = settings.model_copy(update={"engine": engine.model_copy(update={"allow_hosts": hosts})})
+    workflows = load_workflows(reader, root, settings, more.get("also"))
     if settings is None:
         return Report(_finish(reader, problems + reader.problems))
     descriptions = load_descriptions(reader, root, settings)

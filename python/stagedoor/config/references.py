@@ -70,6 +70,8 @@ def references(
     for name, node in workflows.nodes.items():
         found = list(_calls(node, clusters, hosts))
         found += [*workflows_run(node, workflows), *processes_run(node, settings.engine.run)]
+        if name in workflows.definitions:
+            found += _reached(workflows.definitions[name], clusters, hosts)
         if name in workflows.definitions and secrets is not None:
             found += _secrets(workflows.definitions[name], secrets)
         if name in workflows.definitions and activities is not None:
@@ -169,19 +171,29 @@ def _calls(node: Node, clusters: list[str] | None, hosts: set[str]) -> Found:
     """Clusters and hosts that a workflow document calls."""
     for path, scalar in called_endpoints(node):
         match = _ENDPOINT.match(scalar.written)
-        if match is None:
-            continue
-        scheme, name = match[1], match[2]
-        computed = scalar.written[match.end() : match.end() + 1] in ("{", "$")
-        if scheme == "cluster":
-            if not computed and clusters is not None and name not in clusters:
-                hint = did_you_mean(name, clusters) or f"there are: {listed(clusters)}"
-                yield path, f"there is no cluster '{name}'", hint
-        elif not computed:
-            host = name.lower() if ":" in name.rpartition("]")[2] else f"{name.lower()}:{PORTS[scheme]}"
-            if f"{scheme}://{host}" not in hosts:
-                message = f"the host '{name}' is not allowed"
-                yield path, message, f"add {scheme}://{host} to engine.allow_hosts, or declare a cluster"
+        if match is not None and scalar.written[match.end() : match.end() + 1] not in ("{", "$"):
+            yield from _called(path, match[1], match[2], clusters, hosts)
+
+
+def _reached(definition: Definition, clusters: list[str] | None, hosts: set[str]) -> Found:
+    """The same for what descriptions of services say."""
+    for at, origin in sorted(definition.reached, key=str):
+        scheme, _, name = origin.partition("://")
+        for path, message, hint in _called(at, scheme, name, clusters, hosts):
+            more = f", or lead {origin} to one in engine.servers" if scheme != "cluster" else ""
+            yield path, f"a server of the document: {message}", f"{hint}{more}"
+
+
+def _called(path: Path, scheme: str, name: str, clusters: list[str] | None, hosts: set[str]) -> Found:
+    if scheme == "cluster":
+        if clusters is not None and name not in clusters:
+            hint = did_you_mean(name, clusters) or f"there are: {listed(clusters)}"
+            yield path, f"there is no cluster '{name}'", hint
+        return
+    host = name.lower() if ":" in name.rpartition("]")[2] else f"{name.lower()}:{PORTS[scheme]}"
+    if f"{scheme}://{host}" not in hosts:
+        message = f"the host '{name}' is not allowed"
+        yield path, message, f"add {scheme}://{host} to engine.allow_hosts, or declare a cluster"
 
 
 def _activities(definition: Definition, known: Collection[str]) -> Found:

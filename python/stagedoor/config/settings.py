@@ -25,6 +25,9 @@ from stagedoor.policies.model import Name, Strict, size, wrong
 from stagedoor.policies.unit import Size
 
 _SINK = re.compile(r"cluster://[A-Za-z0-9][A-Za-z0-9_.-]*/[!$&'()*+,;=:@/?%A-Za-z0-9._~-]*")
+DOCUMENTS = "documents"
+_PREFIX = re.compile(r"https?://[^/?#\s]+(/[^?#\s]*)?|(file:)?[^:?#\s]+")
+_CLUSTER_PATH = re.compile(r"cluster://[^/?#\s]+(/[^?#\s]*)?")
 _STORE = re.compile(r"sqlite:///(?P<path>[^?#\0]+)")
 
 
@@ -70,6 +73,22 @@ class Activities(Strict):
     """Also those that installed packages offer by the entry point ``stagedoor.activities``."""
 
 
+def _server_name(value: str) -> str:
+    if not _PREFIX.fullmatch(value):
+        raise wrong("expected the URL of a server, for example https://api.example/v2, or the name of a file")
+    return value
+
+
+def _cluster_path(value: str) -> str:
+    if not _CLUSTER_PATH.fullmatch(value):
+        raise wrong("expected cluster://NAME, with the path of the server behind it")
+    return value
+
+
+ServerName = Annotated[str, Field(max_length=1000), AfterValidator(_server_name)]
+ClusterPath = Annotated[str, Field(max_length=1000), AfterValidator(_cluster_path)]
+
+
 class Engine(Strict):
     """The workflow engine."""
 
@@ -78,6 +97,14 @@ class Engine(Strict):
     ``sqlite:////PATH``, with a fourth slash, is absolute."""
     allow_hosts: Annotated[list[HttpUrl], Field(max_length=1000)] = []
     """``http://HOST:PORT`` and ``https://HOST:PORT`` that workflows may call beside the declared clusters."""
+    documents: Annotated[str, Field(min_length=1, max_length=1000)] = DOCUMENTS
+    """The folder, beside the configuration file, in which documents of the web are kept that workflows refer to."""
+    catalog: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
+    """The folder of the default catalog, whose functions workflows call as ``NAME:VERSION``."""
+    servers: Annotated[dict[ServerName, ClusterPath], Field(max_length=1000)] = {}
+    """Where calls go in place of the servers that OpenAPI descriptions name: ``{"https://api.example/v2":
+    "cluster://orders/v2"}``. A description in a file that names none is itself the key: ``{"pets.yaml":
+    "cluster://pets"}``."""
     secrets: Annotated[dict[Name, SecretStr], Field(max_length=1000)] = {}
     """What workflows may know as ``$secrets.NAME``, if they say so in ``use.secrets``: ``${env:NAME}`` or
     ``${file:path}``. Text that is a JSON object is that object."""

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from stagedoor.config.include import Reader, shown
 from stagedoor.config.node import Mapping, Node, Place, Scalar, Source, find, plain, scalars
 from stagedoor.config.problem import InvalidConfiguration, Located, ordered
+from stagedoor.config.resources import Files, Surroundings, surroundings
+from stagedoor.config.settings import DOCUMENTS, Settings
 from stagedoor.errors import InvalidDefinition, Problem
 
 if TYPE_CHECKING:
@@ -31,19 +33,20 @@ class Workflows:
         return {name: plain(self.nodes[name]) for name in self.definitions}
 
 
-def load_workflows(reader: Reader, root: Mapping, also: Path | None = None) -> Workflows:
+def load_workflows(reader: Reader, root: Mapping, settings: Settings | None, also: Path | None = None) -> Workflows:
     """Every document of the globs in ``workflows``, and one more; what is wrong goes to the reader's problems."""
     workflows = Workflows(unreadable=reader.incomplete)
+    around = surroundings(root.place.source.path.parent.resolve(), settings)
     seen: set[Path] = set()
     for index, item in enumerate(reader.globs(root, "workflows")):
         for path in reader.matches(item, ("workflows", index), "workflows"):
             if path not in seen:
                 seen.add(path)
                 reader.files.setdefault(path, None)
-                _load(reader, workflows, path, item.place, ("workflows", index))
+                _load(reader, workflows, path, item.place, ("workflows", index), around)
     if also is not None and also.resolve() not in seen:
         file = also.resolve()
-        _load(reader, workflows, file, Place(Source(file, shown(file), ""), 1, 1), ())
+        _load(reader, workflows, file, Place(Source(file, shown(file), ""), 1, 1), (), around)
     return workflows
 
 
@@ -59,8 +62,9 @@ def read_workflow(
         raise InvalidConfiguration(reader.problems)
     from stagedoor.workflow.parse import parse
 
+    around = Surroundings(file.parent, file.parent / DOCUMENTS)
     try:
-        definition = parse(plain(node))
+        definition = parse(plain(node), Files(reader, around, file, node))
     except InvalidDefinition as invalid:
         raise InvalidConfiguration(ordered(list(located(node, invalid.problems)))) from None
     return definition, list(located(node, definition.warnings))
@@ -73,7 +77,14 @@ def workflow_name(path: Path) -> str | None:
     return None if node is None else _name(node)[0]
 
 
-def _load(reader: Reader, workflows: Workflows, path: Path, origin: Place, at: tuple[str | int, ...]) -> None:
+def _load(
+    reader: Reader,
+    workflows: Workflows,
+    path: Path,
+    origin: Place,
+    at: tuple[str | int, ...],
+    around: Surroundings,
+) -> None:
     node = reader.node(path, origin, at)
     if node is None:
         workflows.unreadable = True
@@ -91,7 +102,7 @@ def _load(reader: Reader, workflows: Workflows, path: Path, origin: Place, at: t
     from stagedoor.workflow.parse import parse
 
     try:
-        definition = parse(plain(node))
+        definition = parse(plain(node), Files(reader, around, path, node))
     except InvalidDefinition as invalid:
         reader.problems += located(node, invalid.problems)
         workflows.unreadable = workflows.unreadable or name is None
@@ -117,9 +128,16 @@ def _name(node: Node) -> tuple[str | None, Place]:
     return None, place
 
 
+READ = ("document", "proto", "resource", "catalogs")
+"""Above an endpoint of which a document is read."""
+
+
 def called_endpoints(node: Node) -> Iterator[tuple[tuple[str | int, ...], Scalar]]:
     """Every text that is an endpoint of a call or the authority of its tokens."""
     for path, scalar in scalars(node):
         called = path[-1:] == ("endpoint",) or path[-2:] == ("endpoint", "uri")
+        read = {path[-2:-1], path[-3:-2]} & {(key,) for key in READ}
+        if read:
+            continue
         if isinstance(scalar.value, str) and (called or path[-2:] in (("oauth2", "authority"), ("oidc", "authority"))):
             yield path, scalar

@@ -4,12 +4,13 @@ are followed. All of it goes through the data plane's clusters."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import quote, urlencode
 
 from stagedoor import _core
-from stagedoor.engine import activities
+from stagedoor.engine import activities, activities_mcp
 from stagedoor.engine.digest import Challenges
 from stagedoor.engine.proof import Proof, prover
 from stagedoor.engine.reach import Reach
@@ -37,9 +38,22 @@ class Surroundings:
     reach: Reach = Reach()  # noqa: RUF009 - immutable
     tokens: Tokens = field(init=False)
     challenges: Challenges = field(default_factory=Challenges)
+    _later: set[asyncio.Task[None]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.tokens = Tokens(self)
+
+    def later(self, rest: Coroutine[Any, Any, None]) -> None:
+        """What nobody waits for, and whose failure is nobody's."""
+        task = asyncio.get_running_loop().create_task(rest)
+        self._later.add(task)
+
+        def ended(task: asyncio.Task[None]) -> None:
+            self._later.discard(task)
+            if not task.cancelled():
+                task.exception()
+
+        task.add_done_callback(ended)
 
 
 @dataclass(slots=True)
@@ -56,23 +70,26 @@ class Conversation:
 
     async def run(self) -> Outcome:
         """Raises nothing that is the call's own fault."""
-        self.deadline = asyncio.get_running_loop().time() + activities.TIMEOUT_S
         call = self.call
+        timeout = call.manner.timeout if call.manner is not None else None
+        self.deadline = asyncio.get_running_loop().time() + (timeout or activities.TIMEOUT_S)
         try:
-            return await self._http()
+            return await self._talk()
         except Unsent as why:
             return CallFailed(self.around.clock(), call.id, why.status, why.title, why.detail), None
         except Unrevealed as why:
             return CallFailed(self.around.clock(), call.id, 401, "A secret cannot be used", str(why)), None
 
-    async def _http(self) -> Outcome:
+    async def _talk(self) -> Outcome:
         manner = self.call.manner
         assert manner is not None
         secrets = self._secrets()
         call = _revealed(self.call, secrets) if manner.deferred else self.call
-        request = self._request(call)
+        request = self.request(call)
         proof = await prover(manner.authentication, secrets, self.around, request)
-        notice = await self._proved(request, proof)
+        if manner.mcp is not None:
+            return await activities_mcp.talk(self, call, proof, manner.mcp)
+        notice = await self.proved(request, proof)
         hops = 0
         while manner.follow and isinstance(notice, _core.Answered):
             following = follow(request, notice, self.around.reach)
@@ -84,7 +101,7 @@ class Conversation:
                 raise Unsent(502, "Too many redirections", detail)
             request, leaves = following
             proof = None if leaves else proof
-            notice = await self._proved(request, proof)
+            notice = await self.proved(request, proof)
         if isinstance(notice, _core.Unanswered):
             return activities.unanswered(self.call, notice, self.around.clock()), None
         return activities.outcome(self.call, notice, self.around.clock())
@@ -93,27 +110,51 @@ class Conversation:
         known = self.around.reach.secrets
         return {name: known[name] for name in self.declared if name in known}
 
-    def _request(self, call: Call) -> activities.Request:
+    def request(self, call: Call) -> activities.Request:
         request = activities.request(call, 0, self.trace, self.around.reach.hosts, self.caller_token)
         if isinstance(request, activities.Refused):
             raise Unsent(502, request.title, request.detail)
         return request
 
-    async def _proved(self, request: activities.Request, proof: Proof | None) -> Notice:
+    async def proved(self, request: activities.Request, proof: Proof | None) -> Notice:
         """Sent with its proof, and once more with another one if the first was refused."""
         if proof is None:
             return await self._send(request)
-        notice = await self._send(with_header(request, await proof.value(request)))
+        notice = await self._send(self._placed(request, await proof.value(request)))
         # 401 is an answer before the request was looked at (RFC 9110 §15.5.2): it may be repeated whatever its method.
         if isinstance(notice, _core.Answered) and notice.status == 401 and await proof.renew(notice):
-            notice = await self._send(with_header(request, await proof.value(request)))
+            notice = await self._send(self._placed(request, await proof.value(request)))
         return notice
+
+    def _placed(self, request: activities.Request, value: str | None) -> activities.Request:
+        manner = self.call.manner
+        place = None if manner is None or manner.authentication is None else manner.authentication.place
+        if place is None or value is None:
+            return with_header(request, value)
+        return with_key(request, *place, value.removeprefix("Bearer "))
 
     async def _send(self, request: activities.Request) -> Notice:
         left = self.deadline - asyncio.get_running_loop().time()
         number, cluster, method, target, headers, body, timeout_ms, token = request
-        within = min(timeout_ms, max(1, int(left * 1000)))
+        manner = self.call.manner
+        most = timeout_ms if manner is None or manner.timeout is None else int(manner.timeout * 1000)
+        within = min(most, max(1, int(left * 1000)))
         return await self.around.send((number, cluster, method, target, headers, body, within, token))
+
+
+def with_key(request: activities.Request, location: str, name: str, key: str) -> activities.Request:
+    """The request with an API key where its service wants it: a header, a parameter of the query, or a cookie."""
+    number, cluster, method, target, headers, *rest = request
+    if location == "query":
+        target += ("&" if "?" in target else "?") + urlencode({name: key})
+        return (number, cluster, method, target, headers, *rest)  # type: ignore[return-value]
+    if location == "cookie":
+        cookies = [value for header, value in headers if header == "cookie"]
+        value, name = "; ".join([*cookies, f"{name}={quote(key)}"]), "cookie"
+    else:
+        value, name = key, name.lower()
+    kept = [header for header in headers if header[0] != name]
+    return (number, cluster, method, target, [*kept, (name, value)], *rest)  # type: ignore[return-value]
 
 
 def with_header(request: activities.Request, value: str | None) -> activities.Request:

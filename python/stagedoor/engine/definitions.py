@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from stagedoor.engine.event_log import EventLog
 from stagedoor.engine.record import encode_json
 from stagedoor.workflow.definition import Definition
-from stagedoor.workflow.parse import parse
+from stagedoor.workflow.parse import restore, stored
 
 
 class Definitions:
@@ -22,7 +22,7 @@ class Definitions:
         """Put their documents into the store. StoreError if that cannot be."""
         new = [each for each in definitions if each.hash not in self._by_hash]
         if new:
-            await self._log.define([(each.hash, each.key, each.version, encode_json(each.document)) for each in new])
+            await self._log.define([(each.hash, each.key, each.version, encode_json(stored(each))) for each in new])
         self._by_hash |= {each.hash: each for each in new}
 
     def use(self, definitions: Mapping[str, Definition]) -> None:
@@ -44,5 +44,5 @@ class Definitions:
         """KeyError if the store never had it, InvalidDefinition if this release cannot run it."""
         found = self._by_hash.get(hash)
         if found is None:
-            found = self._by_hash[hash] = parse(self._log.history.document(hash))
+            found = self._by_hash[hash] = restore(self._log.history.document(hash))
         return found

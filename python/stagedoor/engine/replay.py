@@ -14,7 +14,7 @@ from stagedoor.workflow.commands import Command
 from stagedoor.workflow.definition import Definition
 from stagedoor.workflow.events import Event, ExecutionStarted
 from stagedoor.workflow.machine import Machine, ReplayMismatch
-from stagedoor.workflow.parse import parse
+from stagedoor.workflow.parse import restore
 
 FORMAT = 1
 MAX_BYTES = 256 * 1024 * 1024
@@ -82,7 +82,7 @@ def replay(history: Json, definition: Definition | None = None) -> Replayed:
     own = definition
     if own is None:
         try:
-            own = parse(history["document"])
+            own = restore(history["document"])
         except InvalidDefinition as invalid:
             raise NotAHistory(f"its document cannot be run by this release: {invalid}") from None
     machine, commands, fed, mismatch = Machine(own), 0, 0, None

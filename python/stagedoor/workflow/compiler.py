@@ -9,11 +9,11 @@ from typing import Any, TypedDict
 from stagedoor._core import ExpressionError
 from stagedoor.errors import Problem
 from stagedoor.workflow import authentication as authentications
+from stagedoor.workflow import catalog, invalidation, secret
 from stagedoor.workflow import check as checks
 from stagedoor.workflow import compensation as compensations
 from stagedoor.workflow import duration as durations
 from stagedoor.workflow import extension as extensions
-from stagedoor.workflow import invalidation, secret
 from stagedoor.workflow import retry as retries
 from stagedoor.workflow import schema as schemas
 from stagedoor.workflow.definition import Check, Compensation, Mark, SagaPolicy, Task
@@ -29,6 +29,7 @@ from stagedoor.workflow.expression import (
     wrapped,
 )
 from stagedoor.workflow.place import COMMON, Place, suggestion, token
+from stagedoor.workflow.resource import Resources, Source
 from stagedoor.workflow.retry import Duration
 from stagedoor.workflow.schema import Schema
 from stagedoor.workflow.tasks import KINDS, UNSUPPORTED
@@ -81,7 +82,7 @@ class Within:
 
 
 class Compiler:
-    def __init__(self, problems: list[Problem], use: Place | None) -> None:
+    def __init__(self, problems: list[Problem], use: Place | None, source: Source) -> None:
         self.problems = problems
         self.functions = _table(use, "functions")
         self.retries = _table(use, "retries")
@@ -89,6 +90,7 @@ class Compiler:
         self.timeouts = _table(use, "timeouts")
         self.extensions = extensions.declared(use.at("extensions")) if use and "extensions" in use.value else ()
         self.authentications = _table(use, "authentications")
+        self.catalogs = _table(use, "catalogs")
         self.secrets = secret.declared(use.at("secrets")) if use and "secrets" in use.value else frozenset()
         self.secrets_of_schemes: set[tuple[str, str]] = set()
         self.clusters: set[str] = set()
@@ -101,6 +103,8 @@ class Compiler:
         self.undone: list[tuple[Place, str]] = []
         """Names of tasks that are asked to be undone."""
         self.undoable: set[str] = set()
+        self.reached: set[tuple[tuple[str | int, ...], str]] = set()
+        self.resources = Resources(source)
         self._tasks = 0
 
     def unused(self) -> None:
@@ -119,11 +123,15 @@ class Compiler:
         for place in self.timeouts.values():
             self.timeout(place, BASE)
         extensions.check(self.extensions, self, Within(plain=True))
+        for place in self.catalogs.values():
+            catalog.check(place)
         for place in self.authentications.values():
             authentications.policy(place, self, Within())
 
-    def reaches(self, endpoint: Endpoint) -> None:
-        """Something is called there."""
+    def reaches(self, endpoint: Endpoint, place: Place | None = None) -> None:
+        """Something is called there; ``place`` is where it follows from, if it does not stand in the document."""
+        if place is not None:
+            self.reached.add((place.path, endpoint.origin))
         if endpoint.cluster is not None:
             self.clusters.add(endpoint.cluster)
         else:
@@ -177,9 +185,8 @@ class Compiler:
             return None
         found = self.functions.get(name)
         if found is None:
-            if any(mark in name for mark in (":", "@", "/")):
-                place.unsupported(f"functions of a catalog ({name})")
-                return None
+            if catalog.is_of_catalog(name):
+                return self._cataloged(place, name, reference, within)
             near = suggestion(name, self.functions)
             hint = f"did you mean {near!r}?" if near else "declare it in use.functions"
             place.problem(f"no function named {name!r}", hint)
@@ -195,6 +202,20 @@ class Compiler:
             functions=(*within.functions, name),
         )
         return self.task(name, found, reference, inner)
+
+    def _cataloged(self, place: Place, name: str, reference: str, within: Within) -> Task | None:
+        if name in within.functions:
+            place.problem(f"functions call each other in a circle: {' → '.join((*within.functions, name))}")
+            return None
+        found = catalog.function(place, name, self)
+        if found is None:
+            return None
+        inner = replace(
+            within, variables=BASE, siblings=(), depth=within.depth + 1, functions=(*within.functions, name)
+        )
+        task = self.task(name, found, reference, inner)
+        catalog.told(found, place, name)
+        return task
 
     def _no_kind(self, place: Place, kinds: list[str]) -> None:
         if kinds:

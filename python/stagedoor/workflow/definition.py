@@ -90,7 +90,7 @@ class Definition:
     version: str
     document: Json
     hash: str
-    """SHA-256, in hex, of the document as canonical JSON."""
+    """SHA-256, in hex, of the document as canonical JSON, and of all that it refers to."""
     root: Task
     saga: SagaPolicy = field(default_factory=SagaPolicy)
     input_from: Template | None = None
@@ -109,6 +109,11 @@ class Definition:
     """Names of secrets that it may use."""
     secrets_of_schemes: frozenset[tuple[str, str]] = frozenset()
     """Secrets that hold the properties of an authentication, each with its scheme."""
+    reached: frozenset[tuple[tuple[str | int, ...], str]] = frozenset()
+    """``scheme://authority`` of what is called though it does not stand in the document, each with the path that it
+    follows from."""
+    resources: Json = field(default_factory=dict, repr=False)
+    """What the document refers to, by form and URI."""
     computed_endpoints: tuple[str, ...] = ()
     """References of calls whose endpoint is an expression: what they reach is known only when they run."""
     invalidates: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -18,6 +18,18 @@ class Authentication:
     """As the specification names them."""
     secret: str | None = None
     """The name of the secret that holds the properties."""
+    place: tuple[str, str] | None = None
+    """Where a bearer token goes instead of ``Authorization``: ``header``, ``query`` or ``cookie``, and a name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mcp:
+    """A request of the Model Context Protocol; its parameters are the call's body."""
+
+    method: str
+    version: str
+    client: str
+    client_version: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,3 +41,6 @@ class Manner:
     """Headers, query or body hold values over secrets."""
     activity: bool = False
     """No request at all: a function of this process."""
+    timeout: float | None = None
+    """Seconds for the whole of it; None for the usual."""
+    mcp: Mcp | None = None

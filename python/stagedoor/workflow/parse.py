@@ -16,6 +16,7 @@ from stagedoor.workflow.compiler import Compiler, Within
 from stagedoor.workflow.definition import Definition
 from stagedoor.workflow.expression import BASE
 from stagedoor.workflow.place import Place, kind
+from stagedoor.workflow.resource import KEY, Pinned, Source
 from stagedoor.workflow.tasks.do import block
 
 Json = Any
@@ -25,24 +26,37 @@ MAX_NESTING = 100
 
 _VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)([-+][0-9A-Za-z.+-]+)?\Z")
 _NAME = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?\Z")
-_USE = {"functions", "retries", "errors", "timeouts", "authentications", "secrets", "extensions"}
-_USE_UNSUPPORTED = {
-    "catalogs": "catalogs",
-}
+_USE = {"functions", "retries", "errors", "timeouts", "authentications", "secrets", "catalogs", "extensions"}
 
 
-def parse(document: Json) -> Definition:
-    """Raises ``InvalidDefinition`` with all problems, each located by its path from the document's root."""
+NOTHING = Pinned({})
+"""A source of resources that has none."""
+
+
+def parse(document: Json, source: Source = NOTHING) -> Definition:
+    """Raises ``InvalidDefinition`` with all problems, each located by its path from the document's root. ``source`` has
+    what the document refers to."""
     problems: list[Problem] = []
     plain = _plain(document, (), problems)
     if problems:
         raise InvalidDefinition(problems)
     root = Place(plain, (), problems)
-    definition = _definition(root, problems)
+    definition = _definition(root, problems, source)
     errors = [problem for problem in problems if problem.severity == "error"]
     if errors or definition is None:
         raise InvalidDefinition(problems)
     return definition
+
+
+def stored(definition: Definition) -> Json:
+    """The document with all that it refers to, from which ``restore`` makes the same definition again."""
+    return {**definition.document, KEY: definition.resources} if definition.resources else definition.document
+
+
+def restore(stored: Json) -> Definition:
+    """Raises ``InvalidDefinition`` if this release cannot run it."""
+    document = {key: value for key, value in stored.items() if key != KEY}
+    return parse(document, Pinned(stored.get(KEY, {})))
 
 
 def canonical(document: Json) -> str:
@@ -50,17 +64,17 @@ def canonical(document: Json) -> str:
     return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
-def _definition(root: Place, problems: list[Problem]) -> Definition | None:
+def _definition(root: Place, problems: list[Problem], source: Source) -> Definition | None:
     complete = root.mapping(required=("document", "do"))
     if not isinstance(root.value, dict):
         return None
     root.keys({"document", "input", "use", "do", "output", "evaluate", "timeout", "schedule"}, common=False)
     use = root.at("use")
     if use.value is None or not use.mapping():
-        compiler = Compiler(problems, None)
+        compiler = Compiler(problems, None, source)
     else:
-        use.keys(_USE, common=False, unsupported=_USE_UNSUPPORTED)
-        compiler = Compiler(problems, use)
+        use.keys(_USE, common=False)
+        compiler = Compiler(problems, use, source)
     if "evaluate" in root.value:
         _evaluate(root.at("evaluate"))
     head = root.at("document")
@@ -82,7 +96,7 @@ def _definition(root: Place, problems: list[Problem]) -> Definition | None:
         name=head.value["name"],
         version=head.value["version"],
         document=root.value,
-        hash=sha256(canonical(root.value).encode()).hexdigest(),
+        hash=_hash(root.value, compiler.resources.pinned),
         root=block(tasks, head.value["name"], "", timeout=timeout),
         saga=saga,
         input_from=input_from,
@@ -96,9 +110,16 @@ def _definition(root: Place, problems: list[Problem]) -> Definition | None:
         secrets=compiler.secrets,
         secrets_of_schemes=frozenset(compiler.secrets_of_schemes),
         invalidates=compiler.invalidates,
+        reached=frozenset(compiler.reached),
+        resources=compiler.resources.pinned,
         computed_endpoints=tuple(dict.fromkeys(compiler.computed)),
         warnings=tuple(problem for problem in problems if problem.severity == "warning"),
     )
+
+
+def _hash(document: Json, resources: Json) -> str:
+    text = canonical(document) + (f"\n{canonical(resources)}" if resources else "")
+    return sha256(text.encode()).hexdigest()
 
 
 def _head(head: Place) -> bool:

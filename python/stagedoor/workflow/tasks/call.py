@@ -5,15 +5,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stagedoor.workflow.definition import Task
-from stagedoor.workflow.tasks import call_activity, call_compensate, call_function, call_http
+from stagedoor.workflow.tasks import (
+    call_activity,
+    call_compensate,
+    call_function,
+    call_http,
+    call_mcp,
+    call_openapi,
+)
 
 if TYPE_CHECKING:
     from stagedoor.workflow.compiler import Common, Compiler, Within
     from stagedoor.workflow.place import Place
 
-PROTOCOLS = {"http": call_http.compile, "activity": call_activity.compile, "compensate": call_compensate.compile}
-SPECIFIED = ("http",)
-UNSUPPORTED = ("grpc", "openapi", "mcp")
+PROTOCOLS = {
+    "activity": call_activity.compile,
+    "compensate": call_compensate.compile,
+    "http": call_http.compile,
+    "mcp": call_mcp.compile,
+    "openapi": call_openapi.compile,
+}
+SPECIFIED = ("http", "mcp", "openapi")
+UNSUPPORTED = ("grpc",)
 REFUSED = {
     "asyncapi": "not supported: asyncapi calls need a broker's protocol, which the gateway does not speak",
     "a2a": "not supported: a2a calls need an agent's long tasks, which the gateway does not follow",

@@ -1,0 +1,197 @@
+"""What workflow documents refer to: files beside them, and documents of the web, which are fetched once and kept."""
+
+from __future__ import annotations
+
+import os
+import re
+import urllib.error
+import urllib.request
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from stagedoor.config.address import PORTS
+from stagedoor.config.cluster import endpoint
+from stagedoor.config.description import Bundle
+from stagedoor.config.include import Reader
+from stagedoor.config.node import Node, find
+from stagedoor.config.settings import DOCUMENTS, Settings
+
+if TYPE_CHECKING:
+    from stagedoor.workflow.resource import Form
+
+Json = Any
+Steps = tuple[str | int, ...]
+
+MAX_BYTES = 2 * 1024 * 1024
+"""Of one document."""
+TIMEOUT_S = 10.0
+"""Until a server answers, and between two pieces of what it says."""
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+@dataclass(slots=True)
+class Surroundings:
+    """What of a configuration counts for its workflows' resources."""
+
+    folder: Path
+    """Nothing outside of it is read."""
+    documents: Path
+    """Where fetched documents are kept."""
+    catalog: Path | None = None
+    """The default catalog."""
+    hosts: Collection[str] = frozenset()
+    """``scheme://HOST:PORT`` from which documents may be fetched."""
+    servers: Mapping[str, str] = field(default_factory=dict)
+    """URLs of servers, as descriptions have them → where calls go."""
+    origins: Mapping[str, str] = field(default_factory=dict)
+    """``scheme://HOST:PORT`` → the cluster that has such an endpoint."""
+
+
+def surroundings(folder: Path, settings: Settings | None) -> Surroundings:
+    if settings is None:
+        return Surroundings(folder, folder / DOCUMENTS)
+    engine = settings.engine
+    return Surroundings(
+        folder,
+        folder / engine.documents,
+        None if engine.catalog is None else folder / engine.catalog,
+        frozenset(engine.allow_hosts),
+        engine.servers,
+        origins(settings),
+    )
+
+
+def origins(settings: Settings) -> dict[str, str]:
+    """``scheme://HOST:PORT`` → the cluster that has such an endpoint."""
+    return {endpoint(each).url: name for name, cluster in settings.clusters.items() for each in cluster.endpoints}
+
+
+class Files:
+    """The resources of one workflow document."""
+
+    def __init__(self, reader: Reader, around: Surroundings, file: Path, node: Node) -> None:
+        self._reader, self._around, self._file, self._node = reader, around, file, node
+
+    def get(self, uri: str, form: Form, path: Steps) -> Json:
+        """Raises ``Unavailable``."""
+        if form == "server":
+            return self._server(uri)
+        place = self._place(uri)
+        self._reader.files.setdefault(place, None)
+        if form == "text":
+            return self._text(uri, place)
+        before = len(self._reader.problems)
+        at, node = find(self._node, path)
+        read = Bundle(self._reader, self._around.folder, place).read(uri, node.place or at, path)
+        if len(self._reader.problems) > before:
+            # Told already, each where it is.
+            problem = self._reader.problems.pop()
+            raise _unavailable(f"{uri}: {problem.message}", problem.hint)
+        return read
+
+    def _place(self, uri: str) -> Path:
+        """The file that is read."""
+        parts = urlsplit(uri)
+        if parts.scheme in PORTS:
+            return self._kept(uri)
+        if parts.scheme == "catalog":
+            if self._around.catalog is None:
+                raise _unavailable("there is no default catalog", "name its folder in engine.catalog")
+            found = self._around.catalog / unquote(parts.netloc + parts.path)
+        elif parts.scheme in ("", "file"):
+            name = unquote(parts.path)
+            # file://folder/name is what authors write for a file beside the document.
+            relative = f"{parts.netloc}{name}" if parts.netloc not in ("", "localhost") else name
+            found = self._file.parent / relative if parts.scheme == "" or parts.netloc else Path(name)
+        else:
+            raise _unavailable(f"{uri} is neither a file nor an http(s) URL")
+        found = found.resolve()
+        if not found.is_relative_to(self._around.folder):
+            raise _unavailable(f"the file '{uri}' is outside the configuration's folder")
+        if not found.is_file():
+            raise _unavailable(f"the file '{uri}' does not exist")
+        return found
+
+    def _kept(self, uri: str) -> Path:
+        parts = urlsplit(uri)
+        host = (parts.netloc or "").lower()
+        names = [name for name in parts.path.split("/") if name] or ["index"]
+        if parts.query or not all(_PLAIN.fullmatch(name) for name in (host.replace(":", "_"), *names)):
+            names = [sha256(uri.encode()).hexdigest()]
+        file = self._around.documents.joinpath(host.replace(":", "_") or "_", *names).resolve()
+        if not file.is_relative_to(self._around.documents.resolve()):
+            raise _unavailable(f"{uri} is no URL of a document")
+        if not file.is_file():
+            origin = f"{parts.scheme}://{host if ':' in host.rpartition(']')[2] else f'{host}:{PORTS[parts.scheme]}'}"
+            shown = os.path.relpath(file, self._around.folder)
+            if origin not in self._around.hosts:
+                hint = f"keep a copy as {shown}, or add {origin} to engine.allow_hosts"
+                raise _unavailable(f"{uri} may not be fetched", hint)
+            _keep(file, _fetched(uri, shown))
+        return file
+
+    def _text(self, uri: str, file: Path) -> str:
+        try:
+            content = file.read_bytes()
+            if len(content) > MAX_BYTES:
+                raise _unavailable(f"{uri} is larger than {MAX_BYTES >> 20} MiB")
+            return content.decode("utf-8-sig")
+        except (OSError, UnicodeDecodeError):
+            raise _unavailable(f"{uri} cannot be read as UTF-8 text") from None
+
+    def _server(self, url: str) -> str:
+        for known in sorted(self._around.servers, key=len, reverse=True):
+            if url == known or url.startswith(known.rstrip("/") + "/"):
+                return self._around.servers[known].rstrip("/") + url[len(known.rstrip("/")) :]
+        parts = urlsplit(url)
+        if parts.scheme in PORTS and parts.hostname:
+            port = PORTS[parts.scheme] if parts.port is None else parts.port
+            host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+            cluster = self._around.origins.get(f"{parts.scheme}://{host}:{port}")
+            if cluster is not None:
+                return f"cluster://{cluster}{parts.path}"
+        return url
+
+
+def _unavailable(message: str, hint: str | None = None) -> ValueError:
+    # Imported here: a configuration without workflows needs no machine.
+    from stagedoor.workflow.resource import Unavailable
+
+    return Unavailable(message, hint)
+
+
+class _Stay(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: object) -> None:
+        """No redirection: the document is where its URL says, or nowhere."""
+
+
+def _fetched(uri: str, shown: str) -> bytes:
+    hint = f"keep a copy as {shown}"
+    request = urllib.request.Request(uri, headers={"accept": "application/json, application/yaml, */*;q=0.5"})
+    # No proxy of the environment: who may be called is said in the configuration alone.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Stay)
+    try:
+        with opener.open(request, timeout=TIMEOUT_S) as answer:
+            content: bytes = answer.read(MAX_BYTES + 1)
+    except urllib.error.HTTPError as error:
+        raise _unavailable(f"{uri} cannot be fetched: its server answered {error.code}", hint) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise _unavailable(f"{uri} cannot be fetched: {reason}", hint) from None
+    if len(content) > MAX_BYTES:
+        raise _unavailable(f"{uri} is larger than {MAX_BYTES >> 20} MiB", hint)
+    return content
+
+
+def _keep(file: Path, content: bytes) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part = file.with_name(f"{file.name}.{os.getpid()}.part")
+        part.write_bytes(content)
+        part.replace(file)
+    except OSError as error:
+        raise _unavailable(f"what was fetched cannot be kept as {file}: {error.strerror}") from None

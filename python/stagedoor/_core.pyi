@@ -151,6 +151,24 @@ Answer = tuple[Any, ...]
 Call = tuple[int, str, str, str, list[tuple[str, str]], bytes | None, int, CallerToken | Literal[False] | None]
 
 @final
+class GrpcMethod:
+    """One unary method of a service that speaks gRPC: its messages as JSON and back. Immutable.
+
+    ValueError says what is wrong: of a description, or of a message."""
+
+    @staticmethod
+    def of_sources(sources: dict[str, str], main: str, service: str, method: str) -> GrpcMethod:
+        """Of ``.proto`` sources by the names that they import each other by; ``main`` has the service."""
+    @staticmethod
+    def of_set(set: bytes, service: str, method: str) -> GrpcMethod:
+        """Of a FileDescriptorSet."""
+    @property
+    def path(self) -> str:
+        """``/SERVICE/METHOD``."""
+    def encode(self, json: str) -> bytes: ...
+    def decode(self, message: bytes) -> str: ...
+
+@final
 class DataPlane:
     """Worker threads that serve a snapshot."""
 

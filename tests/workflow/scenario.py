@@ -46,8 +46,12 @@ READINGS = {
         for name in ("logreading", "produceReport")
     },
 }
+GREETER = """syntax = "proto3"; package GreeterApi;
+service Greeter { rpc SayHello(Hello) returns (Hello); }
+message Hello { string name = 1; }"""
 RESOURCES = Pinned(
     {
+        "text file://app/greet.proto": GREETER,
         "data http://myorg.io/ordersservices.json": READINGS,
         "data https://petstore.swagger.io/v2/swagger.json": SWAGGER,
         "data https://raw.githubusercontent.com/serverlessworkflow/catalog/main/functions/log/1.0.0/function.yaml": {

@@ -26,7 +26,13 @@ RUN = {
     *("wait-duration-inline", "wait-duration-iso8601"),
     *("authentication-bearer-uri-format", "authentication-bearer", "authentication-oauth2-secret"),
     *("authentication-oauth2", "authentication-oidc-secret", "authentication-oidc", "authentication-reusable"),
-    *("call-openapi", "call-openapi-redirect", "call-custom-function-cataloged", "accumulate-room-readings"),
+    *(
+        "call-openapi",
+        "call-openapi-redirect",
+        "call-custom-function-cataloged",
+        "call-grpc",
+        "accumulate-room-readings",
+    ),
 }
 """What is supported; the rest needs something that is not."""
 REASONS = ("not supported yet: ", "not supported: ", "containers are not run here")

@@ -4,6 +4,7 @@ use pyo3::prelude::*;
 
 mod data_plane;
 mod expression;
+mod grpc;
 mod inspect;
 mod notice;
 mod schema;
@@ -18,6 +19,8 @@ mod _core {
     use super::data_plane::DataPlane;
     #[pymodule_export]
     use super::expression::{reads, Expression, ExpressionError};
+    #[pymodule_export]
+    use super::grpc::GrpcMethod;
     #[pymodule_export]
     use super::inspect::{check, client_assertion, error_kinds, explain, hash_password, routes};
     #[pymodule_export]

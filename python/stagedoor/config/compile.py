@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from stagedoor.config.address import authority, is_secure
 from stagedoor.config.aggregate import AggregateTarget, compile_aggregate
@@ -52,6 +52,10 @@ def compile(configuration: Configuration) -> Json:
     defaults = settings.policies.over(BUILT_IN)
     clusters = {name: _cluster(cluster, folder) for name, cluster in settings.clusters.items()}
     clusters |= {url: _cluster(Cluster(endpoints=[url]), folder) for url in settings.engine.allow_hosts}
+    for url in sorted({url for each in configuration.workflows.values() for url in each.grpc_hosts}):
+        if url in settings.engine.allow_hosts:
+            protocol: Literal["h2", "h2c"] = "h2" if url.startswith("https:") else "h2c"
+            clusters[f"grpc+{url}"] = _cluster(Cluster(endpoints=[url], protocol=protocol), folder)
     called = {url for issuer in settings.issuers.values() for url in issuer_clusters(issuer)}
     credentials = [cluster.credentials for cluster in settings.clusters.values()]
     called |= {url for each in credentials if each is not None and each.token for url in token_clusters(each.token)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import urllib.error
@@ -82,8 +83,8 @@ class Files:
             return self._server(uri)
         place = self._place(uri)
         self._reader.files.setdefault(place, None)
-        if form == "text":
-            return self._text(uri, place)
+        if form in ("text", "bytes"):
+            return self._content(uri, place, text=form == "text")
         before = len(self._reader.problems)
         at, node = find(self._node, path)
         read = Bundle(self._reader, self._around.folder, place).read(uri, node.place or at, path)
@@ -134,26 +135,38 @@ class Files:
             _keep(file, _fetched(uri, shown))
         return file
 
-    def _text(self, uri: str, file: Path) -> str:
+    def _content(self, uri: str, file: Path, *, text: bool) -> str:
         try:
             content = file.read_bytes()
             if len(content) > MAX_BYTES:
                 raise _unavailable(f"{uri} is larger than {MAX_BYTES >> 20} MiB")
-            return content.decode("utf-8-sig")
+            return content.decode("utf-8-sig") if text else base64.b64encode(content).decode()
         except (OSError, UnicodeDecodeError):
-            raise _unavailable(f"{uri} cannot be read as UTF-8 text") from None
+            raise _unavailable(f"{uri} cannot be read{' as UTF-8 text' if text else ''}") from None
 
     def _server(self, url: str) -> str:
         for known in sorted(self._around.servers, key=len, reverse=True):
             if url == known or url.startswith(known.rstrip("/") + "/"):
                 return self._around.servers[known].rstrip("/") + url[len(known.rstrip("/")) :]
         parts = urlsplit(url)
+        if parts.scheme == "grpc":
+            return self._grpc(url, parts.netloc)
         if parts.scheme in PORTS and parts.hostname:
             port = PORTS[parts.scheme] if parts.port is None else parts.port
             host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
             cluster = self._around.origins.get(f"{parts.scheme}://{host}:{port}")
             if cluster is not None:
                 return f"cluster://{cluster}{parts.path}"
+        return url
+
+    def _grpc(self, url: str, name: str) -> str:
+        """Of ``HOST:PORT``: a cluster that has such an endpoint, or the host itself."""
+        for scheme in ("https", "http"):
+            origin = f"{scheme}://{name.lower()}"
+            if origin in self._around.origins:
+                return f"cluster://{self._around.origins[origin]}"
+            if origin in self._around.hosts:
+                return origin
         return url
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from stagedoor import _core
-from stagedoor.engine import activities, activities_mcp
+from stagedoor.engine import activities, activities_grpc, activities_mcp
 from stagedoor.engine.digest import Challenges
 from stagedoor.engine.proof import Proof, prover
 from stagedoor.engine.reach import Reach
@@ -89,6 +89,8 @@ class Conversation:
         proof = await prover(manner.authentication, secrets, self.around, request)
         if manner.mcp is not None:
             return await activities_mcp.talk(self, call, proof, manner.mcp)
+        if manner.grpc is not None:
+            return await activities_grpc.talk(self, call, proof, manner.grpc)
         notice = await self.proved(request, proof)
         hops = 0
         while manner.follow and isinstance(notice, _core.Answered):

@@ -103,6 +103,7 @@ class Compiler:
         self.undone: list[tuple[Place, str]] = []
         """Names of tasks that are asked to be undone."""
         self.undoable: set[str] = set()
+        self.grpc_hosts: set[str] = set()
         self.reached: set[tuple[tuple[str | int, ...], str]] = set()
         self.resources = Resources(source)
         self._tasks = 0

@@ -112,6 +112,8 @@ class Definition:
     reached: frozenset[tuple[tuple[str | int, ...], str]] = frozenset()
     """``scheme://authority`` of what is called though it does not stand in the document, each with the path that it
     follows from."""
+    grpc_hosts: frozenset[str] = frozenset()
+    """``scheme://authority`` of plain hosts that are called by gRPC."""
     resources: Json = field(default_factory=dict, repr=False)
     """What the document refers to, by form and URI."""
     computed_endpoints: tuple[str, ...] = ()

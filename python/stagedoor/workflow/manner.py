@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from stagedoor._core import GrpcMethod
+
 Json = Any
 Scheme = Literal["basic", "bearer", "digest", "oauth2", "oidc"]
 
@@ -33,6 +35,14 @@ class Mcp:
 
 
 @dataclass(frozen=True, slots=True)
+class Grpc:
+    """A unary method; its argument is the call's body."""
+
+    path: str
+    method: GrpcMethod = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Manner:
     authentication: Authentication | None = None
     follow: bool = False
@@ -44,3 +54,4 @@ class Manner:
     timeout: float | None = None
     """Seconds for the whole of it; None for the usual."""
     mcp: Mcp | None = None
+    grpc: Grpc | None = None

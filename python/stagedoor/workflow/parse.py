@@ -111,6 +111,7 @@ def _definition(root: Place, problems: list[Problem], source: Source) -> Definit
         secrets_of_schemes=frozenset(compiler.secrets_of_schemes),
         invalidates=compiler.invalidates,
         reached=frozenset(compiler.reached),
+        grpc_hosts=frozenset(compiler.grpc_hosts),
         resources=compiler.resources.pinned,
         computed_endpoints=tuple(dict.fromkeys(compiler.computed)),
         warnings=tuple(problem for problem in problems if problem.severity == "warning"),

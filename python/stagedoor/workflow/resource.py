@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from stagedoor.workflow.place import Place
 
 Json = Any
-Form = Literal["data", "text", "server"]
-"""What a resource is read as: YAML or JSON, text, or the URL of a server for the endpoint that calls go to."""
+Form = Literal["data", "text", "bytes", "server"]
+"""What a resource is read as: YAML or JSON, text, base64 of bytes; or the URL of a server for where calls go."""
 Path = tuple[str | int, ...]
 
 MAX_BYTES = 2 * 1024 * 1024

@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::Notice;
@@ -95,10 +96,20 @@ impl Owed {
         }
         let call = self.call;
         self.worker.shared.callouts.push(match outcome {
-            Outcome::Answered { status, headers, body, .. } => Notice::Answered { call, status, headers, body },
+            Outcome::Answered { status, mut headers, body, trailers } => {
+                if is_grpc(&headers) {
+                    // How the call ended stands behind its message.
+                    headers.extend(trailers);
+                }
+                Notice::Answered { call, status, headers, body }
+            }
             Outcome::Unanswered { sent, error } => Notice::Unanswered { call, sent, error },
         });
     }
+}
+
+fn is_grpc(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
 }
 
 impl Drop for Owed {

@@ -9,6 +9,7 @@ from stagedoor.workflow.tasks import (
     call_activity,
     call_compensate,
     call_function,
+    call_grpc,
     call_http,
     call_mcp,
     call_openapi,
@@ -21,12 +22,12 @@ if TYPE_CHECKING:
 PROTOCOLS = {
     "activity": call_activity.compile,
     "compensate": call_compensate.compile,
+    "grpc": call_grpc.compile,
     "http": call_http.compile,
     "mcp": call_mcp.compile,
     "openapi": call_openapi.compile,
 }
-SPECIFIED = ("http", "mcp", "openapi")
-UNSUPPORTED = ("grpc",)
+SPECIFIED = ("grpc", "http", "mcp", "openapi")
 REFUSED = {
     "asyncapi": "not supported: asyncapi calls need a broker's protocol, which the gateway does not speak",
     "a2a": "not supported: a2a calls need an agent's long tasks, which the gateway does not follow",
@@ -41,9 +42,6 @@ def compile(place: Place, common: Common, compiler: Compiler, within: Within) ->
         return None
     if called in REFUSED:
         place.at("call").problem(REFUSED[called], "call the service with http, openapi, grpc or mcp")
-        return None
-    if called in UNSUPPORTED:
-        place.at("call").unsupported(f"{called} calls")
         return None
     # The specification's own words come first, the words of this runtime after the document's.
     own = called in compiler.functions and called not in SPECIFIED

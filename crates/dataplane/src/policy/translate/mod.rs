@@ -20,6 +20,7 @@ pub mod graphql;
 pub mod grpc;
 pub mod http_rule;
 pub mod message;
+pub mod rpc;
 pub mod values;
 
 use std::rc::Rc;

@@ -8,6 +8,7 @@ mod reflection;
 mod set;
 mod sources;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use prost_reflect::{DescriptorPool, ServiceDescriptor};
@@ -59,6 +60,18 @@ impl Descriptors {
         }
         .map_err(|wrong| vec![wrong])?;
         Self::new(pool, found, offered)
+    }
+
+    /// Of `.proto` sources at hand, by their names; the services are those of `main`.
+    pub fn of_sources(sources: &BTreeMap<String, String>, main: &str) -> Result<Self, String> {
+        let (pool, found) = sources::compile_texts(sources, main)?;
+        Self::new(pool, found, &[]).map_err(|wrong| wrong.join("; "))
+    }
+
+    /// Of the content of a file of descriptors.
+    pub fn of_set(set: &[u8]) -> Result<Self, String> {
+        let (pool, found) = set::read(set)?;
+        Self::new(pool, found, &[]).map_err(|wrong| wrong.join("; "))
     }
 }
 

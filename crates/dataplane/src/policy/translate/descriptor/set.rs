@@ -23,11 +23,15 @@ pub(super) fn load(path: &str) -> Result<(DescriptorPool, Vec<ServiceDescriptor>
     if bytes.len() as u64 > MOST_BYTES {
         return Err(format!("descriptors.file: it is larger than {MOST_BYTES} bytes"));
     }
-    let files = split(&bytes).map_err(|Malformed| "descriptors.file: it is no FileDescriptorSet".to_owned())?;
+    read(&bytes).map_err(|wrong| format!("descriptors.file: {wrong}"))
+}
+
+pub(super) fn read(bytes: &[u8]) -> Result<(DescriptorPool, Vec<ServiceDescriptor>), String> {
+    let files = split(bytes).map_err(|Malformed| "it is no FileDescriptorSet".to_owned())?;
     if files.is_empty() {
-        return Err("descriptors.file: it has no descriptors".to_owned());
+        return Err("it has no descriptors".to_owned());
     }
-    let pool = assemble(&files).map_err(|wrong| format!("descriptors.file: {wrong}"))?;
+    let pool = assemble(&files)?;
     let of_the_file = |service: &ServiceDescriptor| files.contains_key(service.parent_file().name());
     let services = pool.services().filter(of_the_file).collect();
     Ok((pool, services))

@@ -1,5 +1,6 @@
 //! `.proto` files compiled here, without the compiler of Protocol Buffers.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use miette::Diagnostic as _;
@@ -43,12 +44,45 @@ pub(super) fn compile(settings: &ProtoSources) -> Result<(DescriptorPool, Vec<Se
     for file in &settings.files {
         compiler.open_file(file).map_err(|error| format!("descriptors.proto: '{file}': {}", told(&error)))?;
     }
+    let offers = |service: &ServiceDescriptor| settings.files.iter().any(|file| file == service.parent_file().name());
+    Ok(compiled(&compiler, offers))
+}
+
+fn compiled(
+    compiler: &Compiler,
+    offers: impl Fn(&ServiceDescriptor) -> bool,
+) -> (DescriptorPool, Vec<ServiceDescriptor>) {
     let mut pool = compiler.descriptor_pool();
-    let named = |service: &ServiceDescriptor| settings.files.iter().any(|file| file == service.parent_file().name());
-    let services = pool.services().filter(named).map(|service| service.full_name().to_owned()).collect::<Vec<_>>();
+    let names = pool.services().filter(offers).map(|service| service.full_name().to_owned()).collect::<Vec<_>>();
     builtin::complete(&mut pool);
-    let services = services.iter().filter_map(|name| pool.get_service_by_name(name)).collect();
-    Ok((pool, services))
+    let services = names.iter().filter_map(|name| pool.get_service_by_name(name)).collect();
+    (pool, services)
+}
+
+/// Sources at hand, by their names.
+struct Texts {
+    texts: BTreeMap<String, String>,
+    google: GoogleFileResolver,
+}
+
+impl FileResolver for Texts {
+    fn open_file(&self, name: &str) -> Result<File, Error> {
+        match self.texts.get(name).map(String::as_str).or_else(|| builtin::source(name)) {
+            Some(source) => File::from_source(name, source),
+            None => self.google.open_file(name),
+        }
+    }
+}
+
+pub(super) fn compile_texts(
+    texts: &BTreeMap<String, String>,
+    main: &str,
+) -> Result<(DescriptorPool, Vec<ServiceDescriptor>), String> {
+    let resolver = Texts { texts: texts.clone(), google: GoogleFileResolver::new() };
+    let mut compiler = Compiler::with_file_resolver(resolver);
+    compiler.include_imports(true);
+    compiler.open_file(main).map_err(|error| told(&error))?;
+    Ok(compiled(&compiler, |service: &ServiceDescriptor| service.parent_file().name() == main))
 }
 
 /// With its file, line and column, where it has them.

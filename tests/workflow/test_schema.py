@@ -11,7 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 from ruamel.yaml import YAML
-from scenario import document, load_folder, shared
+from scenario import RESOURCES, document, load_folder, shared
 from stagedoor.errors import InvalidDefinition
 from stagedoor.workflow.cloud_event import is_time
 from stagedoor.workflow.parse import parse
@@ -33,6 +33,11 @@ REASONS = (
     *("a cron expression", "is no ", "there is no such day", "unbalanced braces", "the pattern", "jitter"),
     # What runs stands in the document; and data are told from expressions.
     *("what is run stands in", "set takes an object or an expression", "header ", "is the name of a variable"),
+    # What calls refer to, and what their services and authorities want.
+    *("cannot be read here", "there is no operation", "it is not an OpenAPI", "it is neither OpenAPI", "the operation"),
+    *("is not the name of a function", "no catalog named", "the grant", "needs", "an authority", "the authority"),
+    *("there is no service", "has no method", "is neither the name of a cluster", "a version of the protocol"),
+    *("the secret", "an authentication is of one kind", "a port is a number"),
     # Ours, in metadata, and words that the schema leaves open.
     *("unknown metadata key", "unknown key", "is missing", "a task of no kind", "a number from"),
     *("expected a", "a task is of one kind", "is not one of", "is not a version", "the parameters"),
@@ -63,7 +68,7 @@ def validator() -> Any:
 def compared(schema: Any, whole: Any) -> str | None:
     """How the parser and the schema differ without a reason."""
     try:
-        parse(copy.deepcopy(whole))
+        parse(copy.deepcopy(whole), RESOURCES)
     except InvalidDefinition as invalid:
         if schema.is_valid(whole):
             told = [problem.message for problem in invalid.problems if problem.severity == "error"]

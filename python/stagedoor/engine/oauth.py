@@ -17,7 +17,7 @@ from stagedoor import _core
 from stagedoor.engine import activities
 from stagedoor.engine.proof import REFUSED, basic, bearer
 from stagedoor.engine.unsent import Unsent
-from stagedoor.workflow.authentication import EXCHANGE
+from stagedoor.workflow.authentication import ENCODINGS, EXCHANGE
 
 if TYPE_CHECKING:
     from stagedoor.engine.conversation import Surroundings
@@ -50,19 +50,30 @@ async def ask(scheme: str, properties: Mapping[str, Json], before: Token | None,
         before.refresh = None
         try:
             pairs = [("grant_type", "refresh_token"), ("refresh_token", refresh)]
-            return await _request(endpoint, properties, pairs, around)
+            token = await _request(endpoint, properties, pairs, around)
+            # Without another one the refresh token goes on to be good (RFC 6749 §6).
+            token.refresh = token.refresh or refresh
+            return token
         except Unsent:
             pass  # It has ended or was used: the grant itself counts.
     return await _request(endpoint, properties, _grant(properties), around)
 
 
-async def _endpoint(scheme: str, properties: Mapping[str, Json], around: Surroundings) -> str:
+@dataclass(frozen=True, slots=True)
+class _Endpoint:
+    url: str
+    audience: str
+    """Of assertions: the authority by its own name, where that is known (RFC 7523 §3), otherwise the URL."""
+
+
+async def _endpoint(scheme: str, properties: Mapping[str, Json], around: Surroundings) -> _Endpoint:
     authority = _text(properties, "authority").rstrip("/")
     if scheme == "oauth2":
-        path = properties.get("endpoints", {}).get("token", "/oauth2/token")
+        path = _map(properties, "endpoints").get("token", "/oauth2/token")
         if not isinstance(path, str):
             raise Unsent(401, REFUSED, "endpoints.token is not text")
-        return path if "://" in path else f"{authority}/{path.removeprefix('/')}"
+        url = path if "://" in path else f"{authority}/{path.removeprefix('/')}"
+        return _Endpoint(url, url)
     # OpenID Connect Discovery 1.0 §4.
     url = f"{authority}/.well-known/openid-configuration"
     metadata = await _json(url, "GET", [("accept", "application/json")], None, around)
@@ -71,11 +82,16 @@ async def _endpoint(scheme: str, properties: Mapping[str, Json], around: Surroun
         raise Unsent(503, REFUSED, f"{url} names no token_endpoint")
     if authority.startswith("cluster://"):
         # The authority knows itself by a name of its own; it is called where the document says.
-        parts = urlsplit(found)
-        return f"cluster://{authority[10:].partition('/')[0]}{activities.target_of(parts)}"
-    if metadata.get("issuer") not in (authority, f"{authority}/", *properties.get("issuers", ())):
+        try:
+            parts = urlsplit(found)
+        except ValueError:
+            raise Unsent(503, REFUSED, f"{url} names a token_endpoint that is no URL") from None
+        cluster = authority.removeprefix("cluster://").partition("/")[0]
+        return _Endpoint(f"cluster://{cluster}{activities.target_of(parts)}", str(metadata.get("issuer", found)))
+    issuer = metadata.get("issuer")
+    if issuer not in (authority, f"{authority}/", *_list(properties, "issuers")):
         raise Unsent(401, REFUSED, f"{url} is the metadata of another issuer")
-    return found
+    return _Endpoint(found, str(issuer))
 
 
 def _grant(properties: Mapping[str, Json]) -> list[tuple[str, str]]:
@@ -92,21 +108,23 @@ def _grant(properties: Mapping[str, Json]) -> list[tuple[str, str]]:
             if role in properties:
                 token = properties[role]
                 pairs += [(f"{role}_token", _text(token, "token")), (f"{role}_token_type", _text(token, "type"))]
-    scopes = properties.get("scopes", [])
+    scopes = _list(properties, "scopes")
     if scopes:
-        pairs.append(("scope", " ".join(map(str, scopes))))
-    return pairs + [("audience", str(audience)) for audience in properties.get("audiences", [])]
+        pairs.append(("scope", " ".join(scopes)))
+    return pairs + [("audience", audience) for audience in _list(properties, "audiences")]
 
 
 async def _request(
-    endpoint: str, properties: Mapping[str, Json], pairs: list[tuple[str, str]], around: Surroundings
+    endpoint: _Endpoint, properties: Mapping[str, Json], pairs: list[tuple[str, str]], around: Surroundings
 ) -> Token:
     headers = [("accept", "application/json")]
-    own, authorization = _client(properties.get("client"), endpoint)
+    own, authorization = _client(_map(properties, "client"), endpoint.audience)
     pairs = [*pairs, *own]
     if authorization is not None:
         headers.append(("authorization", authorization))
-    encoding = properties.get("request", {}).get("encoding", activities.FORM)
+    encoding = _map(properties, "request").get("encoding", activities.FORM)
+    if encoding not in ENCODINGS:
+        raise Unsent(401, REFUSED, "request.encoding is none that is known")
     headers.append(("content-type", encoding))
     if encoding == activities.FORM:
         body = urlencode(pairs).encode()
@@ -116,23 +134,23 @@ async def _request(
         if len(audiences) > 1:
             whole["audience"] = audiences
         body = json.dumps(whole).encode()
-    answer = await _json(endpoint, "POST", headers, body, around)
+    answer = await _json(endpoint.url, "POST", headers, body, around)
     text = answer.get("access_token")
     if not isinstance(text, str):
-        raise Unsent(503, REFUSED, f"{_place(endpoint)} answered without an access_token")
+        raise Unsent(503, REFUSED, f"{_place(endpoint.url)} answered without an access_token")
     kind = str(answer.get("token_type", "Bearer")).lower()
     if kind not in ("bearer", "n_a"):
-        raise Unsent(503, REFUSED, f"{_place(endpoint)} gives tokens of another type than Bearer")
-    _check_issuer(text, properties.get("issuers", []))
+        raise Unsent(503, REFUSED, f"{_place(endpoint.url)} gives tokens of another type than Bearer")
+    _check_issuer(text, _list(properties, "issuers"))
     lifetime = _seconds(answer.get("expires_in"))
     refresh = answer.get("refresh_token")
     early = max(lifetime * 0.9, lifetime - EARLY_S)
     return Token(bearer(text), around.clock() + early, refresh if isinstance(refresh, str) else None)
 
 
-def _client(client: Json, endpoint: str) -> tuple[list[tuple[str, str]], str | None]:
+def _client(client: Mapping[str, Json], audience: str) -> tuple[list[tuple[str, str]], str | None]:
     """What goes into the form, and the ``Authorization`` (RFC 6749 §2.3, RFC 7523 §2.2)."""
-    if client is None:
+    if not client:
         return [], None
     way, name = client.get("authentication", "client_secret_post"), _text(client, "id")
     if way == "client_secret_basic":
@@ -144,10 +162,10 @@ def _client(client: Json, endpoint: str) -> tuple[list[tuple[str, str]], str | N
     if "assertion" in client:
         assertion = _text(client, "assertion")
     elif way == "client_secret_jwt":
-        assertion = _signed(name, _text(client, "secret"), endpoint)
+        assertion = _signed(name, _text(client, "secret"), audience)
     else:
         try:
-            assertion = _core.client_assertion(_text(client, "secret"), name, endpoint)
+            assertion = _core.client_assertion(_text(client, "secret"), name, audience)
         except ValueError as error:
             raise Unsent(401, REFUSED, f"client.secret: {error}") from None
     return [("client_id", name), ("client_assertion_type", JWT_BEARER), ("client_assertion", assertion)], None
@@ -218,6 +236,20 @@ async def _json(
 
 def _place(url: str) -> str:
     return url.partition("?")[0]
+
+
+def _map(properties: Mapping[str, Json], name: str) -> Mapping[str, Json]:
+    value = properties.get(name, {})
+    if not isinstance(value, Mapping):
+        raise Unsent(401, REFUSED, f"{name} is not an object")
+    return value
+
+
+def _list(properties: Mapping[str, Json], name: str) -> list[str]:
+    value = properties.get(name, [])
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise Unsent(401, REFUSED, f"{name} is not a list of text")
+    return value
 
 
 def _text(properties: Mapping[str, Json], name: str) -> str:

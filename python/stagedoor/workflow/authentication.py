@@ -87,6 +87,7 @@ def compile(place: Place, compiler: Compiler, within: Within) -> Policy | None:
             hint = f"did you mean {near!r}?" if near else "declare it in use.authentications"
             place.at("use").problem(f"no authentication named {name!r}", hint)
             return None
+        compiler.authentications_used.add(name)
         return policy(found, compiler, within)
     return policy(place, compiler, within)
 

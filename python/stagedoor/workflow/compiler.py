@@ -90,6 +90,7 @@ class Compiler:
         self.timeouts = _table(use, "timeouts")
         self.extensions = extensions.declared(use.at("extensions")) if use and "extensions" in use.value else ()
         self.authentications = _table(use, "authentications")
+        self.authentications_used: set[str] = set()
         self.catalogs = _table(use, "catalogs")
         self.secrets = secret.declared(use.at("secrets")) if use and "secrets" in use.value else frozenset()
         self.secrets_of_schemes: set[tuple[str, str]] = set()
@@ -126,8 +127,9 @@ class Compiler:
         extensions.check(self.extensions, self, Within(plain=True))
         for place in self.catalogs.values():
             catalog.check(place)
-        for place in self.authentications.values():
-            authentications.policy(place, self, Within())
+        for name, place in self.authentications.items():
+            if name not in self.authentications_used:
+                authentications.policy(place, self, Within())
 
     def reaches(self, endpoint: Endpoint, place: Place | None = None) -> None:
         """Something is called there; ``place`` is where it follows from, if it does not stand in the document."""

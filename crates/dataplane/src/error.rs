@@ -78,6 +78,7 @@ kinds! {
     CallFailed 502 Upstream "call-failed" "A service that the answer is made of has failed";
     GraphqlFailed 502 Upstream "graphql-failed" "The service answered with errors";
     BadReply 502 Upstream "bad-reply" "The service answered with an invalid or incomplete response";
+    SoapFault 502 Upstream "soap-fault" "The service answered with a fault";
     ResponseInvalid 502 Upstream "response-invalid" "The service's answer is not as its API describes it";
     ClusterUnavailable 503 Upstream "cluster-unavailable" "No endpoint of the service is available";
     Draining 503 Gateway "draining" "The gateway is shutting down";

@@ -37,9 +37,11 @@ from stagedoor.config.signature_key import compile_signature_key
 from stagedoor.config.time import seconds
 from stagedoor.config.tls import ClusterTls, ListenerTls
 from stagedoor.config.token_client import token_clusters
+from stagedoor.config.wsdl import reference
 from stagedoor.policies import BUILT_IN, Policies
 from stagedoor.policies.authenticate.resource import Resource
 from stagedoor.policies.compile import compile_policies
+from stagedoor.policies.translate import Translate
 
 Json = dict[str, Any]
 _OF_MESSAGES = ("validation", "graphql", "cache", "transform_request", "transform_response", "translate")
@@ -63,7 +65,10 @@ def compile(configuration: Configuration) -> Json:
     routes: Json = {}
     for name, route in settings.routes.items():
         policies = route.policies.over(defaults)
-        routes[name] = _route(name, route, compile_policies(policies, name, folder))
+        parts = compile_policies(policies, name, folder)
+        if isinstance(policies.translate, Translate) and policies.translate.soap is not None:
+            _add_operation(parts, configuration.operations.get(reference(policies.translate.soap)), route)
+        routes[name] = _route(name, route, parts)
         if isinstance(route.target, WorkflowTarget):
             routes[f"{name}@executions"] = _status_route(name, route, route.target, policies, folder)
     resolved = {name: route.policies.over(defaults) for name, route in settings.routes.items()}
@@ -227,6 +232,16 @@ def _route(name: str, route: Route, policies: Json) -> Json:
 def _api(name: str, steps: Mapping[str, StepChanges]) -> Json:
     made = {version: compile_step(changes) for version, changes in steps.items()}
     return {"api": name, **({"steps": made} if made else {})}
+
+
+def _add_operation(policies: Json, found: tuple[Json, str] | None, route: Route) -> None:
+    """What the WSDL says. Where it is wrong, an error has been told, and only the rest is looked at."""
+    if found is None:
+        del policies["translate"]
+        return
+    operation, path = found
+    asked = path if isinstance(route.target, ClusterTarget) and route.target.path is None else None
+    policies["translate"]["soap"] |= {"operation": operation, "path": asked}
 
 
 def _status_route(name: str, route: Route, target: WorkflowTarget, policies: Policies, folder: Path) -> Json:

@@ -9,6 +9,7 @@ from typing import Any
 
 from stagedoor.config.problem import Located
 from stagedoor.config.settings import Settings
+from stagedoor.config.wsdl import Reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ class Configuration:
     """Name → the ``stagedoor.activity`` Activity that workflows may call."""
     graphql: Mapping[str, Any] = field(default_factory=dict)
     """Schemas and documents of GraphQL by the names that the snapshot has for them."""
+    operations: Mapping[Reference, tuple[Any, str]] = field(default_factory=dict)
+    """Operations of WSDLs by how policies name them, each with the path of its address."""
     files: frozenset[Path] = frozenset()
     """Every file that was read: a change of one of them is a change of the configuration."""
     pem: Mapping[Path, str] = field(default_factory=dict)

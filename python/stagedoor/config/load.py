@@ -26,6 +26,7 @@ from stagedoor.config.problem import InvalidConfiguration, Located, Report, orde
 from stagedoor.config.references import references
 from stagedoor.config.validate import validate
 from stagedoor.config.workflows import load_workflows
+from stagedoor.config.wsdl import load_operations
 
 
 class More(TypedDict, total=False):
@@ -68,6 +69,7 @@ def check(
         return Report(_finish(reader, problems + reader.problems))
     descriptions = load_descriptions(reader, root, settings)
     graphql = load_graphql(reader, root, settings)
+    operations = load_operations(reader, root, settings)
     problems += reader.problems
     activities, unloaded = load_activities(root, settings, file.parent) if workflows.definitions else ({}, [])
     problems += unloaded
@@ -85,6 +87,7 @@ def check(
         activities=activities,
         files=frozenset(reader.files) | reader.substitution.files | descriptors,
         graphql=graphql,
+        operations=operations,
         pem=read_pem(settings, file.parent),
     )
     problems += data_plane(root, configuration, problems)

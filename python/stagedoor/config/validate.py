@@ -173,7 +173,8 @@ def _found(path: Path, node: Node) -> str:
         return f", found {_kind(node)}"
     if path[:1] and path[0] in SECRET and path[-1] != "bind":
         return "" if isinstance(node.value, str) else f", found {_kind(node)}"
-    if any(key in ("secret", "secrets") for key in path) or (path[:1] == ("clusters",) and "credentials" in path):
+    of_cluster = path[:1] == ("clusters",) and "credentials" in path
+    if of_cluster or any(key in ("secret", "secrets", "password") for key in path):
         return ""
     if "@" in node.written:
         # A password may stand before it in a URL.

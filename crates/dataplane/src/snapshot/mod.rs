@@ -19,6 +19,7 @@ mod mtls;
 mod oidc;
 mod secret;
 mod signature;
+mod soap;
 mod transform;
 mod translate;
 mod validate;
@@ -50,6 +51,10 @@ pub use mtls::{Certificate, CertificateField, ForwardedCertificate, Mtls};
 pub use oidc::{ClientAuthentication, Oidc, Session};
 pub use secret::Secret;
 pub use signature::{Signature, SignatureKey};
+pub use soap::{
+    ComplexType, Particle, SimpleKind, SoapOperation, SoapTranslation, SoapVersion, Term, UsernameToken, XmlAttribute,
+    XmlContent, XmlElement, XmlName, XmlType,
+};
 pub use transform::{Changes, ContentChange, ContentFormat, Shape, TransformRequest, TransformResponse};
 pub use translate::{
     Descriptors, GraphqlTranslation, GrpcTranslation, JsonRules, ProtoSources, Reflection, StreamFormat, Translate,

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::SoapTranslation;
+
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Translate {
@@ -11,6 +13,8 @@ pub enum Translate {
     Graphql(GraphqlTranslation),
     /// Clients speak HTTP and JSON, the service gRPC.
     Grpc(GrpcTranslation),
+    /// Clients speak HTTP and JSON, the service SOAP.
+    Soap(Box<SoapTranslation>),
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]

@@ -12,6 +12,7 @@ from stagedoor.policies.model import Strict, wrong
 from stagedoor.policies.translate.descriptors import Descriptors
 from stagedoor.policies.translate.graphql import TranslateGraphql, compile_graphql
 from stagedoor.policies.translate.grpc import Grpc, compile_grpc
+from stagedoor.policies.translate.soap import Soap, compile_soap
 
 Json = dict[str, Any]
 
@@ -23,6 +24,8 @@ class Translate(Strict):
     """Clients speak HTTP, the service GraphQL: a stored operation answers the route."""
     grpc: Grpc | None = None
     """Clients speak HTTP and JSON, the service gRPC."""
+    soap: Soap | None = None
+    """Clients speak HTTP and JSON, the service SOAP."""
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
@@ -37,7 +40,11 @@ class Translate(Strict):
         return None
 
 
-_COMPILE: dict[str, Callable[[Any, Path], Json]] = {"graphql": compile_graphql, "grpc": compile_grpc}
+_COMPILE: dict[str, Callable[[Any, Path], Json]] = {
+    "graphql": compile_graphql,
+    "grpc": compile_grpc,
+    "soap": compile_soap,
+}
 
 
 def compile_translate(policy: Translate, folder: Path) -> Json:

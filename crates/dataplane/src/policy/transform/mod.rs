@@ -7,7 +7,7 @@ mod form;
 mod problem;
 pub mod request;
 pub mod response;
-mod xml;
+pub(in crate::policy) mod xml;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::json;

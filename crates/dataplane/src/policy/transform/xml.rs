@@ -183,7 +183,7 @@ fn scalar(value: &Value) -> Result<String, String> {
     }
 }
 
-fn escaped(text: &str) -> Result<String, String> {
+pub fn escaped(text: &str) -> Result<String, String> {
     // XML 1.0 §2.2.
     let forbidden =
         |char: char| matches!(char, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}');
@@ -205,7 +205,7 @@ fn escaped(text: &str) -> Result<String, String> {
 }
 
 /// A strict part of XML 1.0 §2.3, prefixes included.
-fn is_name(name: &str) -> bool {
+pub fn is_name(name: &str) -> bool {
     let first = |char: char| char.is_alphabetic() || matches!(char, '_' | ':');
     let later = |char: char| char.is_alphanumeric() || matches!(char, '_' | ':' | '-' | '.');
     name.starts_with(first) && name.chars().all(later)

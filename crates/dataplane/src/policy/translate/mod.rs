@@ -21,6 +21,7 @@ pub mod grpc;
 pub mod http_rule;
 pub mod message;
 pub mod rpc;
+pub mod soap;
 pub mod values;
 
 use std::rc::Rc;
@@ -41,6 +42,7 @@ use crate::worker::Worker;
 pub enum Translate {
     Graphql(Box<graphql::Graphql>),
     Grpc(Box<grpc::Grpc>),
+    Soap(Box<soap::Soap>),
 }
 
 /// What becomes of a request.
@@ -59,6 +61,7 @@ pub enum Step {
 pub enum Back {
     Graphql(Box<graphql::Back>),
     Grpc(Box<grpc::Back>),
+    Soap(soap::Back),
 }
 
 impl Translate {
@@ -71,6 +74,9 @@ impl Translate {
             snapshot::Translate::Grpc(settings) => grpc::Grpc::new(settings, context)
                 .map(|kind| Self::Grpc(Box::new(kind)))
                 .map_err(|wrong| within("grpc", wrong)),
+            snapshot::Translate::Soap(settings) => {
+                soap::Soap::new(settings).map(|kind| Self::Soap(Box::new(kind))).map_err(|wrong| within("soap", wrong))
+            }
         }
     }
 
@@ -78,6 +84,7 @@ impl Translate {
         match self {
             Self::Graphql(kind) => json!({"graphql": kind.describe()}),
             Self::Grpc(kind) => json!({"grpc": kind.describe()}),
+            Self::Soap(kind) => json!({"soap": kind.describe()}),
         }
     }
 
@@ -86,6 +93,7 @@ impl Translate {
         match self {
             Self::Graphql(kind) => kind.belongs_to(target).map_err(|wrong| format!("graphql: {wrong}")),
             Self::Grpc(kind) => kind.belongs_to(target, shared).map_err(|wrong| format!("grpc: {wrong}")),
+            Self::Soap(_) => soap::Soap::belongs_to(target).map_err(|wrong| format!("soap: {wrong}")),
         }
     }
 
@@ -94,6 +102,7 @@ impl Translate {
         match self {
             Self::Graphql(_) => {}
             Self::Grpc(kind) => kind.begin(worker),
+            Self::Soap(_) => {}
         }
     }
 
@@ -102,6 +111,7 @@ impl Translate {
         match self {
             Self::Graphql(kind) => kind.explain(),
             Self::Grpc(kind) => kind.explain(exchange),
+            Self::Soap(kind) => kind.explain(),
         }
     }
 
@@ -116,6 +126,10 @@ impl Translate {
         match self {
             Self::Graphql(kind) => kind.on_request(worker, exchange, request).await,
             Self::Grpc(kind) => kind.on_request(worker, link, exchange, request).await,
+            Self::Soap(kind) => {
+                let (request, back) = kind.on_request(worker, exchange, request).await?;
+                Ok(Step::Ask(request, Back::Soap(back)))
+            }
         }
     }
 }
@@ -130,6 +144,7 @@ impl Back {
         match self {
             Self::Graphql(back) => back.on_answer(worker, answer).await,
             Self::Grpc(back) => back.on_answer(exchange, answer).await,
+            Self::Soap(back) => back.on_answer(exchange, answer).await,
         }
     }
 }

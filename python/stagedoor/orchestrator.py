@@ -66,7 +66,7 @@ def reach(orchestrator: Orchestrator, configuration: Configuration) -> None:
     orchestrator.definitions.use(configuration.workflows)
     engine = settings.engine
     reachable = Reach(frozenset(engine.allow_hosts), origins(settings), configuration.activities, engine.revealed())
-    orchestrator.engine.use(routes, reachable, _sink(engine.events), _processes(engine.run))
+    orchestrator.engine.use(routes, reachable, _sink(engine.events), _processes(engine.run), engine.events.lifecycle)
 
 
 def _sink(events: Events) -> Sink | None:

@@ -197,6 +197,27 @@ def test_a_sink_that_fails_gets_the_event_again_with_the_same_id_also_after_a_cr
     until(lambda: len(service.to("/hang")) == 3)
 
 
+def test_the_sink_is_told_what_becomes_of_executions(gateway: Start, service: Service, tmp_path: Path) -> None:
+    write(tmp_path, [{"a": call("/hang")}, {"b": {"raise": {"error": {"type": "x", "status": 418}}}}])
+    extra = "engine: {events: {sink: cluster://service/told, mode: structured, lifecycle: true}}"
+    running = gateway(config(service.port, extra=extra))
+    location = begin(running)
+    id = location.rpartition("/")[2]
+    service.await_request("/hang")
+    words = {"reason": "look", "by": "ann"}
+    for verb in ("suspend", "resume"):
+        until(lambda verb=verb: running.admin(f"/executions/{id}/{verb}", "POST", words).status == 202)
+    service.release()
+    until(lambda: running.request("GET", location).json["status"] == "faulted")
+    until(lambda: len(service.to("/told")) >= 4)
+    told = sorted((seen.json for seen in service.to("/told")), key=lambda event: int(event["id"].partition("#")[2]))
+    kinds = [event["type"].removeprefix("org.openworkflow.workflow.") for event in told]
+    assert kinds == ["started.v1", "suspended.v1", "resumed.v1", "faulted.v1"]
+    assert {event["subject"] for event in told} == {id}
+    assert told[0]["data"]["definition"] == {"namespace": "test", "name": "flow", "version": "1.0.0"}
+    assert told[3]["data"]["error"]["status"] == 418
+
+
 def test_a_store_of_version_1_is_brought_up_to_date(gateway: Start, service: Service, tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / "stagedoor.db")
     connection.executescript(files("stagedoor.engine").joinpath("schema_1.sql").read_text("utf-8"))

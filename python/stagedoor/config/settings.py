@@ -56,6 +56,8 @@ class Events(Strict):
     it goes to these alone."""
     mode: Literal["binary", "structured"] = "binary"
     """How: attributes as ``ce-`` headers and the data as body, or all of it as one JSON object."""
+    lifecycle: bool = False
+    """Whether the sink is told too when executions start, are suspended, resumed, and end."""
 
     @property
     def cluster(self) -> str | None:

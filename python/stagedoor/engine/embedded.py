@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any
 
 from stagedoor import _core
+from stagedoor.engine import lifecycle
 from stagedoor.engine.callers import RETRY_AFTER_S, Callers, ended, running
 from stagedoor.engine.children import Children
 from stagedoor.engine.definitions import Definitions
@@ -29,7 +30,7 @@ from stagedoor.engine.outbox import Outbox, Sink
 from stagedoor.engine.perform import MAX_BYTES, Performer
 from stagedoor.engine.processes import Confinement, Processes
 from stagedoor.engine.reach import Reach
-from stagedoor.engine.record import canonical_json, encode
+from stagedoor.engine.record import canonical_json, encode, encode_json
 from stagedoor.engine.schedules import Schedules
 from stagedoor.engine.statement import Start
 from stagedoor.engine.store import StoreError
@@ -51,6 +52,7 @@ from stagedoor.workflow.machine import Machine
 MAX_OPEN = 10_000
 """Executions that have not ended; one more is refused with 503 and ``Retry-After``."""
 
+LIFECYCLE = frozenset(each.__name__ for each in lifecycle.TOLD)
 SCHEDULE = "(schedule)"
 """Stands for the route of an execution that no request started: it is no route's name."""
 
@@ -105,6 +107,7 @@ class Engine:
         self.outbox = Outbox(plane, notices, event_log, self.inbox)
         self._appends: list[Append] = []
         self._flushing = False
+        self._lifecycle = False
         self._notices = notices
         notices.handle(
             {
@@ -142,10 +145,12 @@ class Engine:
         reach: Reach,
         sink: Sink | None = None,
         processes: Mapping[str, Confinement] | None = None,
+        lifecycle: bool = False,
     ) -> None:
         """Workflow routes with their ``namespace/name``, whom calls may reach, where events go, and what may be run as
         a process, by language."""
         self._routes, self.outbox.sink = routes, sink
+        self._lifecycle = lifecycle and sink is not None
         self.processes.allowed = processes or {}
         self._performer.use(reach)
 
@@ -360,7 +365,8 @@ class Engine:
         self._keep(execution)
         execution.seq, execution.updated = 1, now
         done = partial(self._committed, execution, event)
-        self._appends.append(Append(id, 0, "ExecutionStarted", now, data, done, start))
+        outbox = self._told(row, event, 0) if self._lifecycle else None
+        self._appends.append(Append(id, 0, "ExecutionStarted", now, data, done, start, outbox=outbox))
         return execution
 
     def _keep(self, execution: Execution) -> None:
@@ -416,6 +422,9 @@ class Engine:
         taken: int | None = None,
     ) -> None:
         data, kind = encode(event) if data is None else data, type(event).__name__
+        if self._lifecycle and kind in LIFECYCLE:
+            outbox = self._told(execution.row, event, execution.seq)
+            feed = feed or kind == "IncidentOpened"
         done = partial(self._committed, execution, event) if feed else None
         self._appends.append(
             Append(execution.row.id, execution.seq, kind, event.at, data, done, None, status, outbox, taken)
@@ -423,12 +432,17 @@ class Engine:
         execution.seq += 1
         execution.updated = event.at
 
+    def _told(self, row: Row, event: Event, seq: int) -> str | None:
+        """What the sink is told of it."""
+        event_of = lifecycle.told(row, event, seq)
+        return None if event_of is None else encode_json(event_of)
+
     def _committed(self, execution: Execution, event: Event, error: StoreError | None) -> None:
         self.flush_soon()
         kind = type(event)
-        if kind is EventEmitted:
+        if kind is EventEmitted or (self._lifecycle and error is None and kind in lifecycle.TOLD):
             self.outbox.wake()
-        elif kind is ExecutionStarted:
+        if kind is ExecutionStarted:
             if error is not None:
                 log.error("execution refused: %s", error, extra={"workflow": execution.row.workflow})
                 self._drop(execution)

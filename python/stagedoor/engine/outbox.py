@@ -14,6 +14,7 @@ from stagedoor import _core
 from stagedoor.engine import cloud_events
 from stagedoor.engine.event_log import EventLog
 from stagedoor.engine.inbox import Inbox
+from stagedoor.engine.lifecycle import PREFIX
 from stagedoor.engine.store import StoreError
 from stagedoor.notices import Notices
 
@@ -97,7 +98,8 @@ class Outbox:
     async def _deliver(self, n: int, event: Json) -> None:
         loop = asyncio.get_running_loop()
         begin, attempt = loop.time(), 0
-        while True:
+        # What is told of executions is for the sink alone: a workflow that starts on any event would tell of itself.
+        while not event["type"].startswith(PREFIX):
             try:
                 await self._inbox.receive([event])
                 break

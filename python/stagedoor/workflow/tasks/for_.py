@@ -86,6 +86,9 @@ def compile(place: Place, common: Common, compiler: Compiler, within: Within) ->
         config.problem(f"each and at are both named {each[1:]!r}")
     collection = config.at("in")
     if isinstance(collection.value, list):
+        for index, item in enumerate(collection.value):
+            if not isinstance(item, dict):
+                collection.at(index).problem("an array that is written out holds objects", "write ${ [ … ] }")
         items: Template = compiler.template(collection, within)
     elif isinstance(collection.value, str):
         items = compiler.expression(collection, within.variables)

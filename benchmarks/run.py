@@ -14,13 +14,27 @@ from datetime import date
 from pathlib import Path
 from types import ModuleType
 
-from benchmarks import aggregate, bodies, cache, http2, idle, latency, policies, proxy, scaling, slow, tls, workflow
+from benchmarks import (
+    aggregate,
+    bodies,
+    cache,
+    http2,
+    idle,
+    latency,
+    policies,
+    proxy,
+    scaling,
+    slow,
+    tls,
+    transcoding,
+    workflow,
+)
 from benchmarks.peer import ENVOY
 from benchmarks.process import OTHER_CORE
 from benchmarks.row import NotRun
 
 README = Path(__file__).parent / "README.md"
-MEASURED = (proxy, latency, http2, tls, bodies, scaling, idle, slow, policies, aggregate, cache, workflow)
+MEASURED = (proxy, latency, http2, tls, bodies, scaling, idle, slow, policies, aggregate, cache, transcoding, workflow)
 SUBJECTS: dict[str, ModuleType] = {subject.__name__.rpartition(".")[2]: subject for subject in MEASURED}
 TOOLS = ("nginx", "haproxy", "wrk", "h2load", "openssl", "rustc", "taskset")
 
@@ -46,6 +60,9 @@ def machine() -> str:
 def write(section: str, text: str) -> None:
     begin, end = f"<!-- {section} -->", f"<!-- /{section} -->"
     old = README.read_text()
+    if begin not in old:
+        print(f"{README.name} has no place for it: {begin}", file=sys.stderr)
+        return
     before, rest = old.split(begin, 1)
     README.write_text(before + begin + "\n" + text + "\n" + end + rest.split(end, 1)[1])
 

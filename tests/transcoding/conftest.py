@@ -22,7 +22,7 @@ def start(folder: Path, port: int, translate: Json, **more: Json) -> Gateway:
     """``more``: other policies, and ``cluster``."""
     cluster = {"endpoints": [f"http://127.0.0.1:{port}"], "protocol": "h2c"} | more.pop("cluster", {})
     configuration = {
-        "listeners": {"public": {"bind": "127.0.0.1:0"}},
+        "listeners": {"public": {"bind": "127.0.0.1:0", "http2": {"h2c": True}}},
         "admin": {"bind": "127.0.0.1:0"},
         "workers": 1,
         "clusters": {"kitchen": cluster},

@@ -117,13 +117,15 @@ class Kitchen:
         _fail(request, context)
 
     def Counting(self, request: Message, context: grpc.ServicerContext) -> Iterator[Message]:
-        context.add_callback(self.cancelled.set)
+        whole = threading.Event()
+        context.add_callback(lambda: None if whole.is_set() else self.cancelled.set())
         for number in range(1, request.to + 1):
             yield kitchen("Number")(value=number, text=request.text)
             if number == request.pause_after:
                 self.go_on.wait(30)
                 self.go_on.clear()
         context.set_trailing_metadata((("x-behind", "2"),))
+        whole.set()
 
     def Sum(self, requests: Iterable[Message], context: grpc.ServicerContext) -> Message:
         got = list(requests)

@@ -171,6 +171,11 @@ impl Body {
         }
     }
 
+    /// Content that is whole, and trailers behind it.
+    pub fn with_trailers(content: Bytes, trailers: HeaderMap) -> Self {
+        Self::stream(Buffered { content: Some(content), trailers: Some(trailers) })
+    }
+
     pub fn stream(body: impl http_body::Body<Data = Bytes, Error = Error> + 'static) -> Self {
         Self(Kind::Stream(Box::pin(body)))
     }

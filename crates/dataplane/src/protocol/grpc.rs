@@ -170,7 +170,7 @@ fn write_timeout(left: Duration) -> HeaderValue {
     HeaderValue::from_str(&format!("{value}{unit}")).unwrap_or_else(|_| HeaderValue::from_static("0n"))
 }
 
-fn trailers(status: u16, message: &str) -> HeaderMap {
+pub(crate) fn trailers(status: u16, message: &str) -> HeaderMap {
     let mut fields = HeaderMap::with_capacity(3);
     fields.insert(STATUS, HeaderValue::from(status));
     if let Ok(message) = HeaderValue::from_str(&escape(message)) {

@@ -57,7 +57,8 @@ pub use soap::{
 };
 pub use transform::{Changes, ContentChange, ContentFormat, Shape, TransformRequest, TransformResponse};
 pub use translate::{
-    Descriptors, GraphqlTranslation, GrpcTranslation, JsonRules, ProtoSources, Reflection, StreamFormat, Translate,
+    Descriptors, GraphqlTranslation, GrpcTranslation, JsonRules, ProtoSources, Reflection, RestTranslation,
+    StreamFormat, Translate,
 };
 pub use validate::{Validate, ValidateResponses};
 pub use webhook::Webhook;

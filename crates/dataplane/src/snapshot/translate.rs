@@ -13,6 +13,8 @@ pub enum Translate {
     Graphql(GraphqlTranslation),
     /// Clients speak HTTP and JSON, the service gRPC.
     Grpc(GrpcTranslation),
+    /// Clients speak gRPC, the service HTTP and JSON.
+    Rest(RestTranslation),
     /// Clients speak HTTP and JSON, the service SOAP.
     Soap(Box<SoapTranslation>),
 }
@@ -34,6 +36,22 @@ pub struct GrpcTranslation {
     pub message_bytes: usize,
     /// How a stream is written where the client does not say.
     pub stream: StreamFormat,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RestTranslation {
+    /// Never of reflection: the service does not speak gRPC.
+    pub descriptors: Descriptors,
+    /// Full names; empty is all that are described.
+    pub services: Vec<String>,
+    /// Methods without an annotation are `POST /package.Service/Method`.
+    pub automatic: bool,
+    /// What comes before the annotations' paths in the service's; empty, or such as `/api`.
+    pub base_path: String,
+    pub json: JsonRules,
+    /// Of one message, either way, as JSON and as gRPC sends it.
+    pub message_bytes: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]

@@ -12,6 +12,7 @@ from stagedoor.policies.model import Strict, wrong
 from stagedoor.policies.translate.descriptors import Descriptors
 from stagedoor.policies.translate.graphql import TranslateGraphql, compile_graphql
 from stagedoor.policies.translate.grpc import Grpc, compile_grpc
+from stagedoor.policies.translate.rest import Rest, compile_rest
 from stagedoor.policies.translate.soap import Soap, compile_soap
 
 Json = dict[str, Any]
@@ -24,6 +25,8 @@ class Translate(Strict):
     """Clients speak HTTP, the service GraphQL: a stored operation answers the route."""
     grpc: Grpc | None = None
     """Clients speak HTTP and JSON, the service gRPC."""
+    rest: Rest | None = None
+    """Clients speak gRPC, the service HTTP and JSON."""
     soap: Soap | None = None
     """Clients speak HTTP and JSON, the service SOAP."""
 
@@ -37,12 +40,15 @@ class Translate(Strict):
         """The kind that has descriptors, and those."""
         if self.grpc is not None:
             return "grpc", self.grpc.descriptors
+        if self.rest is not None:
+            return "rest", self.rest.descriptors
         return None
 
 
 _COMPILE: dict[str, Callable[[Any, Path], Json]] = {
     "graphql": compile_graphql,
     "grpc": compile_grpc,
+    "rest": compile_rest,
     "soap": compile_soap,
 }
 

@@ -12,7 +12,7 @@ from stagedoor.policies.translate.descriptors import Descriptors, ServiceName, c
 from stagedoor.policies.unit import Size
 
 
-def _base(value: str) -> str:
+def prefix(value: str) -> str:
     if not value.startswith("/") or value.endswith("/"):
         raise wrong("expected a path such as /api, without '/' at its end")
     return value
@@ -41,7 +41,7 @@ class Grpc(Strict):
     service names."""
     automatic: bool = False
     """Methods without an annotation are ``POST /package.Service/Method``, with the message as JSON."""
-    base_path: Annotated[str, Field(max_length=1000), AfterValidator(_base)] | None = None
+    base_path: Annotated[str, Field(max_length=1000), AfterValidator(prefix)] | None = None
     """What comes before the annotations' paths in the request's path."""
     json_rules: Annotated[JsonRules, Field(alias="json")] = JsonRules()
     """How messages are read from JSON and written as JSON."""

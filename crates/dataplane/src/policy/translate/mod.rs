@@ -20,6 +20,7 @@ pub mod graphql;
 pub mod grpc;
 pub mod http_rule;
 pub mod message;
+pub mod rest;
 pub mod rpc;
 pub mod soap;
 pub mod values;
@@ -42,6 +43,7 @@ use crate::worker::Worker;
 pub enum Translate {
     Graphql(Box<graphql::Graphql>),
     Grpc(Box<grpc::Grpc>),
+    Rest(Box<rest::Rest>),
     Soap(Box<soap::Soap>),
 }
 
@@ -61,6 +63,7 @@ pub enum Step {
 pub enum Back {
     Graphql(Box<graphql::Back>),
     Grpc(Box<grpc::Back>),
+    Rest(Box<rest::Back>),
     Soap(soap::Back),
 }
 
@@ -74,6 +77,9 @@ impl Translate {
             snapshot::Translate::Grpc(settings) => grpc::Grpc::new(settings, context)
                 .map(|kind| Self::Grpc(Box::new(kind)))
                 .map_err(|wrong| within("grpc", wrong)),
+            snapshot::Translate::Rest(settings) => {
+                rest::Rest::new(settings).map(|kind| Self::Rest(Box::new(kind))).map_err(|wrong| within("rest", wrong))
+            }
             snapshot::Translate::Soap(settings) => {
                 soap::Soap::new(settings).map(|kind| Self::Soap(Box::new(kind))).map_err(|wrong| within("soap", wrong))
             }
@@ -84,6 +90,7 @@ impl Translate {
         match self {
             Self::Graphql(kind) => json!({"graphql": kind.describe()}),
             Self::Grpc(kind) => json!({"grpc": kind.describe()}),
+            Self::Rest(kind) => json!({"rest": kind.describe()}),
             Self::Soap(kind) => json!({"soap": kind.describe()}),
         }
     }
@@ -93,6 +100,7 @@ impl Translate {
         match self {
             Self::Graphql(kind) => kind.belongs_to(target).map_err(|wrong| format!("graphql: {wrong}")),
             Self::Grpc(kind) => kind.belongs_to(target, shared).map_err(|wrong| format!("grpc: {wrong}")),
+            Self::Rest(kind) => kind.belongs_to(target).map_err(|wrong| format!("rest: {wrong}")),
             Self::Soap(_) => soap::Soap::belongs_to(target).map_err(|wrong| format!("soap: {wrong}")),
         }
     }
@@ -100,9 +108,8 @@ impl Translate {
     /// Called on one worker when a Program begins to serve.
     pub fn begin(&self, worker: &Rc<Worker>) {
         match self {
-            Self::Graphql(_) => {}
             Self::Grpc(kind) => kind.begin(worker),
-            Self::Soap(_) => {}
+            Self::Graphql(_) | Self::Rest(_) | Self::Soap(_) => {}
         }
     }
 
@@ -111,6 +118,7 @@ impl Translate {
         match self {
             Self::Graphql(kind) => kind.explain(),
             Self::Grpc(kind) => kind.explain(exchange),
+            Self::Rest(kind) => kind.explain(exchange),
             Self::Soap(kind) => kind.explain(),
         }
     }
@@ -126,6 +134,7 @@ impl Translate {
         match self {
             Self::Graphql(kind) => kind.on_request(worker, exchange, request).await,
             Self::Grpc(kind) => kind.on_request(worker, link, exchange, request).await,
+            Self::Rest(kind) => kind.on_request(exchange, request).await,
             Self::Soap(kind) => {
                 let (request, back) = kind.on_request(worker, exchange, request).await?;
                 Ok(Step::Ask(request, Back::Soap(back)))
@@ -144,6 +153,7 @@ impl Back {
         match self {
             Self::Graphql(back) => back.on_answer(worker, answer).await,
             Self::Grpc(back) => back.on_answer(exchange, answer).await,
+            Self::Rest(back) => back.on_answer(exchange, answer).await,
             Self::Soap(back) => back.on_answer(exchange, answer).await,
         }
     }

@@ -43,11 +43,11 @@ impl Back {
         let early = Status::of(&head.headers);
         let frames = Frames::new(self.rules.most, metadata::is_gzip(&head.headers));
         metadata::answer(&mut head.headers);
-        if let Some(status) = early.filter(|status| !status.is_ok()) {
-            return Ok(self.failed(&status, head.headers, exchange));
+        if let Some(status) = early.as_ref().filter(|status| !status.is_ok()) {
+            return Ok(self.failed(status, head.headers, exchange));
         }
         match self.binding.rpc.server_streaming {
-            true => stream::begin(self, exchange, head.headers, body, frames).await,
+            true => stream::begin(self, exchange, head.headers, body, frames, early).await,
             false => self.unary(exchange, head.headers, body, frames).await,
         }
     }

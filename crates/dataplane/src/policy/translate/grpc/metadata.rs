@@ -55,7 +55,7 @@ pub(super) fn request(headers: &mut HeaderMap) {
 }
 
 /// What a client sees of a service's metadata.
-pub(super) fn answer(headers: &mut HeaderMap) {
+pub fn answer(headers: &mut HeaderMap) {
     remove_own(headers);
     for name in OF_ANSWERS {
         headers.remove(name);
@@ -69,7 +69,7 @@ pub(super) fn trailers(trailers: &mut HeaderMap) {
 }
 
 /// `grpc-` is the protocol's own.
-fn remove_own(headers: &mut HeaderMap) {
+pub fn remove_own(headers: &mut HeaderMap) {
     let own: Vec<HeaderName> = headers.keys().filter(|name| name.as_str().starts_with("grpc-")).cloned().collect();
     for name in own {
         headers.remove(name);
@@ -77,6 +77,6 @@ fn remove_own(headers: &mut HeaderMap) {
 }
 
 /// Whether compressed messages are compressed with gzip.
-pub(super) fn is_gzip(headers: &HeaderMap) -> bool {
+pub fn is_gzip(headers: &HeaderMap) -> bool {
     headers.get(ENCODING).is_some_and(|encoding| encoding.as_bytes() == b"gzip")
 }

@@ -3,7 +3,7 @@
 
 mod answer;
 pub mod frame;
-mod metadata;
+pub mod metadata;
 mod request;
 pub mod status;
 mod stream;

@@ -46,11 +46,12 @@ pub(super) async fn begin(
     mut headers: HeaderMap,
     body: Body,
     frames: Frames,
+    early: Option<Status>,
 ) -> Result<Response<Body>, Error> {
     let raw = matches!(back.binding.answer, Answer::Raw(_));
     let id = exchange.request_id.clone();
     let mut stream =
-        Messages { back, body, frames, id, begun: false, ended: false, pieces: VecDeque::new(), broken: None };
+        Messages { back, body, frames, early, id, begun: false, ended: false, pieces: VecDeque::new(), broken: None };
     let kind = match stream.back.format {
         StreamFormat::Sse if !raw => "text/event-stream",
         StreamFormat::Ndjson => "application/x-ndjson",
@@ -95,6 +96,8 @@ struct Messages {
     back: Back,
     body: Body,
     frames: Frames,
+    /// A status that came in the head: there are no messages.
+    early: Option<Status>,
     /// Of the request.
     id: Option<HeaderValue>,
     /// Something has been written.
@@ -132,7 +135,10 @@ impl Messages {
                     }
                 },
                 Some(Err(error)) => error,
-                None => Error::new(Kind::BadReply, "the service's answer ended without a status"),
+                None => match self.early.take() {
+                    Some(status) => return Poll::Ready(Next::End(status, HeaderMap::new())),
+                    None => Error::new(Kind::BadReply, "the service's answer ended without a status"),
+                },
             };
             return Poll::Ready(Next::Failed(error));
         }

@@ -58,6 +58,22 @@ impl FieldPath {
         &messages.shape(self.shape).fields[self.position]
     }
 
+    /// The names on the way to it, as JSON has them.
+    pub fn names<'m>(&self, root: &'m MessageType, original: bool) -> Vec<&'m str> {
+        let messages = &*root.messages;
+        let name = |field: &'m Field| if original { &*field.name } else { &*field.json_name };
+        let (mut names, mut shape) = (Vec::new(), root.shape());
+        for number in &self.around {
+            let Some(field) = shape.position_of(*number).map(|position| &shape.fields[position]) else { break };
+            names.push(name(field));
+            if let Kind::Message(index) = field.kind {
+                shape = messages.shape(index);
+            }
+        }
+        names.push(name(self.field(messages)));
+        names
+    }
+
     /// Its position where it is a field of the message itself.
     pub fn top(&self) -> Option<usize> {
         self.around.is_empty().then_some(self.position)

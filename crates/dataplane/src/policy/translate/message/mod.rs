@@ -104,6 +104,21 @@ impl MessageType {
         })
     }
 
+    /// The value of one of the message's own fields as JSON, behind what `out` holds.
+    pub fn read_json_member(
+        &self,
+        field: usize,
+        text: &[u8],
+        rules: ReadRules,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Wrong> {
+        let Some(field) = self.shape().fields.get(field) else { return Ok(()) };
+        let what = |reading: &reader::Reading<'_>,
+                    reader: &mut crate::protocol::json::Reader<'_>,
+                    out: &mut Vec<u8>| { reading.field(field, reader, DEPTH, out) };
+        reader::read(&self.messages, text, rules, what, out)
+    }
+
     /// The JSON of a message, behind what `out` holds.
     pub fn write_json(&self, message: &[u8], rules: WriteRules, out: &mut Vec<u8>) -> Result<(), Unreadable> {
         writer::Writing { messages: &self.messages, rules }.message(self.index, message, DEPTH, out)

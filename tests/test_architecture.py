@@ -47,6 +47,7 @@ ALLOWED: dict[str, set[str]] = {
     "once": {"errors", "config", "notices", "orchestrator", "_core"},
     "demo": {"errors"},
     "graph": {"workflow"},
+    "lint": {"errors", "config", "workflow", "_core"},
     "testing": {"errors", "config", "engine", "workflow", "_core"},
     "pytest_plugin": {"config", "testing", "workflow"},
     "cli": {
@@ -57,6 +58,7 @@ ALLOWED: dict[str, set[str]] = {
         "engine",
         "workflow",
         "graph",
+        "lint",
         "testing",
         "once",
         "_core",

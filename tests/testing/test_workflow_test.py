@@ -148,8 +148,10 @@ def test_pytest_collects_the_same_files_and_has_the_fixture(folder: Path) -> Non
 
 
 def test_check_tells_what_is_wrong_with_documents_alone(folder: Path, run: Run) -> None:
-    assert run("check", "waiting.yaml").out == "1 document is right, 0 warnings\n"
+    done = run("check", "waiting.yaml")
+    assert (done.code, done.out) == (0, "1 document is right, 1 warnings\n")
+    assert "warning: do[2].pay.try[0].charge: nothing undoes 'charge' when 'thank' fails" in done.err
     (folder / "bad.yaml").write_text((folder / "waiting.yaml").read_text().replace("wait: {days", "wait: {dayz"))
     done = run("check", "waiting.yaml", "bad.yaml", "--json")
-    [problem] = json.loads(done.out)["problems"]
+    [_, problem] = json.loads(done.out)["problems"]
     assert (done.code, problem["file"], problem["line"]) == (1, "bad.yaml", 11)

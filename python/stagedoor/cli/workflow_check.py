@@ -7,10 +7,12 @@ from pathlib import Path
 
 from stagedoor.cli.output import json_argument, say, say_json, tell
 from stagedoor.config import InvalidConfiguration, Located
-from stagedoor.config.workflows import read_workflow
+from stagedoor.config.problem import ordered
+from stagedoor.config.workflows import located, read_document
+from stagedoor.lint import lint
 
 NAME = "check"
-HELP = "tell every error and warning of workflow documents; exit 1 on errors"
+HELP = "tell every error of workflow documents, and what is suspicious in them; exit 1 on errors"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -18,12 +20,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     json_argument(parser)
 
 
+def _warnings(file: Path) -> list[Located]:
+    """Of the document itself, and what is only suspicious. Raises InvalidConfiguration."""
+    node, definition, warnings = read_document(file)
+    return ordered([*warnings, *located(node, lint(definition))])
+
+
 def run(arguments: argparse.Namespace) -> int:
     problems: list[Located] = []
     for file in arguments.files:
         try:
-            _, warnings = read_workflow(Path(file))
-            problems += warnings
+            problems += _warnings(Path(file))
         except InvalidConfiguration as invalid:
             problems += invalid.problems
     wrong = any(problem.severity == "error" for problem in problems)

@@ -55,6 +55,13 @@ def read_workflow(
 ) -> tuple[Definition, list[Located]]:
     """One document without a configuration, compiled, and its warnings. ``origin`` and ``at`` are who asks for it.
     Raises InvalidConfiguration with every problem."""
+    return read_document(path, origin, at)[1:]
+
+
+def read_document(
+    path: Path, origin: Place | None = None, at: tuple[str | int, ...] = ()
+) -> tuple[Node, Definition, list[Located]]:
+    """The same, with the places of everything in it."""
     reader = Reader({})
     file = path.resolve()
     node = reader.node(file, origin or Place(Source(file, shown(file), ""), 1, 1), at)
@@ -67,7 +74,7 @@ def read_workflow(
         definition = parse(plain(node), Files(reader, around, file, node))
     except InvalidDefinition as invalid:
         raise InvalidConfiguration(ordered(list(located(node, invalid.problems)))) from None
-    return definition, list(located(node, definition.warnings))
+    return node, definition, list(located(node, definition.warnings))
 
 
 def workflow_name(path: Path) -> str | None:

@@ -1,0 +1,17 @@
+"""What a right workflow may still get wrong: undos that are missing, tasks that are never reached, names that no schema
+knows. All of it are warnings."""
+
+from stagedoor.errors import Problem
+from stagedoor.lint.names import names
+from stagedoor.lint.reach import unreachable
+from stagedoor.lint.saga import uncompensated
+from stagedoor.workflow.definition import Definition
+
+__all__ = ["lint"]
+
+
+def lint(definition: Definition) -> list[Problem]:
+    """In the order of the document, each located by its path."""
+    document = definition.document
+    found = [*uncompensated(document), *unreachable(document), *names(document)]
+    return sorted(found, key=lambda problem: [str(step).rjust(8) for step in problem.path])

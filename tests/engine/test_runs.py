@@ -115,6 +115,19 @@ def test_processes_get_what_they_are_given_and_nothing_else(gateway: Start, serv
     assert answer.json == {"code": 3, "stdout": '[["$(id)"], "x", "5"]\n', "stderr": ""}
 
 
+def test_scripts_and_schemas_may_stand_in_files(gateway: Start, service: Service, tmp_path: Path) -> None:
+    (tmp_path / "double.py").write_text("import sys\nprint(int(sys.argv[1]) * 2)\n")
+    (tmp_path / "number.json").write_text('{"type": "object", "properties": {"n": {"maximum": 9}}}')
+    script = {"language": "python", "source": {"endpoint": "double.py"}, "arguments": ["${ .n }"]}
+    schema = {"schema": {"resource": {"endpoint": "number.json"}}}
+    write(tmp_path, [{"a": {"input": schema, "run": {"script": script}}}], name="script")
+    write(tmp_path, [{"nothing": {"set": {"n": 1}}}], name="shell")
+    running = gateway(with_runs(service))
+    assert running.request("POST", "/script", {"n": 4}).json == "8\n"
+    refused = running.request("POST", "/script", {"n": 10})
+    assert (refused.status, refused.json["detail"]) == (400, "/n must be at most 9")
+
+
 def test_a_process_over_its_bounds_is_ended_with_all_that_it_began(
     gateway: Start, service: Service, tmp_path: Path
 ) -> None:

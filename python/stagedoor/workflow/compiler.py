@@ -29,7 +29,7 @@ from stagedoor.workflow.expression import (
     wrapped,
 )
 from stagedoor.workflow.place import COMMON, Place, suggestion, token
-from stagedoor.workflow.resource import Resources, Source
+from stagedoor.workflow.resource import Form, Resources, Source, external
 from stagedoor.workflow.retry import Duration
 from stagedoor.workflow.schema import Schema
 from stagedoor.workflow.tasks import KINDS, UNSUPPORTED
@@ -306,10 +306,11 @@ class Compiler:
             return None
         return schemas.compile(inner.at("schema"), section, self)
 
-    def resource(self, place: Place, what: str) -> Place | None:
-        """What an external resource holds."""
-        place.unsupported(f"{what} in an external resource", "write it out as document:")
-        return None
+    def resource(self, place: Place, form: Form) -> Place | None:
+        """What an external resource holds, as if it stood there."""
+        uri = external(place)
+        found = self.resources.get(uri, form, place.at("endpoint")) if uri is not None else None
+        return None if found is None else Place(found, place.path, self.problems)
 
     def timeout(self, place: Place, variables: Sequence[str]) -> Duration | None:
         """Written out, or the name of one."""

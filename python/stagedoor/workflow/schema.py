@@ -52,7 +52,7 @@ def compile(place: Place, what: str, compiler: Compiler) -> Schema | None:
     if kind is not None and kind.partition(":")[0] != "json":
         place.at("format").unsupported(f"schemas of the format {kind!r}", "write them in JSON Schema, format: json")
         return None
-    found = compiler.resource(place.at("resource"), "a schema") if named == ["resource"] else place.at("document")
+    found = compiler.resource(place.at("resource"), "data") if named == ["resource"] else place.at("document")
     if found is None:
         return None
     try:

@@ -136,7 +136,7 @@ def script(
         return None
     code: Place | None = place.at("code")
     if named == ["source"]:
-        code = compiler.resource(place.at("source"), "a script")
+        code = compiler.resource(place.at("source"), "text")
     if code is None:
         return None
     return _process(place, LANGUAGES[language], code, common, compiler, within, awaited, returned)

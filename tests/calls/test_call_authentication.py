@@ -208,3 +208,27 @@ def test_the_authority_of_tokens_must_be_allowed(gateway: Start, guarded: Guarde
     running = gateway(config(guarded.port, extra="engine: {secrets: {word: x}}"))
     assert running.addresses == {}
     assert f"the host '127.0.0.1:{guarded.port}' is not allowed" in running.log
+
+
+def test_what_no_header_can_hold_fails_the_call_and_nothing_else(
+    gateway: Start, service: Service, tmp_path: Path
+) -> None:
+    proofs = {
+        "colon": {"basic": {"username": "${ .colon }", "password": "x"}},
+        "line": {"bearer": {"token": "${ .line }"}},
+        "number": {"digest": {"username": "${ .number }", "password": "x"}},
+    }
+    tries = []
+    for name, proof in proofs.items():
+        careful = {"try": [{name: get("cluster://service/", proof)}]}
+        keep = {"set": "${ $error.status }"}
+        export = {"as": "${ $context + {" + name + ": .} }"}
+        catch = {"as": "error", "do": [{"said": keep}]}
+        tries.append(
+            {f"try-{name}": {**careful, "catch": catch, "export": export, "input": {"from": "$workflow.input"}}}
+        )
+    document(tmp_path, [*tries, {"last": {"set": "${ $context }"}}])
+    running = gateway(config(service.port))
+    answer = running.request("POST", "/flow", {"colon": "a:b", "line": "a\r\nb", "number": 7})
+    assert answer.json == {"colon": 401, "line": 401, "number": 401}, running.log
+    assert service.requests == []

@@ -77,6 +77,9 @@ class Conversation:
             return await self._talk()
         except Unsent as why:
             return CallFailed(self.around.clock(), call.id, why.status, why.title, why.detail), None
+        except UnicodeEncodeError:
+            detail = "its proof or a parameter is not Unicode text"
+            return CallFailed(self.around.clock(), call.id, 400, "The call is not valid", detail), None
         except Unrevealed as why:
             return CallFailed(self.around.clock(), call.id, 401, "A secret cannot be used", str(why)), None
 

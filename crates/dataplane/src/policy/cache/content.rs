@@ -157,48 +157,6 @@ fn joined(whole: &Bytes, first: u64, pieces: &[Piece]) -> Bytes {
     joined.freeze()
 }
 
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn part(whole: &[u8], range: Range<usize>) -> Part {
-        let bytes = Bytes::copy_from_slice(&whole[range.clone()]);
-        Part { first: range.start as u64, bytes, total: whole.len() as u64 }
-    }
-
-    proptest! {
-        /// In whatever order parts of one come: what is joined is a part of it, and the whole once all is there.
-        #[test]
-        fn joined_parts_are_a_part_of_the_same(
-            whole in prop::collection::vec(any::<u8>(), 1..40),
-            cuts in prop::collection::vec((0usize..40, 1usize..40), 2..12),
-        ) {
-            let mut known: Option<Part> = None;
-            let mut covered = vec![false; whole.len()];
-            for (first, length) in cuts {
-                let first = first % whole.len();
-                let end = (first + length).min(whole.len());
-                let new = part(&whole, first..end);
-                let joined = known.as_ref().and_then(|known| known.joined(&new));
-                if joined.is_none() {
-                    covered.fill(false);
-                }
-                covered[first..end].fill(true);
-                let now = joined.unwrap_or(new);
-                let at = now.first as usize;
-                prop_assert_eq!(&now.bytes[..], &whole[at..now.end() as usize]);
-                prop_assert_eq!(now.bytes.len(), covered.iter().filter(|one| **one).count());
-                let complete = matches!(now.clone().content(), Content::Memory(bytes) if bytes == whole);
-                prop_assert_eq!(complete, covered.iter().all(|one| *one));
-                known = Some(now);
-            }
-        }
-    }
-}
-
 enum Source {
     Text(Bytes),
     File(Reading),
@@ -243,5 +201,47 @@ impl http_body::Body for Chain {
 
     fn is_end_stream(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn part(whole: &[u8], range: Range<usize>) -> Part {
+        let bytes = Bytes::copy_from_slice(&whole[range.clone()]);
+        Part { first: range.start as u64, bytes, total: whole.len() as u64 }
+    }
+
+    proptest! {
+        /// In whatever order parts of one come: what is joined is a part of it, and the whole once all is there.
+        #[test]
+        fn joined_parts_are_a_part_of_the_same(
+            whole in prop::collection::vec(any::<u8>(), 1..40),
+            cuts in prop::collection::vec((0usize..40, 1usize..40), 2..12),
+        ) {
+            let mut known: Option<Part> = None;
+            let mut covered = vec![false; whole.len()];
+            for (first, length) in cuts {
+                let first = first % whole.len();
+                let end = (first + length).min(whole.len());
+                let new = part(&whole, first..end);
+                let joined = known.as_ref().and_then(|known| known.joined(&new));
+                if joined.is_none() {
+                    covered.fill(false);
+                }
+                covered[first..end].fill(true);
+                let now = joined.unwrap_or(new);
+                let at = now.first as usize;
+                prop_assert_eq!(&now.bytes[..], &whole[at..now.end() as usize]);
+                prop_assert_eq!(now.bytes.len(), covered.iter().filter(|one| **one).count());
+                let complete = matches!(now.clone().content(), Content::Memory(bytes) if bytes == whole);
+                prop_assert_eq!(complete, covered.iter().all(|one| *one));
+                known = Some(now);
+            }
+        }
     }
 }

@@ -24,6 +24,7 @@ CASES = yaml.safe_load(Path(__file__).with_name("beside_nginx.yaml").read_text()
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 
 NGINX_CONFIG = """
+{user}
 daemon off;
 worker_processes 1;
 pid {folder}/nginx.pid;
@@ -118,10 +119,9 @@ def proxies(service: Cases, gateway: Callable[..., Gateway], tmp_path: Path) -> 
     if NGINX is None:
         assert not os.environ.get("CI"), "nginx is missing"
         pytest.skip("nginx is not installed: make test-tools")
-    # Workers of nginx are not root where its master is.
-    for folder in (tmp_path, *list(tmp_path.parents)[:2]):
-        folder.chmod(0o755)
-    values = {"folder": tmp_path, "port": service.server_address[1]}
+    # Workers of nginx would be somebody else where its master is root, and could not enter the folder.
+    user = "user root;" if os.geteuid() == 0 else ""
+    values = {"user": user, "folder": tmp_path, "port": service.server_address[1]}
     (tmp_path / "nginx.conf").write_text(NGINX_CONFIG.format(**values))
     sockets = {name: tmp_path / f"{name}.socket" for name in ("nginx", "stagedoor")}
     with subprocess.Popen(

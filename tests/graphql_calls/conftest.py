@@ -15,7 +15,7 @@ from running import Gateway, until
 EXAMPLE = Path(__file__).parents[2] / "examples/graphql"
 sys.path.insert(0, str(EXAMPLE))
 
-import shop  # noqa: E402
+import graphql_shop as shop  # noqa: E402
 import uvicorn  # noqa: E402
 
 

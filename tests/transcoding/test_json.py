@@ -184,7 +184,7 @@ def strict_door(written: Gateway) -> Gateway:
 
 @pytest.fixture(scope="module")
 def written(shared: tuple[Kitchen, Gateway, int], tmp_path_factory: pytest.TempPathFactory) -> Any:
-    from conftest import start
+    from translated import start
 
     rules = {"defaults": True, "enums": "numbers", "names": "original"}
     translate = {"grpc": {"descriptors": {"file": "kitchen.binpb"}, "json": rules}}

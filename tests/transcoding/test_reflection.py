@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import start
 from kitchen import Kitchen, serve
 from running import until
+from translated import start
 
 
 @pytest.mark.parametrize("services", [[], ["kitchen.v1.Kitchen"]])

@@ -11,13 +11,13 @@ from typing import Any
 
 import grpc
 import pytest
-from conftest import start
 from google.protobuf import json_format
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from kitchen import kitchen as type_of
 from kitchen import pool
 from running import Gateway
+from translated import start
 
 Json = Any
 

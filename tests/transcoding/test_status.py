@@ -7,10 +7,10 @@ from pathlib import Path
 
 import grpc
 import pytest
-from conftest import start
 from kitchen import Kitchen, serve
 from kitchen import kitchen as type_of_kitchen
 from running import Gateway
+from translated import start
 
 STATUSES = {
     "CANCELLED": 499,

@@ -13,7 +13,7 @@ from running import Gateway
 EXAMPLE = Path(__file__).parents[2] / "examples" / "transcoding"
 sys.path.insert(0, str(EXAMPLE))
 
-from shop import serve  # noqa: E402
+from grpc_shop import serve  # noqa: E402
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from running import Answer, Gateway
 EXAMPLE = Path(__file__).parents[2] / "examples" / "versions"
 sys.path.insert(0, str(EXAMPLE))
 
-from shop import serve  # noqa: E402
+from versioned_shop import serve  # noqa: E402
 
 KEYS = {"web": "key-of-the-web-shop", "kiosk": "key-of-the-kiosk"}
 

@@ -18,6 +18,7 @@ use crate::policy::cache;
 use crate::policy::compress::Accepted;
 use crate::policy::graphql;
 use crate::policy::rate_limit::RateReport;
+use crate::policy::translate::events::Opening;
 use crate::policy::validate::Operation;
 use crate::protocol::grpc::Call;
 use crate::protocol::grpc_web::Translation;
@@ -167,6 +168,8 @@ pub struct Exchange {
     pub wish: Option<Box<Wish>>,
     /// The terms on which it may.
     pub grant: Option<Rc<Grant>>,
+    /// A client of WebSocket whom the gateway itself is to answer.
+    pub opening: Option<Opening>,
     /// How a tunnel ended.
     pub tunnel: Option<tunnel::End>,
     /// Path and query for the cluster in place of the client's, each where it is given.
@@ -228,6 +231,7 @@ impl Exchange {
             translation: None,
             wish: None,
             grant: None,
+            opening: None,
             tunnel: None,
             rewritten: None,
             version: None,

@@ -261,6 +261,11 @@ fn compile_route(
     if let Some(graphql) = &mut policies.graphql {
         graphql.belongs_to(&id, &context.shared.metrics);
     }
+    let opens = policies.translate.as_ref().is_some_and(|policy| policy.opens_websockets());
+    if opens && policies.upgrade.as_ref().is_some_and(|policy| policy.allows_websocket()) {
+        report.error(format!("{place}: upgrade: here translate.events opens WebSockets itself; put it off"));
+        return None;
+    }
     if let Some(cache) = &mut policies.cache {
         let api = settings.api.as_ref().and_then(|api| snapshot.apis.get(&api.api));
         cache.belongs_to(&id, settings, api, exchanges);

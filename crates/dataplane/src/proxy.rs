@@ -111,6 +111,7 @@ fn open(link: &Link, head: &mut request::Parts, refused: bool) -> Exchange {
         translation: None,
         wish: None,
         grant: None,
+        opening: None,
         tunnel: None,
         rewritten: None,
         version: None,
@@ -151,13 +152,20 @@ async fn phases(
         }
     };
     exchange.route = Some(route.clone());
+    if let Some(policy) = &route.policies.translate {
+        policy.recognise(exchange, head);
+    }
     if let Some(limits) = &route.policies.limits {
         link.allowed.set(limits.body_bytes);
     }
     if let Flow::Respond(response) = route.policies.on_request(exchange, head, &mut body, worker).await? {
         return Ok(response);
     }
-    if exchange.wish.take().is_some_and(|wish| wish.extended) && exchange.grant.is_none() {
+    if let Some(policy) = &route.policies.translate {
+        policy.admit(exchange, head)?;
+    }
+    let opened = exchange.grant.is_some() || exchange.opening.is_some();
+    if exchange.wish.take().is_some_and(|wish| wish.extended) && !opened {
         return Err(Error::new(Kind::MethodNotImplemented, "The gateway does not open WebSockets here"));
     }
     if head.method == Method::TRACE {
@@ -168,7 +176,7 @@ async fn phases(
     }
     let interim = (head.version >= Version::HTTP_11).then(|| link.interim_sink());
     let request = Request::from_parts(std::mem::replace(head, Request::new(()).into_parts().0), body);
-    if let Some(call) = exchange.call.clone() {
+    if let Some(call) = exchange.call.clone().filter(|call| !call.is_plain()) {
         return Box::pin(call_target(worker, link, exchange, &route, call, request, interim)).await;
     }
     if let Some(policy) = &route.policies.cache {
@@ -273,14 +281,14 @@ async fn call_target(
         link.deadline.set(Some(deadline + LAST_WORD));
     }
     // A service that speaks gRPC-Web itself answers in it.
-    if call.web.is_some() && exchange.translation.is_none() {
+    if call.web().is_some() && exchange.translation.is_none() {
         return Ok(answer);
     }
     let (answer, foreign) = call.settle(answer);
     if foreign && matches!(route.target, Target::Cluster(_)) {
         exchange.error = Some(Kind::BadReply);
     }
-    match call.web.filter(|_| !foreign) {
+    match call.web().filter(|_| !foreign) {
         Some(encoding) => Ok(grpc_web::translate_answer(answer, call, encoding)),
         None => Ok(answer),
     }

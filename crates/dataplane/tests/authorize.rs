@@ -214,7 +214,7 @@ fn mistakes_are_told_before_any_request() {
             "route 'orders': authorize: any[0].time: a day is a number from 1 to 7",
             "route 'orders': authorize: any[1].cel: it is int, and has to be true or false",
             "route 'orders': authorize: networks: '10.0.0.0/33' is not an address or network such as 10.0.0.0/8",
-            "route 'orders': authorize: cel: 'request' has no field 'methd'; it has method, host, path, scheme, protocol, id, route, query, headers, params",
+            "route 'orders': authorize: cel: 'request' has no field 'methd'; it has method, host, path, scheme, protocol, id, route, query, headers, params, version",
             "route 'orders': authorize: opa: there is no cluster 'opa'",
         ]
     );

@@ -37,6 +37,7 @@ use credentials::{Caller, Credentials};
 use http::header::HOST;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 
+pub(crate) use deadline::Deadline;
 pub use deadline::Patience;
 pub use endpoint::Endpoint;
 pub use pools::Pools;

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use rustc_hash::FxHashMap;
 
-use super::deadline::Deadlines;
+use super::deadline::{Deadline, Deadlines, Patience};
 use super::endpoint::PoolKey;
 use super::http2;
 use super::pool::Pool;
@@ -43,6 +43,13 @@ pub(super) struct View {
 impl Pools {
     pub fn new(worker: usize) -> Rc<Self> {
         Rc::new(Self { worker, ..Self::default() })
+    }
+
+    /// Of a stream that is not an answer's content.
+    pub(crate) fn deadline(&self, patience: Patience) -> Deadline {
+        let mut deadline = self.deadlines.at(patience.until);
+        deadline.follow(patience);
+        deadline
     }
 
     /// One look-up by number on every request; built at the first one after a new Program.

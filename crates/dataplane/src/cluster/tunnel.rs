@@ -1,5 +1,6 @@
 //! What has gone over to another protocol on the endpoint's side: a connection, which is the tunnel's until its end and
-//! never goes back to the pool, or a stream of HTTP/2 (RFC 8441) beside others. Its place in the pool is taken as long.
+//! never goes back to the pool, or a stream of HTTP/2 (RFC 8441) beside others. Its place in the pool is taken as long. Or
+//! the gateway itself speaks the protocol in the service's place.
 
 use std::io;
 use std::rc::Rc;
@@ -10,7 +11,7 @@ use bytes::Bytes;
 use super::http2;
 use super::pool::Connection;
 use super::visit::Visit;
-use crate::protocol::tunnel::Side;
+use crate::protocol::tunnel::{End, Made, Side};
 use crate::protocol::upgrade::Grant;
 
 pub struct Tunnel {
@@ -23,6 +24,7 @@ pub struct Tunnel {
 pub(super) enum Way {
     Connection(Box<Connection>),
     Stream(Box<http2::Opened>),
+    Made(Box<dyn Made>),
 }
 
 impl Tunnel {
@@ -36,11 +38,29 @@ impl Tunnel {
         Self { grant, way, _visit: visit }
     }
 
+    /// To what the gateway says itself.
+    pub(crate) fn made(grant: Rc<Grant>, side: impl Made + 'static) -> Self {
+        Self { grant, way: Way::Made(Box::new(side)), _visit: None }
+    }
+
+    pub(crate) fn is_made(&self) -> bool {
+        matches!(self.way, Way::Made(_))
+    }
+
+    /// How it ended, where it knows better than its bytes.
+    pub(crate) fn end(&self) -> Option<End> {
+        match &self.way {
+            Way::Made(side) => side.end(),
+            Way::Connection(_) | Way::Stream(_) => None,
+        }
+    }
+
     /// Lets the endpoint see that the tunnel broke off.
     pub(crate) fn reset(&mut self) {
         match &mut self.way {
             Way::Connection(connection) => connection.wire.reset(),
             Way::Stream(stream) => stream.duplex.reset(),
+            Way::Made(_) => {}
         }
     }
 }
@@ -50,6 +70,7 @@ impl Side for Tunnel {
         match &mut self.way {
             Way::Connection(connection) => connection.wire.poll_take(context),
             Way::Stream(stream) => stream.duplex.poll_take(context),
+            Way::Made(side) => side.poll_take(context),
         }
     }
 
@@ -57,6 +78,7 @@ impl Side for Tunnel {
         match &mut self.way {
             Way::Connection(connection) => connection.wire.poll_give(data, context),
             Way::Stream(stream) => stream.duplex.poll_give(data, context),
+            Way::Made(side) => side.poll_give(data, context),
         }
     }
 
@@ -64,6 +86,7 @@ impl Side for Tunnel {
         match &mut self.way {
             Way::Connection(connection) => connection.wire.poll_finish(context),
             Way::Stream(stream) => stream.duplex.poll_finish(context),
+            Way::Made(side) => side.poll_finish(context),
         }
     }
 }

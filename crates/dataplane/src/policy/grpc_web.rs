@@ -21,7 +21,7 @@ impl GrpcWeb {
 
     /// Requests that are not gRPC-Web pass as they are, those of gRPC itself among them.
     pub fn on_request(&self, exchange: &mut Exchange, head: &mut RequestHead) {
-        if exchange.call.as_ref().is_some_and(|call| call.web.is_some()) {
+        if exchange.call.as_ref().is_some_and(|call| call.web().is_some()) {
             exchange.translation = Some(grpc_web::Translation::begin(&mut head.headers));
         }
     }

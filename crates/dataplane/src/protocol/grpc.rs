@@ -12,22 +12,31 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body::Frame;
 
 use super::body::Body;
+use super::connect;
 use super::grpc_web::{self, Encoding};
 use crate::error::{Error, Kind};
 
-pub(crate) const STATUS: HeaderName = HeaderName::from_static("grpc-status");
-pub(crate) const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
-pub(crate) const DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
-pub(crate) const TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+pub const STATUS: HeaderName = HeaderName::from_static("grpc-status");
+pub const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+pub const DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
+pub const TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// `UNKNOWN`.
-pub(crate) const UNKNOWN: u16 = 2;
+pub const UNKNOWN: u16 = 2;
+
+/// How a call's client speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    Grpc,
+    Web(Encoding),
+    /// Where the route translates it.
+    Connect(connect::Form),
+}
 
 /// What is known of an exchange because it is a call of gRPC.
 #[derive(Debug)]
 pub struct Call {
-    /// How its client speaks: None is gRPC itself.
-    pub web: Option<Encoding>,
+    pub dialect: Dialect,
     status: Cell<Option<u16>>,
 }
 
@@ -36,12 +45,34 @@ impl Call {
     pub fn of(headers: &HeaderMap) -> Option<Rc<Self>> {
         let kind = headers.get(CONTENT_TYPE)?.as_bytes();
         let web = Encoding::of(kind, headers);
-        (web.is_some() || is_grpc(kind)).then(|| Rc::new(Self { web, status: Cell::default() }))
+        let dialect = web.map(Dialect::Web).or(is_grpc(kind).then_some(Dialect::Grpc))?;
+        Some(Rc::new(Self { dialect, status: Cell::default() }))
+    }
+
+    pub fn connect(form: connect::Form) -> Rc<Self> {
+        Rc::new(Self { dialect: Dialect::Connect(form), status: Cell::default() })
+    }
+
+    /// What it has in common with other exchanges of HTTP: one message each way, and a status that says something.
+    pub fn is_plain(&self) -> bool {
+        self.dialect == Dialect::Connect(connect::Form::Unary)
+    }
+
+    pub fn web(&self) -> Option<Encoding> {
+        match self.dialect {
+            Dialect::Web(encoding) => Some(encoding),
+            Dialect::Grpc | Dialect::Connect(_) => None,
+        }
     }
 
     /// How the call ended, as far as that has been seen: a `grpc-status`.
     pub fn status(&self) -> Option<u16> {
         self.status.get()
+    }
+
+    /// Notes the status.
+    pub fn ended(&self, status: u16) {
+        self.status.set(Some(status));
     }
 
     /// Notes the status that these fields hold, if they do.
@@ -52,29 +83,48 @@ impl Call {
         }
     }
 
-    /// The gateway's own answer: HTTP 200, and the status where the client looks for it.
+    /// The gateway's own answer: the status where the client looks for it, and HTTP 200 where that is not the place.
     pub fn respond(&self, error: &Error) -> Response<Body> {
-        let mut response = self.trailers_only(code(error.kind.status()), &error.detail);
+        let mut response = match self.dialect {
+            Dialect::Connect(form) => {
+                let failure = connect::Failure::of(error);
+                self.ended(failure.code);
+                connect::respond(form, &failure, error.kind.status())
+            }
+            Dialect::Grpc | Dialect::Web(_) => self.trailers_only(code(error.kind.status()), &error.detail),
+        };
         for (name, value) in &error.headers {
             response.headers_mut().append(name.clone(), value.clone());
         }
         response
     }
 
-    /// The end of an answer that the gateway has to break off: the client learns why.
-    pub fn ending(&self, error: &Error) -> Frame<Bytes> {
-        let trailers = trailers(code(error.kind.status()), &error.detail);
-        self.note(&trailers);
-        match self.web {
-            None => Frame::trailers(trailers),
-            Some(encoding) => Frame::data(grpc_web::last(encoding, &trailers)),
+    /// The end of an answer that the gateway has to break off: the client learns why. None: its form has no place for it.
+    pub fn ending(&self, error: &Error) -> Option<Frame<Bytes>> {
+        let fields = || {
+            let fields = trailers(code(error.kind.status()), &error.detail);
+            self.note(&fields);
+            fields
+        };
+        match self.dialect {
+            Dialect::Grpc => Some(Frame::trailers(fields())),
+            Dialect::Web(encoding) => Some(Frame::data(grpc_web::last(encoding, &fields()))),
+            Dialect::Connect(connect::Form::Unary) => None,
+            Dialect::Connect(connect::Form::Stream(_)) => {
+                let failure = connect::Failure::of(error);
+                self.ended(failure.code);
+                Some(Frame::data(connect::end(Some(&failure), &HeaderMap::new())))
+            }
         }
     }
 
     /// What is not an answer of gRPC becomes one: its HTTP status says what went wrong (grpc/doc/
     /// http-grpc-status-mapping.md). True where that was so.
     pub fn settle(&self, response: Response<Body>) -> (Response<Body>, bool) {
-        let spoken = response.headers().get(CONTENT_TYPE).is_some_and(|kind| is_grpc(kind.as_bytes()));
+        let spoken = response.headers().get(CONTENT_TYPE).is_some_and(|kind| match self.dialect {
+            Dialect::Connect(form) => form.is_named(kind.as_bytes()),
+            Dialect::Grpc | Dialect::Web(_) => is_grpc(kind.as_bytes()),
+        });
         if spoken {
             self.note(response.headers());
             return (response, false);
@@ -87,14 +137,18 @@ impl Call {
     fn trailers_only(&self, status: u16, message: &str) -> Response<Body> {
         let fields = trailers(status, message);
         self.note(&fields);
-        let mut response = match self.web {
-            None => {
+        let mut response = match self.dialect {
+            Dialect::Connect(form) => {
+                let failure = connect::Failure { code: status, message: message.to_owned(), details: Vec::new() };
+                return connect::respond(form, &failure, connect::http_status(status));
+            }
+            Dialect::Grpc => {
                 let mut response = Response::new(Body::empty());
                 *response.headers_mut() = fields;
                 response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
                 response
             }
-            Some(encoding) => {
+            Dialect::Web(encoding) => {
                 let mut response = Response::new(Body::full(grpc_web::last(encoding, &fields)));
                 response.headers_mut().insert(CONTENT_TYPE, encoding.content_type("+proto"));
                 response
@@ -106,7 +160,7 @@ impl Call {
 }
 
 /// `application/grpc`, alone, with a format (`+proto`) or with parameters.
-pub(crate) fn is_grpc(kind: &[u8]) -> bool {
+pub fn is_grpc(kind: &[u8]) -> bool {
     format(kind, "application/grpc").is_some()
 }
 
@@ -210,7 +264,7 @@ fn code(status: u16) -> u16 {
 }
 
 /// What an answer that is not gRPC means, by grpc/doc/http-grpc-status-mapping.md.
-pub(crate) fn foreign(status: StatusCode) -> u16 {
+pub fn foreign(status: StatusCode) -> u16 {
     match status.as_u16() {
         400 => 13,
         401 => 16,
@@ -281,7 +335,7 @@ mod tests {
     fn only_grpc_is_a_call() {
         let call = |kind: &'static str| {
             let headers = [(CONTENT_TYPE, HeaderValue::from_static(kind))].into_iter().collect();
-            Call::of(&headers).map(|call| call.web)
+            Call::of(&headers).map(|call| call.web())
         };
         let web = |text| Some(Some(Encoding { text }));
         for (kind, expected) in [

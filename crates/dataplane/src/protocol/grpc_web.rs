@@ -262,7 +262,7 @@ mod tests {
         let call = Call::of(&fields(&[("content-type", kind)])).unwrap();
         let mut response = Response::new(body);
         *response.headers_mut() = fields(head);
-        let encoding = call.web.unwrap();
+        let encoding = call.web().unwrap();
         translate_answer(response, call, encoding)
     }
 

@@ -1,13 +1,16 @@
 //! The protocols of clients, and what they have in common.
 
-mod base64;
+pub(crate) mod base64;
 pub mod body;
 pub mod coding;
+pub mod connect;
 pub mod connection;
 mod date;
 pub(crate) mod decoder;
 pub(crate) mod duplex;
 pub(crate) mod encoder;
+pub(crate) mod envelope;
+pub(crate) mod event_stream;
 pub mod grpc;
 pub mod grpc_web;
 pub mod http1;
@@ -20,7 +23,7 @@ pub(crate) mod spare;
 pub mod tunnel;
 mod unwinding;
 pub mod upgrade;
-mod websocket;
+pub(crate) mod websocket;
 
 use std::rc::Rc;
 use std::time::Duration;

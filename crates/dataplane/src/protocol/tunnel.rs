@@ -29,6 +29,12 @@ pub(crate) trait Side {
     fn poll_finish(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>>;
 }
 
+/// A far side that the gateway itself is: when nothing follows from it, the tunnel is over.
+pub(crate) trait Made: Side {
+    /// Why it ended, where that does not show in the bytes.
+    fn end(&self) -> Option<End>;
+}
+
 /// Why a tunnel ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
@@ -88,6 +94,7 @@ pub(super) async fn relay(
         }
         match (sent, answered) {
             (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => return Poll::Ready(End::Finished),
+            (Poll::Pending, Poll::Ready(Ok(()))) if tunnel.is_made() => return Poll::Ready(End::Finished),
             (Poll::Ready(Err(_)), _) => return Poll::Ready(End::ClientGone),
             (_, Poll::Ready(Err(_))) => return Poll::Ready(End::EndpointGone),
             _ => {}

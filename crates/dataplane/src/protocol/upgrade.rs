@@ -108,6 +108,13 @@ impl Grant {
         Some(Ok(Rc::new(Self { protocol, idle: times.0, drain: times.1, challenge, _place: place })))
     }
 
+    /// To a WebSocket that the gateway itself asks for and reads. None: no key could be made.
+    pub fn own(place: TunnelPlace) -> Option<Rc<Self>> {
+        let (idle, drain) = (Duration::MAX, Duration::ZERO);
+        let challenge = Some(Challenge::new()?);
+        Some(Rc::new(Self { protocol: HeaderValue::from_static("websocket"), idle, drain, challenge, _place: place }))
+    }
+
     pub fn is_websocket(&self) -> bool {
         self.protocol.as_bytes().eq_ignore_ascii_case(WEBSOCKET)
     }

@@ -10,8 +10,10 @@ mod authenticate;
 mod authorize;
 mod browser;
 mod cache;
+mod connect;
 mod consumer;
 mod credentials;
+mod events;
 mod graphql;
 mod introspection;
 mod issuer;
@@ -36,6 +38,7 @@ pub use authenticate::{Anonymous, Authenticate, Basic, Scheme};
 pub use authorize::{Authorize, Conditions, ExtAuthz, ExtAuthzBody, ExtAuthzProtocol, Opa, Window};
 pub use browser::{Csrf, SecurityHeaders};
 pub use cache::{Cache, CacheDisk, CacheKeyPart, CacheQuery, CacheRanges, CacheStore};
+pub use connect::TranslateConnect;
 pub use consumer::{
     ApiKey, Consumer, Login, Plan, PlanRate, Registered, RegisteredConsumer, RegisteredKey, Registry, RestrictedKey,
     User,
@@ -44,6 +47,7 @@ pub use credentials::{
     BasicCredentials, ClientCredentials, Credentials, DigestAlgorithm, Otherwise, SignatureCredentials, TokenClient,
     TokenExchange, WebhookCredentials,
 };
+pub use events::{EventService, Reconnect, TranslateEvents};
 pub use graphql::{AllowedCallers, Graphql, GraphqlCost, GraphqlLimits, OperationKind, TrustedDocuments};
 pub use introspection::{Introspection, Remember};
 pub use issuer::{Claims, Fetched, Issuer, IssuerEndpoint, Jwt};

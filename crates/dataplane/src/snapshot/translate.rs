@@ -4,13 +4,17 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::SoapTranslation;
+use super::{SoapTranslation, TranslateConnect, TranslateEvents};
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Translate {
     /// Clients speak HTTP, the service GraphQL.
     Graphql(GraphqlTranslation),
+    /// Clients speak Connect, the service gRPC.
+    Connect(TranslateConnect),
+    /// Streams that go one way, as events and over WebSocket.
+    Events(TranslateEvents),
     /// Clients speak HTTP and JSON, the service gRPC.
     Grpc(GrpcTranslation),
     /// Clients speak gRPC, the service HTTP and JSON.

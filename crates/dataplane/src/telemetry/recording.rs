@@ -129,8 +129,8 @@ impl http_body::Body for Recorded {
                     recording.broke(error.kind);
                     this.finished = true;
                     // A call of gRPC ends with a word even so.
-                    if let Some(call) = &recording.exchange.call {
-                        frame = Some(Ok(call.ending(error)));
+                    if let Some(word) = recording.exchange.call.as_ref().and_then(|call| call.ending(error)) {
+                        frame = Some(Ok(word));
                         this.body = Body::empty();
                     }
                 }

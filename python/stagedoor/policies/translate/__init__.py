@@ -9,7 +9,9 @@ from typing import Any, Self
 from pydantic import model_validator
 
 from stagedoor.policies.model import Strict, wrong
+from stagedoor.policies.translate.connect import Connect, compile_connect
 from stagedoor.policies.translate.descriptors import Descriptors
+from stagedoor.policies.translate.events import TranslateEvents, compile_events
 from stagedoor.policies.translate.graphql import TranslateGraphql, compile_graphql
 from stagedoor.policies.translate.grpc import Grpc, compile_grpc
 from stagedoor.policies.translate.rest import Rest, compile_rest
@@ -23,6 +25,10 @@ class Translate(Strict):
 
     graphql: TranslateGraphql | None = None
     """Clients speak HTTP, the service GraphQL: a stored operation answers the route."""
+    connect: Connect | None = None
+    """Clients speak Connect, the service gRPC."""
+    events: TranslateEvents | None = None
+    """Streams that go one way, as server-sent events and over WebSocket."""
     grpc: Grpc | None = None
     """Clients speak HTTP and JSON, the service gRPC."""
     rest: Rest | None = None
@@ -38,6 +44,8 @@ class Translate(Strict):
 
     def descriptors(self) -> tuple[str, Descriptors] | None:
         """The kind that has descriptors, and those."""
+        if self.connect is not None and self.connect.descriptors is not None:
+            return "connect", self.connect.descriptors
         if self.grpc is not None:
             return "grpc", self.grpc.descriptors
         if self.rest is not None:
@@ -46,6 +54,8 @@ class Translate(Strict):
 
 
 _COMPILE: dict[str, Callable[[Any, Path], Json]] = {
+    "connect": compile_connect,
+    "events": lambda policy, folder: compile_events(policy),
     "graphql": compile_graphql,
     "grpc": compile_grpc,
     "rest": compile_rest,

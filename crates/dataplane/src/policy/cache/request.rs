@@ -95,7 +95,8 @@ impl Cache {
         let apart = known && !self.share_consumers && !self.by.contains(&By::Consumer);
         // Whatever is not plain text makes no key.
         let nowhere = exchange.host.is_empty() || exchange.host.to_str().is_err();
-        if nowhere || !body.is_end_stream() || exchange.grant.is_some() || apart {
+        let opens = exchange.grant.is_some() || exchange.opening.is_some();
+        if nowhere || !body.is_end_stream() || opens || apart {
             return Some(Forward::Bypass);
         }
         (conditional || self.directives(&head.headers).no_store).then_some(Forward::Request)

@@ -13,30 +13,8 @@ use http_body::Frame;
 use super::{TransformResponse, Variables};
 use crate::error::{Error, Kind};
 use crate::protocol::body::Body;
-use crate::protocol::media;
+use crate::protocol::event_stream::{self, Framing, Scan};
 use crate::worker::Worker;
-
-/// How values follow each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Framing {
-    Lines,
-    /// HTML Standard, server-sent events.
-    Events,
-}
-
-impl Framing {
-    pub fn of(headers: &HeaderMap) -> Option<Self> {
-        let kind = media::essence(headers)?;
-        let is = |name: &[u8]| kind.eq_ignore_ascii_case(name);
-        match () {
-            () if is(b"text/event-stream") => Some(Framing::Events),
-            () if is(b"application/x-ndjson") || is(b"application/ndjson") || is(b"application/jsonl") => {
-                Some(Framing::Lines)
-            }
-            () => None,
-        }
-    }
-}
 
 type Change = Pin<Box<dyn Future<Output = Result<Bytes, Error>>>>;
 
@@ -54,38 +32,6 @@ pub struct Events {
     change: Option<Change>,
     ended: bool,
     trailers: Option<HeaderMap>,
-}
-
-/// How far the buffer has been looked through.
-#[derive(Default)]
-struct Scan {
-    at: usize,
-    /// Something stands on the line.
-    within_line: bool,
-}
-
-impl Scan {
-    /// Where the first event or line ends.
-    fn end(&mut self, framing: Framing, text: &[u8]) -> Option<usize> {
-        while let Some(byte) = text.get(self.at) {
-            let ends = match byte {
-                b'\n' => 1,
-                b'\r' if framing == Framing::Events => match text.get(self.at + 1) {
-                    Some(b'\n') => 2,
-                    Some(_) => 1,
-                    None => return None,
-                },
-                _ => 0,
-            };
-            self.at += ends.max(1);
-            let complete = ends > 0 && (framing == Framing::Lines || !self.within_line);
-            self.within_line = ends == 0;
-            if complete {
-                return Some(std::mem::take(self).at);
-            }
-        }
-        None
-    }
 }
 
 impl Events {
@@ -126,7 +72,7 @@ impl Events {
         Box::pin(async move {
             let (data, others) = match framing {
                 Framing::Lines => (event.clone(), Vec::new()),
-                Framing::Events => data(&event),
+                Framing::Events => event_stream::data(&event),
             };
             if data.trim_ascii().is_empty() {
                 return Ok(event);
@@ -140,11 +86,7 @@ impl Events {
                     text.push(b'\n');
                 }
                 Framing::Events => {
-                    for line in made.split(|byte| *byte == b'\n') {
-                        text.extend_from_slice(b"data: ");
-                        text.extend(line.iter().filter(|byte| **byte != b'\r'));
-                        text.push(b'\n');
-                    }
+                    event_stream::write_data(&mut text, &made);
                     text.push(b'\n');
                 }
             }
@@ -158,27 +100,6 @@ impl Events {
         self.body = Body::empty();
         Poll::Ready(Some(Err(error)))
     }
-}
-
-/// The data of an event, its lines joined, and all its other lines as they are.
-fn data(event: &[u8]) -> (Bytes, Vec<u8>) {
-    let (mut data, mut others): (Vec<u8>, Vec<u8>) = (Vec::new(), Vec::new());
-    let mut first = true;
-    for line in event.split(|byte| matches!(byte, b'\n' | b'\r')).filter(|line| !line.is_empty()) {
-        match line.strip_prefix(b"data:").or((line == b"data").then_some(b"")) {
-            Some(value) => {
-                if !std::mem::take(&mut first) {
-                    data.push(b'\n');
-                }
-                data.extend_from_slice(value.strip_prefix(b" ").unwrap_or(value));
-            }
-            None => {
-                others.extend_from_slice(line);
-                others.push(b'\n');
-            }
-        }
-    }
-    (data.into(), others)
 }
 
 impl http_body::Body for Events {
@@ -217,37 +138,5 @@ impl http_body::Body for Events {
                 None => this.ended = true,
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parts(framing: Framing, pieces: &[&str]) -> Vec<String> {
-        let (mut scan, mut buffer, mut found) = (Scan::default(), BytesMut::new(), Vec::new());
-        for piece in pieces {
-            buffer.extend_from_slice(piece.as_bytes());
-            while let Some(end) = scan.end(framing, &buffer) {
-                found.push(String::from_utf8(buffer.split_to(end).to_vec()).expect("text"));
-            }
-        }
-        found
-    }
-
-    #[test]
-    fn events_end_where_the_standard_says_however_they_are_cut() {
-        assert_eq!(
-            parts(Framing::Events, &["data: 1\n\ndata: 2\r\n\r\nda", "ta: 3\r\rx"]),
-            ["data: 1\n\n", "data: 2\r\n\r\n", "data: 3\r\r"]
-        );
-        assert_eq!(parts(Framing::Events, &["a\r", "\n", "\r", "\nb"]), ["a\r\n\r\n"]);
-        assert_eq!(parts(Framing::Lines, &["{}\n{", "}\r\n", "\n"]), ["{}\n", "{}\r\n", "\n"]);
-    }
-
-    #[test]
-    fn the_data_of_an_event_is_joined_and_the_rest_kept() {
-        let (data, others) = data(b"id: 7\ndata: {\"a\":\ndata:1}\nevent: x\n: c\n\n");
-        assert_eq!((&*data, &*others), (&b"{\"a\":\n1}"[..], &b"id: 7\nevent: x\n: c\n"[..]));
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{json, Value as Json};
 use stagedoor_expression::{Template, Value};
 
 use super::content::{self, Change, Wrong};
-use super::events::{Events, Framing};
+use super::events::Events;
 use super::{describe_changes, failed, names, problem, HeaderChanges, Variables};
 use crate::described;
 use crate::error::{Error, Kind};
@@ -18,6 +18,7 @@ use crate::exchange::Exchange;
 use crate::policy::{RequestHead, ResponseHead};
 use crate::protocol::body::Body;
 use crate::protocol::coding::{Coding, Decoded, Fault};
+use crate::protocol::event_stream::Framing;
 use crate::snapshot;
 use crate::worker::Worker;
 

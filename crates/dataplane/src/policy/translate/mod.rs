@@ -15,7 +15,9 @@
 //! Shared by the kinds that know messages of Protocol Buffers: `descriptor` (where types come from) and `message` (their
 //! JSON); `http_rule` (annotations of methods).
 
+pub mod connect;
 pub mod descriptor;
+pub mod events;
 pub mod graphql;
 pub mod grpc;
 pub mod http_rule;
@@ -32,7 +34,7 @@ use serde_json::{json, Value};
 
 use crate::error::Error;
 use crate::exchange::Exchange;
-use crate::policy::Context;
+use crate::policy::{Context, RequestHead};
 use crate::protocol::body::Body;
 use crate::protocol::link::Link;
 use crate::shared::Shared;
@@ -42,6 +44,8 @@ use crate::worker::Worker;
 
 pub enum Translate {
     Graphql(Box<graphql::Graphql>),
+    Connect(Box<connect::Connect>),
+    Events(Box<events::Events>),
     Grpc(Box<grpc::Grpc>),
     Rest(Box<rest::Rest>),
     Soap(Box<soap::Soap>),
@@ -62,6 +66,8 @@ pub enum Step {
 /// What is known of a request when its answer comes.
 pub enum Back {
     Graphql(Box<graphql::Back>),
+    Connect(Box<connect::Back>),
+    Events(events::Back),
     Grpc(Box<grpc::Back>),
     Rest(Box<rest::Back>),
     Soap(soap::Back),
@@ -74,6 +80,12 @@ impl Translate {
             snapshot::Translate::Graphql(settings) => graphql::Graphql::new(settings, context)
                 .map(|kind| Self::Graphql(Box::new(kind)))
                 .map_err(|wrong| within("graphql", wrong)),
+            snapshot::Translate::Connect(settings) => connect::Connect::new(settings)
+                .map(|kind| Self::Connect(Box::new(kind)))
+                .map_err(|wrong| within("connect", wrong)),
+            snapshot::Translate::Events(settings) => events::Events::new(settings)
+                .map(|kind| Self::Events(Box::new(kind)))
+                .map_err(|wrong| within("events", wrong)),
             snapshot::Translate::Grpc(settings) => grpc::Grpc::new(settings, context)
                 .map(|kind| Self::Grpc(Box::new(kind)))
                 .map_err(|wrong| within("grpc", wrong)),
@@ -89,6 +101,8 @@ impl Translate {
     pub fn describe(&self) -> Value {
         match self {
             Self::Graphql(kind) => json!({"graphql": kind.describe()}),
+            Self::Connect(kind) => json!({"connect": kind.describe()}),
+            Self::Events(kind) => json!({"events": kind.describe()}),
             Self::Grpc(kind) => json!({"grpc": kind.describe()}),
             Self::Rest(kind) => json!({"rest": kind.describe()}),
             Self::Soap(kind) => json!({"soap": kind.describe()}),
@@ -99,6 +113,8 @@ impl Translate {
     pub fn belongs_to(&mut self, target: &Target, shared: &Shared) -> Result<(), String> {
         match self {
             Self::Graphql(kind) => kind.belongs_to(target).map_err(|wrong| format!("graphql: {wrong}")),
+            Self::Connect(kind) => kind.belongs_to(target, shared).map_err(|wrong| format!("connect: {wrong}")),
+            Self::Events(kind) => kind.belongs_to(target).map_err(|wrong| format!("events: {wrong}")),
             Self::Grpc(kind) => kind.belongs_to(target, shared).map_err(|wrong| format!("grpc: {wrong}")),
             Self::Rest(kind) => kind.belongs_to(target).map_err(|wrong| format!("rest: {wrong}")),
             Self::Soap(_) => soap::Soap::belongs_to(target).map_err(|wrong| format!("soap: {wrong}")),
@@ -108,8 +124,9 @@ impl Translate {
     /// Called on one worker when a Program begins to serve.
     pub fn begin(&self, worker: &Rc<Worker>) {
         match self {
+            Self::Connect(kind) => kind.begin(worker),
             Self::Grpc(kind) => kind.begin(worker),
-            Self::Graphql(_) | Self::Rest(_) | Self::Soap(_) => {}
+            Self::Events(_) | Self::Graphql(_) | Self::Rest(_) | Self::Soap(_) => {}
         }
     }
 
@@ -117,10 +134,33 @@ impl Translate {
     pub fn explain(&self, exchange: &Exchange) -> Value {
         match self {
             Self::Graphql(kind) => kind.explain(),
+            Self::Connect(kind) => kind.explain(exchange),
+            Self::Events(kind) => kind.explain(exchange),
             Self::Grpc(kind) => kind.explain(exchange),
             Self::Rest(kind) => kind.explain(exchange),
             Self::Soap(kind) => kind.explain(),
         }
+    }
+
+    /// As soon as the route is known: how the client speaks.
+    pub fn recognise(&self, exchange: &mut Exchange, head: &RequestHead) {
+        if let Self::Connect(_) = self {
+            connect::Connect::recognise(exchange, head);
+        }
+    }
+
+    /// Behind the policies that decide on requests, and before a cache: what is no request of this kind is refused.
+    pub fn admit(&self, exchange: &mut Exchange, head: &RequestHead) -> Result<(), Error> {
+        match self {
+            Self::Connect(kind) => kind.admit(exchange, head),
+            Self::Events(kind) => kind.admit(exchange, head),
+            Self::Graphql(_) | Self::Grpc(_) | Self::Rest(_) | Self::Soap(_) => Ok(()),
+        }
+    }
+
+    /// Whether it opens WebSockets itself, so that nobody else may.
+    pub fn opens_websockets(&self) -> bool {
+        matches!(self, Self::Events(kind) if kind.opens())
     }
 
     /// `link`: of the client, where one waits.
@@ -133,6 +173,8 @@ impl Translate {
     ) -> Result<Step, Error> {
         match self {
             Self::Graphql(kind) => kind.on_request(worker, exchange, request).await,
+            Self::Connect(kind) => kind.on_request(worker, exchange, request).await,
+            Self::Events(kind) => kind.on_request(worker, link, exchange, request),
             Self::Grpc(kind) => kind.on_request(worker, link, exchange, request).await,
             Self::Rest(kind) => kind.on_request(exchange, request).await,
             Self::Soap(kind) => {
@@ -152,6 +194,8 @@ impl Back {
     ) -> Result<Response<Body>, Error> {
         match self {
             Self::Graphql(back) => back.on_answer(worker, answer).await,
+            Self::Connect(back) => back.on_answer(answer).await,
+            Self::Events(back) => back.on_answer(worker, exchange, answer),
             Self::Grpc(back) => back.on_answer(exchange, answer).await,
             Self::Rest(back) => back.on_answer(exchange, answer).await,
             Self::Soap(back) => back.on_answer(exchange, answer).await,

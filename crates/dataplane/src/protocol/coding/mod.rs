@@ -38,13 +38,19 @@ impl Coding {
             .map(<[u8]>::trim_ascii)
             .filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case(b"identity"));
         let Some(name) = codings.next() else { return Some(Self::Identity) };
-        match (name.to_ascii_lowercase().as_slice(), codings.next()) {
-            (b"gzip" | b"x-gzip", None) => Some(Self::Gzip),
-            (b"deflate", None) => Some(Self::Deflate),
-            (b"br", None) => Some(Self::Br),
-            (b"zstd", None) => Some(Self::Zstd),
-            _ => None,
-        }
+        Self::named(name).filter(|_| codings.next().is_none())
+    }
+
+    /// One by its name.
+    pub fn named(name: &[u8]) -> Option<Self> {
+        Some(match name.to_ascii_lowercase().as_slice() {
+            b"identity" | b"" => Self::Identity,
+            b"gzip" | b"x-gzip" => Self::Gzip,
+            b"deflate" => Self::Deflate,
+            b"br" => Self::Br,
+            b"zstd" => Self::Zstd,
+            _ => return None,
+        })
     }
 
     /// All of a content, of at most `most` bytes when it is plain.

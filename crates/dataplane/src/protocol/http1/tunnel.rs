@@ -25,7 +25,7 @@ pub(super) async fn run(wire: &Rc<Wire>, answer: Response<Recorded>, mut tunnel:
         recorded.carried(down);
     };
     let end = tunnel::relay(&mut Client(wire), &mut tunnel, &link.connection, note).await;
-    recorded.ended(end);
+    recorded.ended(tunnel.end().unwrap_or(end));
     if end.is_broken() {
         wire.stream.borrow().reset();
         tunnel.reset();

@@ -38,7 +38,7 @@ pub(super) async fn run(
         recorded.carried(down);
     };
     let end = tunnel::relay(&mut client, &mut tunnel, &link.connection, note).await;
-    recorded.ended(end);
+    recorded.ended(tunnel.end().unwrap_or(end));
     if end.is_broken() {
         client.reset();
         return tunnel.reset();

@@ -1,32 +1,22 @@
-//! As much of WebSocket's framing (RFC 6455 §5.2) as it takes to know where a frame ends, so that a close frame of the
-//! gateway's own can be put there. Nothing is changed, and nothing is held but the head of one frame.
+//! As much as it takes to know where a frame ends, so that a close frame of the gateway's own can be put there. Nothing is
+//! changed, and nothing is held but the head of one frame.
 
 use bytes::Bytes;
 
-/// The longest head of a frame: two bytes, a length of eight, a mask of four.
-const HEAD: usize = 14;
-/// Of a control frame's payload.
-const CONTROL: u64 = 125;
-const CLOSE: u8 = 8;
+use super::{frame, Head, Opcode, Sender};
+
 /// The endpoint is going away (RFC 6455 §7.4.1).
 const GOING_AWAY: [u8; 2] = 1001u16.to_be_bytes();
 
-/// Who sends the frames: a client's are masked, a server's are not (RFC 6455 §5.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sender {
-    Client,
-    Server,
-}
-
 /// How far one way of a connection has come.
-pub(super) struct Frames {
+pub(in crate::protocol) struct Frames {
     sender: Sender,
     state: State,
 }
 
 enum State {
     Head {
-        bytes: [u8; HEAD],
+        bytes: [u8; Head::LONGEST],
         have: usize,
     },
     Payload(u64),
@@ -34,14 +24,14 @@ enum State {
     Over,
 }
 
-const BOUNDARY: State = State::Head { bytes: [0; HEAD], have: 0 };
+const BOUNDARY: State = State::Head { bytes: [0; Head::LONGEST], have: 0 };
 
 impl Frames {
-    pub(super) fn new(sender: Sender) -> Self {
+    pub(in crate::protocol) fn new(sender: Sender) -> Self {
         Self { sender, state: BOUNDARY }
     }
 
-    pub(super) fn follow(&mut self, mut data: &[u8]) {
+    pub(in crate::protocol) fn follow(&mut self, mut data: &[u8]) {
         while !data.is_empty() {
             match &mut self.state {
                 State::Over => return,
@@ -66,47 +56,21 @@ impl Frames {
     }
 
     /// What the gateway may say in the sender's place, if a frame may stand here: that it is going away.
-    pub(super) fn farewell(&self) -> Option<Bytes> {
-        match (&self.state, self.sender) {
-            (State::Head { have: 0, .. }, Sender::Server) => {
-                Some([&[0x80 | CLOSE, 2], &GOING_AWAY[..]].concat().into())
-            }
-            (State::Head { have: 0, .. }, Sender::Client) => {
-                let mask = fastrand::u32(..).to_be_bytes();
-                let masked = [GOING_AWAY[0] ^ mask[0], GOING_AWAY[1] ^ mask[1]];
-                Some([&[0x80 | CLOSE, 0x80 | 2], &mask[..], &masked[..]].concat().into())
-            }
-            _ => None,
-        }
+    pub(in crate::protocol) fn farewell(&self) -> Option<Bytes> {
+        let here = matches!(self.state, State::Head { have: 0, .. });
+        here.then(|| frame(self.sender, Opcode::Close, &GOING_AWAY))
     }
 }
 
 /// What follows a head that is whole; None while it is not.
 fn after(head: &[u8], sender: Sender) -> Option<State> {
-    let [first, second, rest @ ..] = head else { return None };
-    let (opcode, masked) = (first & 0x0F, second & 0x80 != 0);
-    let known = matches!(opcode, 0..=2 | CLOSE..=10);
-    if !known || masked != (sender == Sender::Client) {
-        return Some(State::Over);
-    }
-    let extended = match second & 0x7F {
-        126 => 2,
-        127 => 8,
-        _ => 0,
-    };
-    if rest.len() < extended + if masked { 4 } else { 0 } {
-        return None;
-    }
-    let length = match extended {
-        0 => u64::from(second & 0x7F),
-        _ => rest[..extended].iter().fold(0, |length, byte| length << 8 | u64::from(*byte)),
-    };
-    let whole = first & 0x80 != 0;
-    Some(match opcode {
-        CLOSE => State::Over,
-        CLOSE.. if !whole || length > CONTROL => State::Over,
-        _ if length == 0 => BOUNDARY,
-        _ => State::Payload(length),
+    Some(match Head::read(head, sender) {
+        Err(_) => State::Over,
+        Ok(head) => match head? {
+            Head { opcode: Opcode::Close, .. } => State::Over,
+            Head { length: 0, .. } => BOUNDARY,
+            Head { length, .. } => State::Payload(length),
+        },
     })
 }
 

@@ -1,4 +1,4 @@
-"""A shop as a service of GraphQL: ``python shop.py [PORT]``. Needs strawberry-graphql and uvicorn."""
+"""A shop as a service of GraphQL: ``python graphql_shop.py [PORT]``. Needs strawberry-graphql and uvicorn."""
 
 from __future__ import annotations
 

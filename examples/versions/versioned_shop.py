@@ -1,4 +1,4 @@
-"""The shop of the example, which implements the newest version alone: `python shop.py [PORT]`."""
+"""The shop of the example, which implements the newest version alone: `python versioned_shop.py [PORT]`."""
 
 from __future__ import annotations
 

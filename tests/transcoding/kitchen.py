@@ -160,6 +160,16 @@ class Kitchen:
             time.sleep(0.01)
         return kitchen("Seen")()
 
+    def Keep(self, request: Message, context: grpc.ServicerContext) -> Message:
+        self.seen.append(request)
+        return request
+
+    Text = Keep
+
+    def Renew(self, request: Message, context: grpc.ServicerContext) -> Message:
+        newer = type_of("old.v1.Newer")(number=7, kind=5, kinds=[1, 5, 2], level_map={"a": 1, "b": 5})
+        return type_of("old.v1.Old").FromString(newer.SerializeToString())
+
 
 def _fail(request: Message, context: grpc.ServicerContext) -> None:
     if request.details:
@@ -180,20 +190,20 @@ def serve(
     reflect: bool = False,
     compression: grpc.Compression = grpc.Compression.NoCompression,
 ) -> tuple[grpc.Server, int]:
-    service = pool().FindServiceByName("kitchen.v1.Kitchen")
-    handlers = {}
-    for method in service.methods:
-        kind = f"{'stream' if method.client_streaming else 'unary'}_{'stream' if method.server_streaming else 'unary'}"
-        make = getattr(grpc, f"{kind}_rpc_method_handler")
-        handlers[method.name] = make(
-            getattr(kitchen, method.name),
-            request_deserializer=message_factory.GetMessageClass(method.input_type).FromString,
-            response_serializer=message_factory.GetMessageClass(method.output_type).SerializeToString,
-        )
     server = grpc.server(ThreadPoolExecutor(16), compression=compression, options=[("grpc.so_reuseport", 0)])
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service.full_name, handlers),))
+    names = ["kitchen.v1.Kitchen", "old.v1.Archive"]
+    for service in map(pool().FindServiceByName, names):
+        handlers = {}
+        for method in service.methods:
+            client, answer = ("stream" if it else "unary" for it in (method.client_streaming, method.server_streaming))
+            handlers[method.name] = getattr(grpc, f"{client}_{answer}_rpc_method_handler")(
+                getattr(kitchen, method.name),
+                request_deserializer=message_factory.GetMessageClass(method.input_type).FromString,
+                response_serializer=message_factory.GetMessageClass(method.output_type).SerializeToString,
+            )
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service.full_name, handlers),))
     if reflect:
-        reflection.enable_server_reflection([service.full_name, reflection.SERVICE_NAME], server, pool=pool())
+        reflection.enable_server_reflection([*names, reflection.SERVICE_NAME], server, pool=pool())
     port = server.add_insecure_port(address)
     server.start()
     return server, port

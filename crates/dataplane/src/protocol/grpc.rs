@@ -23,6 +23,7 @@ pub const TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// `UNKNOWN`.
 pub const UNKNOWN: u16 = 2;
+const INVALID_ARGUMENT: u16 = 3;
 
 /// How a call's client speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +92,7 @@ impl Call {
                 self.ended(failure.code);
                 connect::respond(form, &failure, error.kind.status())
             }
-            Dialect::Grpc | Dialect::Web(_) => self.trailers_only(code(error.kind.status()), &error.detail),
+            Dialect::Grpc | Dialect::Web(_) => self.trailers_only(code(error.kind), &error.detail),
         };
         for (name, value) in &error.headers {
             response.headers_mut().append(name.clone(), value.clone());
@@ -102,7 +103,7 @@ impl Call {
     /// The end of an answer that the gateway has to break off: the client learns why. None: its form has no place for it.
     pub fn ending(&self, error: &Error) -> Option<Frame<Bytes>> {
         let fields = || {
-            let fields = trailers(code(error.kind.status()), &error.detail);
+            let fields = trailers(code(error.kind), &error.detail);
             self.note(&fields);
             fields
         };
@@ -247,9 +248,12 @@ fn escape(message: &str) -> String {
     text
 }
 
-/// The gateway's own errors, by the HTTP status that they have elsewhere.
-fn code(status: u16) -> u16 {
-    match status {
+/// The gateway's own errors, by the HTTP status that they have elsewhere; what the message says is its client's matter.
+fn code(kind: Kind) -> u16 {
+    if matches!(kind, Kind::InvalidBody | Kind::RequestInvalid) {
+        return INVALID_ARGUMENT;
+    }
+    match kind.status() {
         408 | 504 => 4,
         403 => 7,
         413 | 414 | 429 | 431 => 8,
@@ -358,7 +362,7 @@ mod tests {
     #[test]
     fn every_error_has_a_code() {
         for kind in Kind::ALL {
-            assert!((1..=16).contains(&code(kind.status())), "{kind:?}");
+            assert!((1..=16).contains(&code(*kind)), "{kind:?}");
         }
     }
 }

@@ -19,19 +19,23 @@ fn put_known(kind: Kind, text: &str, out: &mut Vec<u8>) -> Option<()> {
             }
             out.extend_from_slice(&narrow.to_le_bytes());
         }
-        Kind::Int32 | Kind::Enum(_) => put_varint(out, i64::from(i32::try_from(signed(text)?).ok()?) as u64),
+        Kind::Int32 => put_varint(out, i64::from(int32(text)?) as u64),
         Kind::Int64 => put_varint(out, signed(text)? as u64),
         Kind::Uint32 => put_varint(out, u64::from(u32::try_from(unsigned(text)?).ok()?)),
         Kind::Uint64 => put_varint(out, unsigned(text)?),
-        Kind::Sint32 => put_varint(out, zigzag(i64::from(i32::try_from(signed(text)?).ok()?))),
+        Kind::Sint32 => put_varint(out, zigzag(i64::from(int32(text)?))),
         Kind::Sint64 => put_varint(out, zigzag(signed(text)?)),
         Kind::Fixed32 => out.extend_from_slice(&u32::try_from(unsigned(text)?).ok()?.to_le_bytes()),
         Kind::Fixed64 => out.extend_from_slice(&unsigned(text)?.to_le_bytes()),
-        Kind::Sfixed32 => out.extend_from_slice(&i32::try_from(signed(text)?).ok()?.to_le_bytes()),
+        Kind::Sfixed32 => out.extend_from_slice(&int32(text)?.to_le_bytes()),
         Kind::Sfixed64 => out.extend_from_slice(&signed(text)?.to_le_bytes()),
-        Kind::Bool | Kind::String | Kind::Bytes | Kind::Message(_) | Kind::Group(_) => return None,
+        Kind::Bool | Kind::String | Kind::Bytes | Kind::Enum(_) | Kind::Message(_) | Kind::Group(_) => return None,
     }
     Some(())
+}
+
+pub(super) fn int32(text: &str) -> Option<i32> {
+    i32::try_from(signed(text)?).ok()
 }
 
 fn zigzag(value: i64) -> u64 {

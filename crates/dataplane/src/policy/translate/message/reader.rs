@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::shape::{Field, Kind, Known, Messages, Plurality, Shape};
-use super::text::{expected, put_value, wire};
+use super::text::{expected, put_number, put_value, wire};
 use super::{nested, ReadRules};
 use crate::protocol::json::{Fault, Reader};
 use crate::protocol::protobuf::{put_key, put_varint, GROUP_END, LENGTH};
@@ -354,7 +354,7 @@ impl Reading<'_> {
             b'-' | b'0'..=b'9' => {
                 let text = reader.skip(1)?;
                 let text = std::str::from_utf8(text).map_err(|_| Wrong::from(Fault::NotText))?;
-                super::number::put(kind, text, out).then_some(()).ok_or_else(wrong)
+                put_number(self.messages, kind, text, out).then_some(()).ok_or_else(wrong)
             }
             // It may be no JSON at all, which is said first.
             _ => {

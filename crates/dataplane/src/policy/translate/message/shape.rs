@@ -1,6 +1,9 @@
 //! Types as tables: what is looked up while a message is read or written.
 
-use prost_reflect::{Cardinality, DescriptorPool, ExtensionDescriptor, FieldDescriptor, Kind as Described};
+use prost_reflect::prost::Message as _;
+use prost_reflect::{
+    Cardinality, DescriptorPool, DynamicMessage, ExtensionDescriptor, FieldDescriptor, Kind as Described, Syntax,
+};
 use rustc_hash::FxHashMap;
 
 use crate::protocol::json::quote;
@@ -49,6 +52,8 @@ pub struct Field {
     pub kind: Kind,
     pub plurality: Plurality,
     pub oneof: Option<usize>,
+    /// Where proto2 may have declared one: a message with the default alone.
+    pub(super) default: Option<Box<[u8]>>,
     /// With quotes and colon.
     pub(super) json_key: Box<[u8]>,
     pub(super) original_key: Box<[u8]>,
@@ -94,6 +99,14 @@ pub(super) struct Enumeration {
     /// The first name of every number, in JSON.
     pub(super) names: FxHashMap<i32, Box<[u8]>>,
     pub(super) is_null: bool,
+    /// As proto2 has them: a number without a name is no value.
+    closed: bool,
+}
+
+impl Enumeration {
+    pub(super) fn takes(&self, number: i32) -> bool {
+        !self.closed || self.names.contains_key(&number)
+    }
 }
 
 impl Messages {
@@ -104,7 +117,9 @@ impl Messages {
                 numbers.insert(value.name().into(), value.number());
                 names.entry(value.number()).or_insert_with(|| quote(value.name()).into());
             }
-            Enumeration { numbers, names, is_null: described.full_name() == "google.protobuf.NullValue" }
+            let is_null = described.full_name() == "google.protobuf.NullValue";
+            let closed = described.parent_file().syntax() == Syntax::Proto2;
+            Enumeration { numbers, names, is_null, closed }
         });
         let index = |names: Vec<String>| -> FxHashMap<Box<str>, usize> {
             names.into_iter().enumerate().map(|(index, name)| (name.into(), index)).collect()
@@ -208,7 +223,15 @@ impl Compiling<'_> {
             })
         });
         let kind = self.kind(&field.kind(), field.is_group())?;
-        Some(made(field.number(), field.name(), field.json_name(), kind, plurality, oneof))
+        let mut made = made(field.number(), field.name(), field.json_name(), kind, plurality, oneof);
+        let is_single =
+            matches!(plurality, Plurality::One { .. }) && !matches!(kind, Kind::Message(_) | Kind::Group(_));
+        if is_single && field.parent_file().syntax() == Syntax::Proto2 {
+            let mut holder = DynamicMessage::new(field.parent_message().clone());
+            holder.set_field(field, field.default_value());
+            made.default = Some(holder.encode_to_vec().into());
+        }
+        Some(made)
     }
 
     fn extension(&self, field: &ExtensionDescriptor) -> Option<Field> {
@@ -255,6 +278,7 @@ fn made(number: u32, name: &str, json: &str, kind: Kind, plurality: Plurality, o
         kind,
         plurality,
         oneof,
+        default: None,
         json_key: key(json),
         original_key: key(name),
     }

@@ -78,11 +78,21 @@ pub(super) fn put_value(messages: &Messages, kind: Kind, text: &str, out: &mut V
                 put_varint(out, i64::from(*number) as u64);
                 true
             }
-            None => number::put(kind, text, out),
+            None => put_number(messages, kind, text, out),
         },
         Kind::Message(_) | Kind::Group(_) => false,
         _ => number::put(kind, text, out),
     }
+}
+
+/// The same for a number. That of an enum is one that the enum takes.
+pub(super) fn put_number(messages: &Messages, kind: Kind, text: &str, out: &mut Vec<u8>) -> bool {
+    let Kind::Enum(index) = kind else { return number::put(kind, text, out) };
+    let number = number::int32(text).filter(|number| messages.enumeration(index).takes(*number));
+    if let Some(number) = number {
+        put_varint(out, i64::from(number) as u64);
+    }
+    number.is_some()
 }
 
 /// Whether a field's value can stand in text.

@@ -66,17 +66,17 @@ impl Writing<'_> {
     ) -> Result<(), Unreadable> {
         let shape = self.messages.shape(index);
         let Some(field) = shape.fields.get(position) else { return Err(Unreadable("it has no field")) };
-        let mut entries = entries(shape, message)?;
+        let mut entries = self.entries(shape, message)?;
         entries.retain(|(other, _)| *other == position);
         match entries.is_empty() {
-            true => self.default(field, out),
+            true => self.default(field, out)?,
             false => self.value(field, &entries, super::DEPTH - 1, out)?,
         }
         Ok(())
     }
 
     fn object(&self, shape: &Shape, message: &[u8], depth: usize, out: &mut Vec<u8>) -> Result<(), Unreadable> {
-        let mut entries = entries(shape, message)?;
+        let mut entries = self.entries(shape, message)?;
         if !entries.is_sorted_by_key(|(position, _)| *position) {
             entries.sort_by_key(|(position, _)| *position);
         }
@@ -91,7 +91,7 @@ impl Writing<'_> {
                     self.member(field, these, depth, out)?;
                 } else if field.plurality != (Plurality::One { presence: true }) {
                     self.key(field, out);
-                    self.default(field, out);
+                    self.default(field, out)?;
                 }
             }
         } else {
@@ -175,8 +175,11 @@ impl Writing<'_> {
                 protobuf::FIXED32 => numbers.array().map(|bytes| protobuf::Field::Fixed32(u32::from_le_bytes(bytes))),
                 _ => numbers.number().map(protobuf::Field::Number),
             };
-            separate(out);
-            self.single(kind, value.ok_or(Malformed)?, 1, out)?;
+            let value = value.ok_or(Malformed)?;
+            if self.takes(kind, value) {
+                separate(out);
+                self.single(kind, value, 1, out)?;
+            }
         }
         Ok(())
     }
@@ -187,12 +190,17 @@ impl Writing<'_> {
         let [key, value] = &*shape.fields else { return Err(Malformed.into()) };
         let mut members = Vec::with_capacity(entries.len());
         for (_, entry) in entries {
-            let fields = self::entries(shape, content(*entry)?)?;
+            let entry = content(*entry)?;
+            let fields = self.entries(shape, entry)?;
+            // A value that its enum does not take is no entry.
+            if fields.iter().all(|(position, _)| *position == 0) && self.has_untaken(value, entry) {
+                continue;
+            }
             let mut name = Vec::new();
             let keys = fields.iter().rfind(|(position, _)| *position == 0);
             match keys {
                 Some((_, written)) => self.single(key.kind, *written, 1, &mut name)?,
-                None => self.default(key, &mut name),
+                None => self.default(key, &mut name)?,
             }
             if name.first() != Some(&b'"') {
                 name.insert(0, b'"');
@@ -215,7 +223,7 @@ impl Writing<'_> {
             match (values.is_empty(), value.kind) {
                 (false, _) => self.value(value, &values, depth, out)?,
                 (true, Kind::Message(index)) => self.message(index, b"", depth, out)?,
-                (true, _) => self.default(value, out),
+                (true, _) => self.default(value, out)?,
             }
         }
         out.push(b'}');
@@ -270,7 +278,10 @@ impl Writing<'_> {
         Ok(())
     }
 
-    fn default(&self, field: &Field, out: &mut Vec<u8>) {
+    fn default(&self, field: &Field, out: &mut Vec<u8>) -> Result<(), Unreadable> {
+        if let Some(declared) = field.default.as_deref().and_then(|default| Fields::of(default).next()) {
+            return self.single(field.kind, declared?.1, 1, out);
+        }
         let text: &[u8] = match (field.plurality, field.kind) {
             (Plurality::Many { .. }, _) => b"[]",
             (Plurality::Map, _) => b"{}",
@@ -290,26 +301,42 @@ impl Writing<'_> {
             _ => b"0",
         };
         out.extend_from_slice(text);
+        Ok(())
     }
-}
 
-/// The fields of a message that its type has; of those that exclude each other, only the last.
-fn entries<'b>(shape: &Shape, message: &'b [u8]) -> Result<Vec<Entry<'b>>, Unreadable> {
-    let mut entries: Vec<Entry<'b>> = Vec::with_capacity(shape.fields.len().min(16));
-    for field in Fields::of(message) {
-        let (number, value) = field?;
-        let Some(position) = shape.position_of(number) else { continue };
-        let field = &shape.fields[position];
-        // A field of another kind is one that this type does not know.
-        if !fits(field, value) {
-            continue;
+    /// The fields of a message that its type has; of those that exclude each other, only the last.
+    fn entries<'b>(&self, shape: &Shape, message: &'b [u8]) -> Result<Vec<Entry<'b>>, Unreadable> {
+        let mut entries: Vec<Entry<'b>> = Vec::with_capacity(shape.fields.len().min(16));
+        for field in Fields::of(message) {
+            let (number, value) = field?;
+            let Some(position) = shape.position_of(number) else { continue };
+            let field = &shape.fields[position];
+            // A field of another kind is one that this type does not know.
+            if !fits(field, value) || !self.takes(field.kind, value) {
+                continue;
+            }
+            if shape.has_oneofs && field.oneof.is_some() {
+                entries.retain(|(other, _)| *other == position || shape.fields[*other].oneof != field.oneof);
+            }
+            entries.push((position, value));
         }
-        if shape.has_oneofs && field.oneof.is_some() {
-            entries.retain(|(other, _)| *other == position || shape.fields[*other].oneof != field.oneof);
-        }
-        entries.push((position, value));
+        Ok(entries)
     }
-    Ok(entries)
+
+    /// A number that a closed enum does not have is a field that the type does not know.
+    fn takes(&self, kind: Kind, value: protobuf::Field<'_>) -> bool {
+        match (kind, value) {
+            (Kind::Enum(index), protobuf::Field::Number(number)) => {
+                self.messages.enumeration(index).takes(number as i32)
+            }
+            _ => true,
+        }
+    }
+
+    fn has_untaken(&self, field: &Field, message: &[u8]) -> bool {
+        let mut fields = Fields::of(message).map_while(Result::ok);
+        fields.any(|(number, value)| number == field.number && !self.takes(field.kind, value))
+    }
 }
 
 fn fits(field: &Field, value: protobuf::Field<'_>) -> bool {

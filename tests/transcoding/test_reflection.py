@@ -25,3 +25,21 @@ def test_without_its_word_there_is_503_and_with_it_an_answer(tmp_path: Path, ser
         server.stop(None).wait()
     finally:
         door.kill()
+
+
+def test_the_cluster_that_a_version_leads_to_describes_itself(tmp_path: Path) -> None:
+    silent, port = serve(Kitchen())
+    telling, other = serve(Kitchen(), reflect=True)
+    more = {"old": {"endpoints": [f"http://127.0.0.1:{other}"], "protocol": "h2c"}}
+    api = {"version": {"header": "kitchen-version"}, "default": "v2", "versions": {"v1": {"cluster": "old"}, "v2": {}}}
+    translate = {"grpc": {"descriptors": {"reflection": {"timeout": "1s"}}}}
+    door = start(tmp_path, port, translate, clusters=more, api=api)
+    try:
+        answer = door.request("GET", "/v1/shelves/1", headers={"kitchen-version": "v1"})
+        assert (answer.status, answer.json.get("method")) == (200, "GetShelf")
+        # The other one says nothing of itself, and what is known of the first is not of it.
+        assert door.request("GET", "/v1/shelves/1").status == 503
+    finally:
+        door.kill()
+        silent.stop(None).wait()
+        telling.stop(None).wait()

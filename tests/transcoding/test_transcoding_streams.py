@@ -9,6 +9,8 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
+import h2.connection
+import h2.events
 import pytest
 from kitchen import Kitchen
 from running import Answer, Gateway, until
@@ -77,6 +79,39 @@ def test_a_client_that_leaves_ends_the_call(door: Gateway, kitchen: Kitchen) -> 
     connection.close()
     assert kitchen.cancelled.wait(20)
     kitchen.go_on.set()
+
+
+@pytest.mark.parametrize(
+    ("path", "begins"), [("/v1/count/2?pause_after=1", True), ("/v1/wait", False)], ids=["stream", "unary"]
+)
+def test_a_stream_of_http2_that_its_client_resets_ends_the_call_alone(
+    door: Gateway, kitchen: Kitchen, path: str, begins: bool
+) -> None:
+    host, _, port = door.addresses["listeners"]["public"].rpartition(":")
+    fields = [(":method", "GET"), (":scheme", "http"), (":authority", host)]
+    with socket.create_connection((host, int(port)), timeout=30) as wire:
+        client = h2.connection.H2Connection()
+        client.initiate_connection()
+
+        def seen(kind: type[h2.events.Event]) -> None:
+            wire.sendall(client.data_to_send())
+            while not any(isinstance(event, kind) for event in client.receive_data(wire.recv(65536))):
+                wire.sendall(client.data_to_send())
+
+        client.send_headers(1, [*fields, (":path", path)], end_stream=True)
+        if begins:
+            seen(h2.events.DataReceived)
+        else:
+            wire.sendall(client.data_to_send())
+            until(lambda: kitchen.times)
+        assert not kitchen.cancelled.is_set()
+        client.reset_stream(1, error_code=8)
+        wire.sendall(client.data_to_send())
+        assert kitchen.cancelled.wait(20)
+        kitchen.go_on.set()
+        # The connection goes on.
+        client.send_headers(3, [*fields, (":path", "/v1/shelves/1")], end_stream=True)
+        seen(h2.events.StreamEnded)
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,14 @@ Json = Any
 
 
 def start(folder: Path, port: int, translate: Json, **more: Json) -> Gateway:
-    """``more``: other policies, and ``cluster``."""
+    """``more``: other policies, ``cluster``, other ``clusters``, and the ``api`` that the route is of."""
+    clusters, api = more.pop("clusters", {}), more.pop("api", None)
     cluster = {"endpoints": [f"http://127.0.0.1:{port}"], "protocol": "h2c"} | more.pop("cluster", {})
-    configuration = {
+    configuration: dict[str, Json] = {
         "listeners": {"public": {"bind": "127.0.0.1:0", "http2": {"h2c": True}}},
         "admin": {"bind": "127.0.0.1:0"},
         "workers": 1,
-        "clusters": {"kitchen": cluster},
+        "clusters": {"kitchen": cluster, **clusters},
         "routes": {
             "all": {
                 "match": {"path": "/{rest...}"},
@@ -28,6 +29,9 @@ def start(folder: Path, port: int, translate: Json, **more: Json) -> Gateway:
             }
         },
     }
+    if api is not None:
+        configuration["apis"] = {"kitchen": api}
+        configuration["routes"]["all"]["api"] = "kitchen"
     (folder / "stagedoor.yaml").write_text(json.dumps(configuration))
     (folder / "kitchen.binpb").write_bytes(descriptor_set("kitchen.proto", "old.proto"))
     return Gateway(folder)

@@ -253,7 +253,10 @@ fn compile_route(
             "{place}: upgrade: it has no effect where the target is not a cluster, and over HTTP/2 for WebSocket alone"
         ));
     }
-    let belongs = policies.translate.as_mut().map(|policy| policy.belongs_to(&target, context.shared));
+    let belongs = policies
+        .translate
+        .as_mut()
+        .map(|policy| policy.belongs_to(&target, policies.version.as_deref(), context.shared));
     if let Some(Err(message)) = belongs {
         report.error(format!("{place}: translate: {message}"));
         return None;

@@ -34,6 +34,7 @@ use serde_json::{json, Value};
 
 use crate::error::Error;
 use crate::exchange::Exchange;
+use crate::policy::version::Version;
 use crate::policy::{Context, RequestHead};
 use crate::protocol::body::Body;
 use crate::protocol::link::Link;
@@ -109,13 +110,15 @@ impl Translate {
         }
     }
 
-    /// Errors: the route's target is not of the kind that is needed.
-    pub fn belongs_to(&mut self, target: &Target, shared: &Shared) -> Result<(), String> {
+    /// `version`: of the route, where it belongs to an API.
+    ///
+    /// Errors: the route's target, or where a version leads, is not of the kind that is needed.
+    pub fn belongs_to(&mut self, target: &Target, version: Option<&Version>, shared: &Shared) -> Result<(), String> {
         match self {
             Self::Graphql(kind) => kind.belongs_to(target).map_err(|wrong| format!("graphql: {wrong}")),
             Self::Connect(kind) => kind.belongs_to(target, shared).map_err(|wrong| format!("connect: {wrong}")),
             Self::Events(kind) => kind.belongs_to(target).map_err(|wrong| format!("events: {wrong}")),
-            Self::Grpc(kind) => kind.belongs_to(target, shared).map_err(|wrong| format!("grpc: {wrong}")),
+            Self::Grpc(kind) => kind.belongs_to(target, version, shared).map_err(|wrong| format!("grpc: {wrong}")),
             Self::Rest(kind) => kind.belongs_to(target).map_err(|wrong| format!("rest: {wrong}")),
             Self::Soap(_) => soap::Soap::belongs_to(target).map_err(|wrong| format!("soap: {wrong}")),
         }

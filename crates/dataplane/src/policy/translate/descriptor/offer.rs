@@ -29,10 +29,16 @@ struct Told<T> {
     services: Vec<String>,
     timeout: Duration,
     compile: Compile<T>,
+    /// The target's cluster first, then those of versions. Empty until the target is known.
+    tellers: Vec<Teller<T>>,
+}
+
+/// Whose services describe themselves.
+struct Teller<T> {
+    cluster: Arc<Cluster>,
+    live: Arc<Live>,
     /// What was made of what was told, with the count of that.
     made: ArcSwapOption<(u64, Result<Arc<T>, String>)>,
-    /// None until the target is known.
-    from: Option<(Arc<Cluster>, Arc<Live>)>,
 }
 
 impl<T> Offer<T> {
@@ -50,71 +56,87 @@ impl<T> Offer<T> {
             services: services.to_vec(),
             timeout: Duration::from_millis(reflection.timeout_ms),
             compile: Box::new(compile),
-            made: ArcSwapOption::empty(),
-            from: None,
+            tellers: Vec::new(),
         })))
     }
 
-    /// Whose services are asked where they describe themselves.
+    /// One more whose services are asked where they describe themselves; the first is the target's.
     pub fn comes_from(&mut self, cluster: &Arc<Cluster>, shared: &Shared) {
         if let Source::Told(told) = &mut self.0 {
-            told.from = Some((cluster.clone(), shared.reflections.of(&cluster.name, &told.services)));
+            if told.tellers.iter().all(|teller| teller.cluster.name != cluster.name) {
+                let live = shared.reflections.of(&cluster.name, &told.services);
+                told.tellers.push(Teller { cluster: cluster.clone(), live, made: ArcSwapOption::empty() });
+            }
         }
     }
 
-    /// Asks the service, where it is to be asked: when a Program begins to serve.
+    /// Asks the services, where they are to be asked: when a Program begins to serve.
     pub fn begin(&self, worker: &Rc<Worker>) {
-        if let Source::Told(Told { from: Some((cluster, live)), services, timeout, .. }) = &self.0 {
-            live.begin(worker, cluster, services, *timeout);
+        if let Source::Told(told) = &self.0 {
+            told.tellers.iter().for_each(|teller| told.begin(teller, worker));
         }
     }
 
-    /// What is known without waiting.
-    pub fn known(&self) -> Option<Arc<T>> {
+    /// What is known without waiting. `version`: the cluster that a version leads to in place of the target's.
+    pub fn known(&self, version: Option<&Arc<Cluster>>) -> Option<Arc<T>> {
         match &self.0 {
             Source::Known(known) => Some(known.clone()),
-            Source::Told(told) => told.made().and_then(Result::ok),
+            Source::Told(told) => told.made(told.teller(version)?).and_then(Result::ok),
         }
     }
 
     /// Waits for the service's word where there is none yet.
     ///
     /// Errors: `DescriptorsUnavailable` 503.
-    pub async fn get(&self, worker: &Rc<Worker>, deadline: Instant) -> Result<Arc<T>, Error> {
+    pub async fn get(
+        &self,
+        worker: &Rc<Worker>,
+        version: Option<&Arc<Cluster>>,
+        deadline: Instant,
+    ) -> Result<Arc<T>, Error> {
         let told = match &self.0 {
             Source::Known(known) => return Ok(known.clone()),
             Source::Told(told) => told,
         };
-        if let Some(made) = told.made() {
+        let teller = told.teller(version).ok_or_else(|| unavailable("nobody can be asked".to_owned()))?;
+        if let Some(made) = told.made(teller) {
             return made.map_err(unavailable);
         }
-        if let Some((_, live)) = &told.from {
-            let mut ends = live.ends();
-            self.begin(worker);
-            let until = deadline.min(Instant::now() + told.timeout);
-            // Whoever fails has said so in the meantime, and another look comes by itself.
-            if live.fault().is_none() {
-                let _ended = timeout_at(until.into(), ends.changed()).await;
-            }
-            if let Some(made) = told.made() {
-                return made.map_err(unavailable);
-            }
-            return Err(unavailable(live.fault().unwrap_or_else(|| "it did not answer in time".to_owned())));
+        let live = &teller.live;
+        let mut ends = live.ends();
+        told.begin(teller, worker);
+        let until = deadline.min(Instant::now() + told.timeout);
+        // Whoever fails has said so in the meantime, and another look comes by itself.
+        if live.fault().is_none() {
+            let _ended = timeout_at(until.into(), ends.changed()).await;
         }
-        Err(unavailable("nobody can be asked".to_owned()))
+        match told.made(teller) {
+            Some(made) => made.map_err(unavailable),
+            None => Err(unavailable(live.fault().unwrap_or_else(|| "it did not answer in time".to_owned()))),
+        }
     }
 }
 
 impl<T> Told<T> {
-    fn made(&self) -> Option<Result<Arc<T>, String>> {
-        let (_, live) = self.from.as_ref()?;
-        let made = self.made.load();
-        if let Some(made) = made.as_ref().filter(|made| made.0 == live.generation()) {
+    fn teller(&self, version: Option<&Arc<Cluster>>) -> Option<&Teller<T>> {
+        match version {
+            None => self.tellers.first(),
+            Some(cluster) => self.tellers.iter().find(|teller| teller.cluster.name == cluster.name),
+        }
+    }
+
+    fn begin(&self, teller: &Teller<T>, worker: &Rc<Worker>) {
+        teller.live.begin(worker, &teller.cluster, &self.services, self.timeout);
+    }
+
+    fn made(&self, teller: &Teller<T>) -> Option<Result<Arc<T>, String>> {
+        let made = teller.made.load();
+        if let Some(made) = made.as_ref().filter(|made| made.0 == teller.live.generation()) {
             return Some(made.1.clone());
         }
-        let (generation, descriptors) = live.known()?;
+        let (generation, descriptors) = teller.live.known()?;
         let outcome = (self.compile)(&descriptors).map(Arc::new).map_err(|wrong| wrong.join("; "));
-        self.made.store(Some(Arc::new((generation, outcome.clone()))));
+        teller.made.store(Some(Arc::new((generation, outcome.clone()))));
         Some(outcome)
     }
 }

@@ -23,8 +23,10 @@ use super::http_rule::table::{Found, Miss};
 use super::http_rule::Api;
 use super::message::{ReadRules, WriteRules};
 use super::Step;
+use crate::cluster::Cluster;
 use crate::error::{Error, Kind};
 use crate::exchange::{Asked, Exchange};
+use crate::policy::version::Version;
 use crate::policy::Context;
 use crate::protocol::body::Body;
 use crate::protocol::link::Link;
@@ -74,25 +76,27 @@ impl Grpc {
 
     /// Methods with their bindings; null where the service has not said them yet.
     pub fn describe(&self) -> Value {
-        let methods = self.offer.known().map(|api| {
+        let methods = self.offer.known(None).map(|api| {
             let bindings = api.bindings.iter();
             bindings.map(|binding| json!({"method": &*binding.rpc.name, "http": binding.text()})).collect::<Vec<_>>()
         });
         json!({"methods": methods, "base_path": self.rules.base_path})
     }
 
-    pub fn belongs_to(&mut self, target: &Target, shared: &Shared) -> Result<(), String> {
-        match target {
-            Target::Cluster(target) if target.cluster.speaks_http2() => {
-                self.offer.comes_from(&target.cluster, shared);
-                Ok(())
+    pub fn belongs_to(&mut self, target: &Target, version: Option<&Version>, shared: &Shared) -> Result<(), String> {
+        let Target::Cluster(target) = target else {
+            return Err("the target must be a cluster, whose services speak gRPC".to_owned());
+        };
+        for cluster in std::iter::once(&target.cluster).chain(version.into_iter().flat_map(Version::clusters)) {
+            if !cluster.speaks_http2() {
+                return Err(format!(
+                    "the cluster '{}' speaks HTTP/1.1; gRPC needs 'protocol: h2c', or 'h2' over TLS",
+                    cluster.name
+                ));
             }
-            Target::Cluster(target) => Err(format!(
-                "the cluster '{}' speaks HTTP/1.1; gRPC needs 'protocol: h2c', or 'h2' over TLS",
-                target.cluster.name
-            )),
-            _ => Err("the target must be a cluster, whose services speak gRPC".to_owned()),
+            self.offer.comes_from(cluster, shared);
         }
+        Ok(())
     }
 
     pub fn begin(&self, worker: &Rc<Worker>) {
@@ -103,7 +107,7 @@ impl Grpc {
         if exchange.call.is_some() {
             return json!({"decision": "passes", "why": "it is a call of gRPC already"});
         }
-        let Some(api) = self.offer.known() else {
+        let Some(api) = self.offer.known(of_version(exchange)) else {
             return crate::explain::decision::open("the service says what it offers once it is asked");
         };
         match self.find(&api, &exchange.method, exchange.asked_path()) {
@@ -136,7 +140,7 @@ impl Grpc {
         if exchange.call.is_some() {
             return Ok(Step::Pass(request));
         }
-        let api = self.offer.get(worker, exchange.deadline).await?;
+        let api = self.offer.get(worker, of_version(exchange), exchange.deadline).await?;
         let (mut head, mut body) = request.into_parts();
         let rewritten = exchange.rewritten.take().unwrap_or_default();
         let path = rewritten.path.as_deref().unwrap_or(exchange.asked_path());
@@ -162,4 +166,9 @@ impl Grpc {
         let back = Back { api, binding, rules: self.rules.clone(), format };
         Ok(Step::Ask(Request::from_parts(head, body), super::Back::Grpc(Box::new(back))))
     }
+}
+
+/// Where its version leads in place of the route's target.
+fn of_version(exchange: &Exchange) -> Option<&Arc<Cluster>> {
+    exchange.route.as_ref()?.policies.version.as_ref()?.cluster(exchange)
 }

@@ -5,32 +5,41 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
+import grpc
 import pytest
 from running import Gateway
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from kitchen import Kitchen, serve
-from translated import start
-
-Json = Any
+from translated import DESCRIPTORS, HOSTS, Door, Json, cluster, start
 
 
 @pytest.fixture(scope="package")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Kitchen, Gateway, int]]:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Kitchen, Gateway]]:
     kitchen = Kitchen()
     server, port = serve(kitchen)
-    folder = tmp_path_factory.mktemp("door")
-    door = start(folder, port, {"grpc": {"descriptors": {"file": "kitchen.binpb"}}})
-    yield kitchen, door, port
-    door.kill()
-    server.stop(None).wait()
+    compressing, other = serve(kitchen, compression=grpc.Compression.Gzip)
+    clusters = {"kitchen": cluster(port)}
+    routes: dict[str, Json] = {"all": {"policies": {"translate": {"grpc": DESCRIPTORS}}}}
+    for host, settings in HOSTS.items():
+        clusters[host] = cluster(other if host == "compressing" else port, **settings.get("cluster", {}))
+        translate = {"grpc": DESCRIPTORS | settings.get("grpc", {})}
+        routes[host] = {
+            "match": {"path": "/{rest...}", "host": host},
+            "policies": {"translate": translate, **settings.get("policies", {})},
+            "target": {"cluster": host},
+        }
+    gateway = start(tmp_path_factory.mktemp("door"), clusters, routes)
+    yield kitchen, gateway
+    gateway.kill()
+    for each in (server, compressing):
+        each.stop(None).wait()
 
 
 @pytest.fixture
-def kitchen(shared: tuple[Kitchen, Gateway, int]) -> Kitchen:
+def kitchen(shared: tuple[Kitchen, Gateway]) -> Kitchen:
     """With nothing remembered."""
     kitchen = shared[0]
     kitchen.seen.clear()
@@ -41,22 +50,11 @@ def kitchen(shared: tuple[Kitchen, Gateway, int]) -> Kitchen:
 
 
 @pytest.fixture
-def door(shared: tuple[Kitchen, Gateway, int]) -> Gateway:
+def door(shared: tuple[Kitchen, Gateway]) -> Gateway:
     return shared[1]
 
 
 @pytest.fixture
-def another_door(shared: tuple[Kitchen, Gateway, int], tmp_path: Path) -> Iterator[Callable[..., Gateway]]:
-    """Before the same service, with other settings: ``grpc`` beside the descriptors, and other policies."""
-    doors = []
-
-    def make(grpc: Json | None = None, **more: Json) -> Gateway:
-        translate = {"grpc": {"descriptors": {"file": "kitchen.binpb"}} | (grpc or {})}
-        folder = tmp_path / str(len(doors))
-        folder.mkdir()
-        doors.append(start(folder, shared[2], translate, **more))
-        return doors[-1]
-
-    yield make
-    for door in doors:
-        door.kill()
+def host(shared: tuple[Kitchen, Gateway]) -> Callable[[str], Door]:
+    """One of ``HOSTS``."""
+    return lambda name: Door(shared[1], name)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from kitchen import Kitchen, pool
 from kitchen import kitchen as type_of
 from running import Gateway, request
+from translated import Door
 
 Json = Any
 settings.register_profile("sockets", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -166,31 +167,15 @@ def test_a_message_has_the_json_that_it_has_elsewhere_and_comes_back(
 
 @BOUNDED
 @given(messages())
-def test_json_is_written_by_rule(strict_door: Gateway, message: Any) -> None:
+def test_json_is_written_by_rule(host: Callable[[str], Door], message: Any) -> None:
     if message.WhichOneof("choice") == "choice_null":
         # Which the official implementation writes as 0 here, and as null elsewhere.
         message.ClearField("choice_null")
     options = {"always_print_fields_with_no_presence": True, "preserving_proto_field_name": True}
     expected = reference(message, use_integers_for_enums=True, **options)
-    answer = strict_door.request("POST", "/v1/echo", reference(message))
+    answer = host("written").request("POST", "/v1/echo", reference(message))
     assert answer.status == 200, answer.body
     assert same(answer.json, expected), (answer.json, expected)
-
-
-@pytest.fixture
-def strict_door(written: Gateway) -> Gateway:
-    return written
-
-
-@pytest.fixture(scope="module")
-def written(shared: tuple[Kitchen, Gateway, int], tmp_path_factory: pytest.TempPathFactory) -> Any:
-    from translated import start
-
-    rules = {"defaults": True, "enums": "numbers", "names": "original"}
-    translate = {"grpc": {"descriptors": {"file": "kitchen.binpb"}, "json": rules}}
-    door = start(tmp_path_factory.mktemp("written"), shared[2], translate)
-    yield door
-    door.kill()
 
 
 @pytest.mark.parametrize(
@@ -249,10 +234,8 @@ def test_any_holds_what_has_json_of_its_own(door: Gateway, packed: tuple[str, Js
     assert door.request("POST", "/v1/echo", behind).json == sent
 
 
-def test_what_is_unknown_is_passed_over_where_that_is_asked_for(
-    another_door: Callable[..., Gateway], kitchen: Kitchen
-) -> None:
-    door = another_door({"json": {"unknown_fields": "ignore"}, "unknown_query": "ignore"})
+def test_what_is_unknown_is_passed_over_where_that_is_asked_for(host: Callable[[str], Door], kitchen: Kitchen) -> None:
+    door = host("lenient")
     sent = {"nothing": [1, {"a": 2}], "aColour": "BLUE", "colours": ["RED", "BLUE"], "aString": "a", "inner": {"x": 1}}
     assert door.request("POST", "/v1/echo", sent).json == {"aString": "a", "colours": ["RED"], "inner": {}}
     assert door.request("GET", "/v1/query?nothing=1&a_string=b").json == {"aString": "b"}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from kitchen import Kitchen, serve
 from running import until
-from translated import start
+from translated import cluster, start
 
 
 @pytest.mark.parametrize("services", [[], ["kitchen.v1.Kitchen"]])
@@ -15,7 +15,8 @@ def test_without_its_word_there_is_503_and_with_it_an_answer(tmp_path: Path, ser
     server, port = serve(Kitchen(), reflect=True)
     server.stop(None).wait()
     descriptors = {"reflection": {"timeout": "1s"}}
-    door = start(tmp_path, port, {"grpc": {"descriptors": descriptors, "services": services}})
+    policies = {"translate": {"grpc": {"descriptors": descriptors, "services": services}}}
+    door = start(tmp_path, {"kitchen": cluster(port)}, {"all": {"policies": policies}})
     try:
         answer = door.request("GET", "/v1/shelves/1")
         assert (answer.status, answer.json["type"].partition("#")[2]) == (503, "descriptors-unavailable")
@@ -30,10 +31,10 @@ def test_without_its_word_there_is_503_and_with_it_an_answer(tmp_path: Path, ser
 def test_the_cluster_that_a_version_leads_to_describes_itself(tmp_path: Path) -> None:
     silent, port = serve(Kitchen())
     telling, other = serve(Kitchen(), reflect=True)
-    more = {"old": {"endpoints": [f"http://127.0.0.1:{other}"], "protocol": "h2c"}}
     api = {"version": {"header": "kitchen-version"}, "default": "v2", "versions": {"v1": {"cluster": "old"}, "v2": {}}}
-    translate = {"grpc": {"descriptors": {"reflection": {"timeout": "1s"}}}}
-    door = start(tmp_path, port, translate, clusters=more, api=api)
+    policies = {"translate": {"grpc": {"descriptors": {"reflection": {"timeout": "1s"}}}}}
+    clusters = {"kitchen": cluster(port), "old": cluster(other)}
+    door = start(tmp_path, clusters, {"all": {"policies": policies, "api": "kitchen"}}, apis={"kitchen": api})
     try:
         answer = door.request("GET", "/v1/shelves/1", headers={"kitchen-version": "v1"})
         assert (answer.status, answer.json.get("method")) == (200, "GetShelf")

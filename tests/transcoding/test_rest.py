@@ -17,7 +17,7 @@ from grpc_status import rpc_status
 from kitchen import kitchen as type_of
 from kitchen import pool
 from running import Gateway
-from translated import start
+from translated import DESCRIPTORS, cluster, start
 
 Json = Any
 
@@ -58,8 +58,9 @@ class Shelves:
 def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Shelves, Gateway]]:
     shelves = Shelves()
     folder: Path = tmp_path_factory.mktemp("rest")
-    translate = {"rest": {"descriptors": {"file": "kitchen.binpb"}, "base_path": "/api"}}
-    door = start(folder, shelves.server.server_port, translate, cluster={"protocol": "http1"})
+    policies = {"translate": {"rest": DESCRIPTORS | {"base_path": "/api"}}}
+    clusters = {"kitchen": cluster(shelves.server.server_port, protocol="http1")}
+    door = start(folder, clusters, {"all": {"policies": policies}})
     yield shelves, door
     door.kill()
     shelves.server.shutdown()

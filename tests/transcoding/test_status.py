@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import grpc
 import pytest
-from kitchen import Kitchen, serve
 from kitchen import kitchen as type_of_kitchen
 from running import Gateway
-from translated import start
+from translated import Door
 
 STATUSES = {
     "CANCELLED": 499,
@@ -81,8 +79,8 @@ def test_calls_of_grpc_pass_as_they_are(door: Gateway) -> None:
         assert call(type_of_kitchen("Named")(name="a"), timeout=20).name == "a"
 
 
-def test_methods_without_an_annotation_where_they_are_asked_for(another_door: Callable[..., Gateway]) -> None:
-    door = another_door({"automatic": True, "base_path": "/api"})
+def test_methods_without_an_annotation_where_they_are_asked_for(host: Callable[[str], Door]) -> None:
+    door = host("automatic")
     answer = door.request("POST", "/api/kitchen.v1.Kitchen/Plain", {"name": "a"})
     assert (answer.status, answer.json["method"], answer.json["name"]) == (200, "Plain", "a")
     assert door.request("GET", "/api/kitchen.v1.Kitchen/Plain").headers["allow"] == "POST"
@@ -90,23 +88,18 @@ def test_methods_without_an_annotation_where_they_are_asked_for(another_door: Ca
     assert door.request("GET", "/v1/shelves/1").status == 404
 
 
-def test_messages_are_bounded_either_way(another_door: Callable[..., Gateway]) -> None:
-    door = another_door({"max_message": "1KiB"})
+def test_messages_are_bounded_either_way(host: Callable[[str], Door]) -> None:
+    door = host("small")
     assert door.request("POST", "/v1/echo", {"aString": "x" * 2000}).status == 413
     # As JSON it is longer than as gRPC sends it, and the other way round.
     assert door.request("POST", "/v1/echo", {"aString": "x" * 900}).status == 200
 
 
-def test_compressed_messages_are_read(tmp_path: Path) -> None:
-    server, port = serve(Kitchen(), compression=grpc.Compression.Gzip)
-    door = start(tmp_path, port, {"grpc": {"descriptors": {"file": "kitchen.binpb"}}})
-    try:
-        sent = {"aString": "x" * 100_000}
-        assert door.request("POST", "/v1/echo", sent).json == sent
-        assert len(door.request("GET", f"/v1/count/50?text={'y' * 1000}").json) == 50
-    finally:
-        door.kill()
-        server.stop(None).wait()
+def test_compressed_messages_are_read(host: Callable[[str], Door]) -> None:
+    door = host("compressing")
+    sent = {"aString": "x" * 100_000}
+    assert door.request("POST", "/v1/echo", sent).json == sent
+    assert len(door.request("GET", f"/v1/count/50?text={'y' * 1000}").json) == 50
 
 
 def test_explain_says_which_method_it_is(door: Gateway) -> None:

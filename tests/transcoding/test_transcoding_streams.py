@@ -14,6 +14,7 @@ import h2.events
 import pytest
 from kitchen import Kitchen
 from running import Answer, Gateway, until
+from translated import Door
 
 Json = Any
 
@@ -45,8 +46,8 @@ def test_a_stream_is_written_as_its_client_wants_it(door: Gateway, accept: str |
     assert (answer.status, answer.headers["content-type"], answer.body) == (200, kind, text)
 
 
-def test_the_configuration_says_how_where_the_client_does_not(another_door: Callable[..., Gateway]) -> None:
-    door = another_door({"stream": "ndjson"})
+def test_the_configuration_says_how_where_the_client_does_not(host: Callable[[str], Door]) -> None:
+    door = host("lines")
     assert door.request("GET", "/v1/count/2").body == b'{"value":"1"}\n{"value":"2"}\n'
     assert door.request("GET", "/v1/count/1", headers={"accept": "application/json"}).body == b'[{"value":"1"}]'
 
@@ -193,10 +194,10 @@ def test_content_of_any_kind_goes_both_ways(door: Gateway) -> None:
 
 
 def test_a_stream_whose_service_is_gone_does_not_end_as_whole_ones_do(
-    another_door: Callable[..., Gateway], kitchen: Kitchen
+    host: Callable[[str], Door], kitchen: Kitchen
 ) -> None:
-    door = another_door(limits={"stream_idle": "300ms"})
-    response = ask(door, "GET", "/v1/count/2?pause_after=1", headers={"accept": "application/x-ndjson"})
+    headers = {"host": "idle", "accept": "application/x-ndjson"}
+    response = ask(host("idle").gateway, "GET", "/v1/count/2?pause_after=1", headers=headers)
     with pytest.raises((http.client.IncompleteRead, ConnectionError)) as broken:
         response.read()
     kitchen.go_on.set()
@@ -205,11 +206,8 @@ def test_a_stream_whose_service_is_gone_does_not_end_as_whole_ones_do(
         assert json.loads(last)["error"]["type"].endswith("#deadline-exceeded")
 
 
-def test_an_endless_call_of_one_message_ends_with_its_time(
-    another_door: Callable[..., Gateway], kitchen: Kitchen
-) -> None:
-    door = another_door(cluster={"timeouts": {"request": "700ms"}})
-    answer = door.request("GET", "/v1/wait")
+def test_an_endless_call_of_one_message_ends_with_its_time(host: Callable[[str], Door], kitchen: Kitchen) -> None:
+    answer = host("hasty").request("GET", "/v1/wait")
     assert answer.status == 504
     assert 0 < kitchen.times[0] <= 0.7
     until(kitchen.cancelled.is_set)

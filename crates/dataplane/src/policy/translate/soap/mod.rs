@@ -1,41 +1,36 @@
 //! Clients speak JSON, the service SOAP 1.1 or 1.2: one operation of its WSDL, whose types were read by the control plane.
 
+mod answer;
 mod decode;
 mod document;
 mod encode;
 mod fault;
+mod input;
 mod json;
 mod lexical;
 mod security;
 mod types;
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
-use percent_encoding::percent_decode_str;
+use http::{HeaderName, HeaderValue, Method, Request};
 use serde_json::{json, Value as Description};
-use stagedoor_expression::{json as tree, Template, Value};
+use stagedoor_expression::Template;
 
-use self::decode::Decoder;
 use self::encode::Encoder;
+use self::input::content_of;
 use self::json::Json;
 use self::security::UsernameToken;
-use self::types::{Complex, Element, Type, Types};
-use crate::described;
-use crate::error::{self, Error, Kind};
-use crate::evaluation::{compile, evaluate};
+use self::types::{Element, Types};
+use crate::error::{Error, Kind};
+use crate::evaluation::compile;
 use crate::exchange::Exchange;
 use crate::explain::decision::open;
 use crate::policy::transform::content;
-use crate::policy::ResponseHead;
 use crate::protocol::body::Body;
-use crate::protocol::coding::{Coding, Fault as CodingFault};
-use crate::protocol::media;
-use crate::route::path::decode;
-use crate::snapshot::{self, ContentFormat, SoapVersion};
+use crate::snapshot::{self, SoapVersion};
 use crate::target::Target;
 use crate::worker::Worker;
 
@@ -206,178 +201,6 @@ impl Soap {
         text.push_str("</soap:Body></soap:Envelope>");
         Ok(text)
     }
-
-    async fn evaluated(
-        &self,
-        worker: &Worker,
-        exchange: &Exchange,
-        headers: &HeaderMap,
-        template: &Template,
-        content: Option<bytes::Bytes>,
-    ) -> Result<Json, Error> {
-        let malformed =
-            |why: String| Error::new(Kind::InvalidBody, format!("The request's content cannot be read: {why}"));
-        let content = content.map(|content| tree::parse(&content)).transpose().map_err(malformed)?;
-        let input = described::describe(exchange, headers, content.unwrap_or(Value::Null))?;
-        let failed =
-            |cause: String| Error::new(Kind::ExpressionFailed, "The operation's input could not be made").cause(cause);
-        let made = evaluate(worker, template, &input).await.map_err(failed)?;
-        Json::parse(&tree::write(&made)).map_err(failed)
-    }
-
-    /// The content, and parameters of the path that the operation knows; without a content also those of the query.
-    fn given(&self, exchange: &Exchange, content: Option<bytes::Bytes>) -> Result<Json, Error> {
-        let malformed =
-            |why: String| Error::new(Kind::InvalidBody, format!("The request's content cannot be read: {why}"));
-        let has_content = content.is_some();
-        let mut value = match content {
-            Some(content) => Json::parse(&content).map_err(malformed)?,
-            None => Json::Object(Vec::new()),
-        };
-        let (Json::Object(members), Some(complex)) = (&mut value, self.complex()) else {
-            return Ok(value);
-        };
-        if let Some(route) = &exchange.route {
-            for (name, text) in exchange.params.iter(route.path.names(), exchange.path()) {
-                if complex.members.contains_key(name) && !members.iter().any(|(known, _)| known == name) {
-                    members.push((name.to_owned(), Json::Text(decode(text).into_owned())));
-                }
-            }
-        }
-        if !has_content {
-            for pair in exchange.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
-                let (name, text) = pair.split_once('=').unwrap_or((pair, ""));
-                put(members, plain(name).into_owned(), plain(text).into_owned());
-            }
-        }
-        Ok(value)
-    }
-
-    fn complex(&self) -> Option<&Complex> {
-        match self.operation.types.get(self.operation.input.as_ref()?.kind) {
-            Type::Complex(complex) => Some(complex),
-            _ => None,
-        }
-    }
-}
-
-impl Back {
-    pub async fn on_answer(self, exchange: &mut Exchange, answer: Response<Body>) -> Result<Response<Body>, Error> {
-        let operation = &*self.0;
-        let (mut head, mut body) = answer.into_parts();
-        if head.status.is_informational() {
-            return Ok(Response::from_parts(head, body));
-        }
-        let bad = |why: String| Error::new(Kind::BadReply, why);
-        let Some(content) = body.peek(operation.most).await? else {
-            return Err(bad(format!("the service's answer is larger than {} bytes", operation.most)));
-        };
-        if content.is_empty() && head.status.is_success() && operation.output.is_none() {
-            head.status = if head.status == StatusCode::ACCEPTED { head.status } else { StatusCode::NO_CONTENT };
-            rewrite(&mut head);
-            head.headers.remove(CONTENT_TYPE);
-            return Ok(Response::from_parts(head, Body::empty()));
-        }
-        let text = text_of(&head, &content, operation.most).map_err(bad)?;
-        let root = document::parse(&text).map_err(|why| bad(format!("the service's answer cannot be read: {why}")))?;
-        let namespace = root.name.namespace.clone();
-        let known = [types::envelope(SoapVersion::V11), types::envelope(SoapVersion::V12)].contains(&&*namespace);
-        let body = Some(&root).filter(|root| known && &*root.name.local == "Envelope");
-        let Some(body) = body.and_then(|root| root.first(&namespace, "Body")) else {
-            return Err(bad(format!("the service answered {} without an envelope", head.status.as_u16())));
-        };
-        let decoder = Decoder { types: &operation.types };
-        if let Some(fault) = body.first(&namespace, "Fault") {
-            let fault = fault::read(fault, &namespace, &decoder, &operation.faults, &operation.statuses);
-            exchange.error = Some(fault.error.kind);
-            return Ok(error::respond_with(&fault.error, fault.status, exchange.request_id.as_ref()));
-        }
-        if !head.status.is_success() {
-            return Err(bad(format!("the service answered {} without a fault", head.status.as_u16())));
-        }
-        let mut made = Vec::with_capacity(content.len());
-        match &operation.output {
-            None => {
-                head.status = StatusCode::NO_CONTENT;
-                rewrite(&mut head);
-                head.headers.remove(CONTENT_TYPE);
-                return Ok(Response::from_parts(head, Body::empty()));
-            }
-            Some(output) => {
-                // Some services get the namespace wrong; there is but one element.
-                let found = body.first(&output.namespace, &output.name);
-                let found = found.or_else(|| body.children.iter().find(|child| *child.name.local == *output.name));
-                let found =
-                    found.ok_or_else(|| bad(format!("the service's answer has no element '{}'", output.name)))?;
-                decoder.element(output.kind, found, &mut made);
-            }
-        }
-        rewrite(&mut head);
-        head.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        Ok(Response::from_parts(head, Body::full(made)))
-    }
-}
-
-/// What was said of the envelope.
-fn rewrite(head: &mut ResponseHead) {
-    content::rewrite(&mut head.headers);
-    head.headers.remove(&SOAP_ACTION);
-    head.headers.remove(http::header::CONTENT_LANGUAGE);
-}
-
-/// JSON, or nothing.
-async fn content_of(headers: &HeaderMap, body: &mut Body, most: usize) -> Result<Option<bytes::Bytes>, Error> {
-    let whole = body.buffer(most).await?;
-    if whole.is_empty() {
-        return Ok(None);
-    }
-    let Some((ContentFormat::Json, coding)) = content::format(headers) else {
-        return Err(Error::new(Kind::UnsupportedMediaType, "The body must be application/json"));
-    };
-    let plain = coding.decode(&whole, most).map_err(|fault| match fault {
-        CodingFault::Damaged => {
-            Error::new(Kind::InvalidBody, "The request's content is not what its Content-Encoding says")
-        }
-        CodingFault::TooLarge => {
-            Error::new(Kind::BodyTooLarge, format!("Here the request's content is at most {most} bytes, decoded"))
-        }
-    })?;
-    Ok(Some(plain))
-}
-
-/// Of an answer, as text.
-fn text_of<'c>(head: &ResponseHead, content: &'c bytes::Bytes, most: usize) -> Result<Cow<'c, str>, String> {
-    let kind = media::essence(&head.headers).unwrap_or_default().to_ascii_lowercase();
-    let status = head.status.as_u16();
-    if kind.starts_with(b"multipart/") {
-        return Err("the service answered with attachments (MIME, MTOM), which are not supported".to_owned());
-    }
-    if !kind.ends_with(b"/xml") && !kind.ends_with(b"+xml") {
-        return Err(format!("the service answered {status} with no XML"));
-    }
-    let coding = Coding::of(&head.headers).ok_or("the service's answer is in a content coding that is not known")?;
-    let plain = coding.decode(content, most).map_err(|fault| match fault {
-        CodingFault::Damaged => "the service's answer is not what its Content-Encoding says".to_owned(),
-        CodingFault::TooLarge => format!("the service's answer is larger than {most} bytes, decoded"),
-    })?;
-    let text = match plain.strip_prefix(b"\xef\xbb\xbf") {
-        Some(text) => plain.slice_ref(text),
-        None => plain,
-    };
-    match String::from_utf8(text.to_vec()) {
-        Ok(text) => Ok(text.into()),
-        // ISO 8859-1 is the first page of Unicode.
-        Err(error) if declares_latin_1(head, &text) => {
-            Ok(error.into_bytes().iter().map(|byte| char::from(*byte)).collect::<String>().into())
-        }
-        Err(_) => Err("the service's answer is not in UTF-8".to_owned()),
-    }
-}
-
-fn declares_latin_1(head: &ResponseHead, text: &[u8]) -> bool {
-    let kind = head.headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes).to_ascii_lowercase();
-    let start = text.get(..text.len().min(100)).unwrap_or_default().to_ascii_lowercase();
-    [kind, start].iter().any(|said| said.windows(10).any(|part| part == b"iso-8859-1"))
 }
 
 /// What the client said of its own content and of the answer that it has or wants.
@@ -392,21 +215,5 @@ fn without_declaration(block: &str) -> &str {
     match block.strip_prefix("<?xml").and_then(|rest| rest.split_once("?>")) {
         Some((_, block)) => block,
         None => block,
-    }
-}
-
-fn plain(text: &str) -> Cow<'_, str> {
-    match text.contains('+') {
-        true => Cow::Owned(percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned()),
-        false => percent_decode_str(text).decode_utf8_lossy(),
-    }
-}
-
-/// A name that stands more than once has a list.
-fn put(members: &mut Vec<(String, Json)>, name: String, text: String) {
-    match members.iter_mut().find(|(known, _)| *known == name) {
-        None => members.push((name, Json::Text(text))),
-        Some((_, Json::List(items))) => items.push(Json::Text(text)),
-        Some((_, first)) => *first = Json::List(vec![std::mem::replace(first, Json::Null), Json::Text(text)]),
     }
 }

@@ -28,10 +28,12 @@ pub mod soap;
 pub mod values;
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use http::{Request, Response};
 use serde_json::{json, Value};
 
+use crate::cluster::Cluster;
 use crate::error::Error;
 use crate::exchange::Exchange;
 use crate::policy::version::Version;
@@ -116,7 +118,9 @@ impl Translate {
     pub fn belongs_to(&mut self, target: &Target, version: Option<&Version>, shared: &Shared) -> Result<(), String> {
         match self {
             Self::Graphql(kind) => kind.belongs_to(target).map_err(|wrong| format!("graphql: {wrong}")),
-            Self::Connect(kind) => kind.belongs_to(target, shared).map_err(|wrong| format!("connect: {wrong}")),
+            Self::Connect(kind) => {
+                kind.belongs_to(target, version, shared).map_err(|wrong| format!("connect: {wrong}"))
+            }
             Self::Events(kind) => kind.belongs_to(target).map_err(|wrong| format!("events: {wrong}")),
             Self::Grpc(kind) => kind.belongs_to(target, version, shared).map_err(|wrong| format!("grpc: {wrong}")),
             Self::Rest(kind) => kind.belongs_to(target).map_err(|wrong| format!("rest: {wrong}")),
@@ -203,5 +207,24 @@ impl Back {
             Self::Rest(back) => back.on_answer(exchange, answer).await,
             Self::Soap(back) => back.on_answer(exchange, answer).await,
         }
+    }
+}
+
+/// Where its version leads in place of the route's target.
+fn of_version(exchange: &Exchange) -> Option<&Arc<Cluster>> {
+    exchange.route.as_ref()?.policies.version.as_ref()?.cluster(exchange)
+}
+
+/// The clusters that a route and its version lead to, which have to speak gRPC.
+fn of_grpc<'a>(target: &'a Target, version: Option<&'a Version>) -> Result<Vec<&'a Arc<Cluster>>, String> {
+    let Target::Cluster(target) = target else {
+        return Err("the target must be a cluster, whose services speak gRPC".to_owned());
+    };
+    let all: Vec<_> = std::iter::once(&target.cluster).chain(version.into_iter().flat_map(Version::clusters)).collect();
+    match all.iter().find(|cluster| !cluster.speaks_http2()) {
+        Some(cluster) => {
+            Err(format!("the cluster '{}' speaks HTTP/1.1; gRPC needs 'protocol: h2c', or 'h2' over TLS", cluster.name))
+        }
+        None => Ok(all),
     }
 }

@@ -22,10 +22,10 @@ use self::method::Methods;
 use self::stream::{Answered, Sent};
 use super::descriptor::Offer;
 use super::message::{ReadRules, WriteRules};
-use super::Step;
+use super::{of_grpc, of_version, Step};
 use crate::error::{Error, Kind};
 use crate::exchange::{self, Exchange};
-use crate::policy::RequestHead;
+use crate::policy::{version, RequestHead};
 use crate::protocol::body::Body;
 use crate::protocol::connect::{Codec, Form};
 use crate::protocol::grpc::{self, Call, Dialect};
@@ -56,7 +56,7 @@ impl Connect {
         if offer.is_none() && !settings.services.is_empty() {
             wrong.push("services: they are chosen among descriptors, and there are none".to_owned());
         }
-        if let Some(methods) = offer.as_ref().and_then(Offer::known) {
+        if let Some(methods) = offer.as_ref().and_then(|offer| offer.known(None)) {
             let unknown = settings.get.iter().filter(|procedure| methods.get(procedure).is_none());
             wrong.extend(unknown.map(|procedure| {
                 format!("get: there is no method '{procedure}'; there are {}", methods.names().join(", "))
@@ -89,7 +89,7 @@ impl Connect {
 
     /// Methods are null where the service has not said them yet, or nobody does.
     pub fn describe(&self) -> Value {
-        let known = self.offer.as_ref().and_then(Offer::known);
+        let known = self.offer.as_ref().and_then(|offer| offer.known(None));
         let mut get: Vec<&str> = self.get.iter().map(|procedure| &**procedure).collect();
         get.sort_unstable();
         json!({
@@ -98,20 +98,18 @@ impl Connect {
         })
     }
 
-    pub fn belongs_to(&mut self, target: &Target, shared: &Shared) -> Result<(), String> {
-        match target {
-            Target::Cluster(target) if target.cluster.speaks_http2() => {
-                if let Some(offer) = &mut self.offer {
-                    offer.comes_from(&target.cluster, shared);
-                }
-                Ok(())
+    pub fn belongs_to(
+        &mut self,
+        target: &Target,
+        version: Option<&version::Version>,
+        shared: &Shared,
+    ) -> Result<(), String> {
+        for cluster in of_grpc(target, version)? {
+            if let Some(offer) = &mut self.offer {
+                offer.comes_from(cluster, shared);
             }
-            Target::Cluster(target) => Err(format!(
-                "the cluster '{}' speaks HTTP/1.1; gRPC needs 'protocol: h2c', or 'h2' over TLS",
-                target.cluster.name
-            )),
-            _ => Err("the target must be a cluster, whose services speak gRPC".to_owned()),
         }
+        Ok(())
     }
 
     pub fn begin(&self, worker: &Rc<Worker>) {
@@ -149,7 +147,7 @@ impl Connect {
                 asked.coding()?;
                 match &self.offer {
                     None => self.check(&asked, head, exchange, None),
-                    Some(offer) => match offer.known() {
+                    Some(offer) => match offer.known(of_version(exchange)) {
                         Some(methods) => self.check(&asked, head, exchange, Some(&methods)),
                         // Looked at when the service has told.
                         None => Ok(()),
@@ -208,7 +206,7 @@ impl Connect {
             return Ok(Step::Pass(Request::from_parts(head, body)));
         };
         let known = match &self.offer {
-            Some(offer) => Some(offer.get(worker, exchange.deadline).await?),
+            Some(offer) => Some(offer.get(worker, of_version(exchange), exchange.deadline).await?),
             None => None,
         };
         self.check(&asked, &head, exchange, known.as_deref())?;

@@ -22,8 +22,7 @@ use super::descriptor::{Descriptors, Offer};
 use super::http_rule::table::{Found, Miss};
 use super::http_rule::Api;
 use super::message::{ReadRules, WriteRules};
-use super::Step;
-use crate::cluster::Cluster;
+use super::{of_grpc, of_version, Step};
 use crate::error::{Error, Kind};
 use crate::exchange::{Asked, Exchange};
 use crate::policy::version::Version;
@@ -84,16 +83,7 @@ impl Grpc {
     }
 
     pub fn belongs_to(&mut self, target: &Target, version: Option<&Version>, shared: &Shared) -> Result<(), String> {
-        let Target::Cluster(target) = target else {
-            return Err("the target must be a cluster, whose services speak gRPC".to_owned());
-        };
-        for cluster in std::iter::once(&target.cluster).chain(version.into_iter().flat_map(Version::clusters)) {
-            if !cluster.speaks_http2() {
-                return Err(format!(
-                    "the cluster '{}' speaks HTTP/1.1; gRPC needs 'protocol: h2c', or 'h2' over TLS",
-                    cluster.name
-                ));
-            }
+        for cluster in of_grpc(target, version)? {
             self.offer.comes_from(cluster, shared);
         }
         Ok(())
@@ -166,9 +156,4 @@ impl Grpc {
         let back = Back { api, binding, rules: self.rules.clone(), format };
         Ok(Step::Ask(Request::from_parts(head, body), super::Back::Grpc(Box::new(back))))
     }
-}
-
-/// Where its version leads in place of the route's target.
-fn of_version(exchange: &Exchange) -> Option<&Arc<Cluster>> {
-    exchange.route.as_ref()?.policies.version.as_ref()?.cluster(exchange)
 }

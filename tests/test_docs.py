@@ -110,6 +110,14 @@ def test_the_configuration_of_the_guide_is_right(tmp_path: Path) -> None:
     assert config.check(tmp_path / "stagedoor.yaml").problems == []
 
 
+@pytest.mark.parametrize("page", sorted(DOCS.glob("from_*.md")), ids=lambda page: page.stem)
+def test_the_configurations_of_a_page_for_those_who_come_from_elsewhere_are_right(page: Path, tmp_path: Path) -> None:
+    for text in re.findall(r"```yaml\n(.+?)```", page.read_text(), flags=re.DOTALL):
+        if "listeners:" in text:
+            (tmp_path / "stagedoor.yaml").write_text(text)
+            assert [str(problem) for problem in config.check(tmp_path / "stagedoor.yaml").problems] == []
+
+
 @pytest.mark.parametrize("policy", sorted(POLICIES))
 def test_the_example_of_a_policy_is_right(policy: str, tmp_path: Path) -> None:
     """The first of its page, with the listener, the route and the clusters that it leaves out."""

@@ -12,14 +12,14 @@ from benchmarks.row import table as tabled
 from benchmarks.target import Target, against, judged
 from benchmarks.trial import COLUMNS
 
-PEERS = [
+CACHES = [
     Peer("nginx", NGINX.config, NGINX.command, variant="cache"),
     Peer("stagedoor", "stagedoor-cache.yaml", STAGEDOOR),
 ]
 
 
 def measure(directory: Path, rounds: int, seconds: float) -> list[Row]:
-    with small_service(directory) as upstream, serving(PEERS, directory, upstream) as (rows, doors):
+    with small_service(directory) as upstream, serving(CACHES, directory, upstream) as (rows, doors):
         alternate(rows, rounds, lambda row: closed_loop(doors[row.name], seconds), "cpu_us")
     return rows
 

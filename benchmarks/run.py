@@ -18,6 +18,10 @@ from benchmarks import (
     aggregate,
     bodies,
     cache,
+    cache_collapsed,
+    cache_disk,
+    cache_memory,
+    cache_stale,
     http2,
     idle,
     latency,
@@ -34,7 +38,11 @@ from benchmarks.process import OTHER_CORE
 from benchmarks.row import NotRun
 
 README = Path(__file__).parent / "README.md"
-MEASURED = (proxy, latency, http2, tls, bodies, scaling, idle, slow, policies, aggregate, cache, transcoding, workflow)
+MEASURED = (
+    *(proxy, latency, http2, tls, bodies, scaling, idle, slow, policies, aggregate),
+    *(cache, cache_collapsed, cache_stale, cache_disk, cache_memory),
+    *(transcoding, workflow),
+)
 SUBJECTS: dict[str, ModuleType] = {subject.__name__.rpartition(".")[2]: subject for subject in MEASURED}
 TOOLS = ("nginx", "haproxy", "wrk", "h2load", "openssl", "rustc", "taskset")
 

@@ -1,7 +1,7 @@
 //! The service behind the proxies where bodies are large: reads a request to its last byte, then answers.
 //!
-//! `endpoint PORT` serves on loopback, a thread for each connection. `GET /bytes/N` is answered with N bytes, everything
-//! else with a small JSON. A request body needs a `Content-Length`.
+//! `endpoint PORT` serves on loopback, a thread for each connection. `GET /bytes/N` is answered with N bytes whatever
+//! its query, everything else with a small JSON. A request body needs a `Content-Length`.
 
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -41,7 +41,7 @@ fn serve(mut stream: TcpStream) -> io::Result<()> {
         let head = String::from_utf8_lossy(&buffer[..end]).to_ascii_lowercase();
         let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
         let mut missing = length.and_then(|length| length.trim().parse().ok()).unwrap_or(0_usize);
-        let wanted = head.strip_prefix("get /bytes/").and_then(|rest| rest.split(' ').next()?.parse::<usize>().ok());
+        let wanted = head.strip_prefix("get /bytes/").and_then(|rest| rest.split([' ', '?']).next()?.parse::<usize>().ok());
         if head.contains("\r\ntransfer-encoding:") {
             return stream.write_all(b"HTTP/1.1 411 Length Required\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
         }

@@ -35,6 +35,32 @@ fn writes_invalidate_what_they_name_and_only_of_their_own_origin() {
     }
 }
 
+/// RFC 9875 §3: groups are of an origin.
+#[test]
+fn a_group_is_invalidated_for_its_own_origin_alone() {
+    let endpoint = service(|head, _| match head.starts_with("GET") {
+        true => ok("Cache-Control: max-age=60|Cache-Groups: \"g\", \"other\"", "hello"),
+        false => ok("Cache-Group-Invalidation: \"g\"", ""),
+    });
+    let door = door(&endpoint, json!({}));
+    let mut client = door.client();
+    let hosts = ["Host: one.example", "Host: two.example"];
+    for host in hosts {
+        ask(&mut client, "GET /a", host);
+        assert!(status(&ask(&mut client, "GET /a", host)).contains("; hit"));
+    }
+    ask(&mut client, "POST /elsewhere", "Host: one.example|Content-Length: 0");
+    let hits = hosts.map(|host| status(&ask(&mut client, "GET /a", host)).contains("; hit"));
+    assert_eq!(hits, [false, true]);
+    // What a safe method is answered with invalidates nothing.
+    let safe = service(|_, _| ok("Cache-Control: max-age=60|Cache-Groups: \"g\"|Cache-Group-Invalidation: \"g\"", ""));
+    let door = super::door(&safe, json!({}));
+    let mut client = door.client();
+    ask(&mut client, "GET /a", "");
+    ask(&mut client, "GET /b", "");
+    assert!(status(&ask(&mut client, "GET /a", "")).contains("; hit"));
+}
+
 #[test]
 fn purges_reach_every_variant_by_url_prefix_and_group() {
     let endpoint = service(|_, _| ok("Cache-Control: max-age=60, stale-while-revalidate=60|Vary: X-A", "hello"));

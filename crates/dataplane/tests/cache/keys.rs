@@ -1,6 +1,7 @@
 //! What tells responses apart, and attempts to get around it.
 
 use serde_json::json;
+use stagedoor_dataplane::keys::{base64url, Algorithm, SigningKey};
 
 use super::{ask, configured, door, ok, scripted, service, status, text};
 use crate::door::Door;
@@ -130,6 +131,74 @@ fn consumers_go_past_the_cache_unless_they_are_told_apart_or_not_told() {
             usize::from(changes.get("vary_by").is_some()) + 2 * usize::from(changes.get("share_consumers").is_some()),
             "{changes}"
         );
+    }
+}
+
+/// One response for all whose tokens say the same; of the claims the service is told these alone.
+#[test]
+fn a_claim_tells_responses_apart_and_no_other_claim_reaches_the_service() {
+    let endpoint = service(|head, _| {
+        let told = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("none").to_owned();
+        assert!(!head.contains("x-consumer") && !head.to_ascii_lowercase().contains("authorization"), "{head}");
+        ok("Cache-Control: max-age=60", &format!("{} {}", told("x-tenant: "), told("x-mail: ")))
+    });
+    let secret = "a secret of more than sixty-four bytes, so that it is enough for every algorithm";
+    let mut snapshot = configured(&endpoint, json!({"vary_by": [{"claim": "org.tenant"}], "share_consumers": true}), 1);
+    snapshot["listeners"]["public"]["limits"]["head_bytes"] = json!(16_384);
+    snapshot["issuers"] = json!({"corp": {
+        "issuer": "corp", "algorithms": ["HS256"], "jwks": null, "public_keys": [], "secret": secret,
+    }});
+    snapshot["routes"]["all"]["policies"]["authenticate"] = json!({"any": [{"jwt": {
+        "issuers": ["corp"], "audience": ["shop"], "types": [], "skew_s": 30, "required": {},
+        "claims": {"subject": "/sub", "groups": null, "scopes": null, "plan": null,
+            "headers": {"x-tenant": "/org/tenant", "x-mail": "/mail"}},
+        "max_bytes": 4096, "forward": false,
+    }}]});
+    let door = Door::open(snapshot);
+    let key = SigningKey::from_secret(secret.as_bytes()).unwrap();
+    let token = |subject: &str, org: serde_json::Value| {
+        let claims =
+            json!({"iss": "corp", "aud": "shop", "exp": 4_000_000_000u64, "sub": subject, "org": org, "mail": subject});
+        let signed = [json!({"alg": "HS256"}), claims].map(|part| base64url::encode(part.to_string())).join(".");
+        let signature = base64url::encode(key.sign(Algorithm::Hs256, signed.as_bytes()).unwrap());
+        format!("Authorization: Bearer {signed}.{signature}|X-Tenant: forged|X-Mail: forged")
+    };
+    let mut client = door.client();
+    for (subject, org, content, hit) in [
+        ("ann", json!({"tenant": "blue"}), "blue none", false),
+        ("bob", json!({"tenant": "blue"}), "blue none", true),
+        ("eve", json!({"tenant": "red"}), "red none", false),
+        ("ann", json!({"tenant": "blue", "more": 1}), "blue none", true),
+        ("odd", json!({"tenant": ["blue"]}), "blue none", false),
+        ("nil", json!({"tenant": null}), "none none", false),
+        ("non", json!({}), "none none", false),
+        ("non", json!("blue"), "none none", true),
+    ] {
+        let got = ask(&mut client, "GET /", &token(subject, org.clone()));
+        assert_eq!((got.status(), text(&got).as_str()), (200, content), "{subject} {org}");
+        assert_eq!(status(&got).contains("; hit"), hit, "{subject} {org}: {}", status(&got));
+    }
+}
+
+#[test]
+fn a_query_is_sorted_or_selected_by_rule() {
+    for (rule, asks) in [
+        (json!("sorted"), [("b=2&a=1", "a=1&b=2", false), ("a=1&b=2", "a=1&b=2", true), ("a=2&a=1", "a=2&a=1", false)]),
+        (
+            json!({"names": ["b", "a"]}),
+            [("b=2&x=3&a=1", "a=1&b=2", false), ("a=1&b=2", "a=1&b=2", true), ("x=3", "", false)],
+        ),
+        (json!({"names": []}), [("b=2", "", false), ("", "", true), ("a=1&b", "", true)]),
+        (json!("all"), [("b=2&a=1", "b=2&a=1", false), ("a=1&b=2", "a=1&b=2", false), ("b=2&a=1", "b=2&a=1", true)]),
+    ] {
+        let endpoint = service(|head, _| ok("Cache-Control: max-age=60", head.split(' ').nth(1).unwrap()));
+        let door = door(&endpoint, json!({"query": rule}));
+        let mut client = door.client();
+        for (query, told, hit) in asks {
+            let target = |query: &str| if query.is_empty() { "/p".to_owned() } else { format!("/p?{query}") };
+            let got = ask(&mut client, &format!("GET {}", target(query)), "");
+            assert_eq!((text(&got), status(&got).contains("; hit")), (target(told), hit), "{rule} {query}");
+        }
     }
 }
 

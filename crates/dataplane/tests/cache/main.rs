@@ -9,6 +9,7 @@ mod endpoint;
 #[path = "../wire/mod.rs"]
 mod wire;
 
+mod attacks;
 mod collapsing;
 mod disk;
 mod invalidating;

@@ -75,6 +75,9 @@ fn responses_are_stored_and_used_by_the_rules_of_rfc_9111() {
         ("200 OK", "CDN-Cache-Control: max-age=60|Cache-Control: no-store", "", "", true),
         ("200 OK", "CDN-Cache-Control: no-store|Cache-Control: max-age=60", "", "", false),
         ("200 OK", "CDN-Cache-Control: max-age=0|Stagedoor-Cache-Control: max-age=60", "", "", true),
+        ("200 OK", "Stagedoor-Cache-Control: no-store|CDN-Cache-Control: max-age=60", "", "", false),
+        ("200 OK", "Stagedoor-Cache-Control: x=(|CDN-Cache-Control: max-age=60|Cache-Control: no-store", "", "", true),
+        ("200 OK", "CDN-Cache-Control: must-revalidate|Expires: 0", "", "", false),
         ("200 OK", "CDN-Cache-Control: max-age=\"60|Cache-Control: max-age=60", "", "", true),
         ("200 OK", "CDN-Cache-Control: max-age=x|Cache-Control: max-age=60", "", "", false),
         ("200 OK", "Cache-Control: max-age=60", "Authorization: Basic x", "", false),
@@ -107,6 +110,20 @@ fn responses_are_stored_and_used_by_the_rules_of_rfc_9111() {
             "Accept-Encoding: gzip;q=0",
             false,
         ),
+        (
+            "200 OK",
+            "Cache-Control: max-age=60|Vary: Accept-Language",
+            "Accept-Language: DE,en",
+            "Accept-Language: de, EN",
+            true,
+        ),
+        (
+            "200 OK",
+            "Cache-Control: max-age=60|Vary: Accept-Language",
+            "Accept-Language: de",
+            "Accept-Language: en",
+            false,
+        ),
         ("200 OK", "Cache-Control: max-age=60|Content-Type: text/event-stream", "", "", false),
         ("200 OK", "Cache-Control: max-age=60", "Cache-Control: no-store", "", false),
         ("200 OK", "Cache-Control: max-age=60", "", "Cache-Control: no-store", false),
@@ -115,6 +132,7 @@ fn responses_are_stored_and_used_by_the_rules_of_rfc_9111() {
         ("200 OK", "Cache-Control: max-age=60|Age: 30", "", "Cache-Control: max-age=10", false),
         ("200 OK", "Cache-Control: max-age=60|Age: 30", "", "Cache-Control: max-age=59", true),
         ("200 OK", "Cache-Control: max-age=60|Age: 30", "", "Cache-Control: min-fresh=40", false),
+        ("200 OK", "Cache-Control: max-age=60|Age: 30", "", "Cache-Control: min-fresh=20", true),
         ("200 OK", "Cache-Control: max-age=60|Age: 90", "", "Cache-Control: max-stale=10", false),
         ("200 OK", "Cache-Control: max-age=60|Age: 90|ETag: \"a\"", "", "Cache-Control: max-stale=40", true),
         ("200 OK", "Cache-Control: max-age=60|Age: 90|ETag: \"a\"", "", "Cache-Control: max-stale", true),
@@ -126,6 +144,8 @@ fn responses_are_stored_and_used_by_the_rules_of_rfc_9111() {
             false,
         ),
         ("200 OK", "Cache-Control: max-age=60, immutable", "", "Cache-Control: max-age=0", true),
+        ("200 OK", "Cache-Control: max-age=60, immutable|Age: 90", "", "Cache-Control: max-age=0", false),
+        ("200 OK", "Cache-Control: max-age=60, immutable", "", "Cache-Control: no-cache", false),
         ("200 OK", "Cache-Control: max-age=60", "", "If-Match: \"a\"", false),
         ("200 OK", &format!("Expires: {soon}"), "", "", true),
         ("200 OK", &format!("Expires: {past}"), "", "", false),
@@ -192,7 +212,7 @@ fn interim_answers_and_fields_of_the_gateway_alone() {
     let endpoint = service(move |_, _| {
         [
             &early[..],
-            &ok("Stagedoor-Cache-Control: max-age=60|Cache-Control: private|Connection: x-hop|X-Hop: 1|TE: x", "hello"),
+            &ok("Stagedoor-Cache-Control: max-age=60|CDN-Cache-Control: no-store|Cache-Control: private|Connection: x-hop|X-Hop: 1|TE: x", "hello"),
         ]
         .concat()
     });
@@ -207,6 +227,7 @@ fn interim_answers_and_fields_of_the_gateway_alone() {
         assert_eq!(statuses.iter().map(Message::status).collect::<Vec<_>>(), expected);
         assert_eq!((last.field("stagedoor-cache-control"), last.field("x-hop")), (None, None));
         assert_eq!(last.field("cache-control").as_deref(), Some("private"));
+        assert_eq!(last.field("cdn-cache-control").as_deref(), Some("no-store"));
     }
 }
 

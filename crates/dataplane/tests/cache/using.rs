@@ -144,6 +144,43 @@ fn head_freshens_what_is_stored() {
     assert!(status(&got).contains("; hit"), "{}", status(&got));
 }
 
+/// RFC 9211: what became of a request, behind what a cache nearer to the service has said of itself.
+#[test]
+fn every_response_says_what_became_of_its_request() {
+    let endpoint = service(|head, _| match head.split(' ').nth(1).unwrap() {
+        "/stale" if head.contains("if-none-match") => answer("304 Not Modified", "Cache-Control: max-age=60", ""),
+        "/stale" => ok("Cache-Control: max-age=60|Age: 90|ETag: \"a\"", "hello"),
+        "/part" => answer("206 Partial Content", "Cache-Control: max-age=60|Content-Range: bytes 0-3/9", "0123"),
+        "/none" => ok("Cache-Control: no-store", "hello"),
+        _ => ok("Cache-Control: max-age=60|Vary: X-A|Cache-Status: inner; hit; ttl=9", "hello"),
+    });
+    let door = door(&endpoint, json!({}));
+    let mut client = door.client();
+    for (request, fields, told) in [
+        ("GET /a", "", "inner; hit; ttl=9, stagedoor; fwd=uri-miss; fwd-status=200; ttl=60; stored"),
+        ("GET /a", "X-A: 1", "inner; hit; ttl=9, stagedoor; fwd=vary-miss; fwd-status=200; ttl=60; stored"),
+        (
+            "GET /a",
+            "Cache-Control: no-cache",
+            "inner; hit; ttl=9, stagedoor; fwd=request; fwd-status=200; ttl=60; stored",
+        ),
+        ("GET /a", "Cache-Control: no-store", "inner; hit; ttl=9, stagedoor; fwd=request"),
+        ("POST /a", "Content-Length: 0", "inner; hit; ttl=9, stagedoor; fwd=method"),
+        ("GET /stale", "", "stagedoor; fwd=uri-miss; fwd-status=200; ttl=-30; stored"),
+        ("GET /stale", "Cache-Control: max-stale", "stagedoor; hit; ttl=-30; detail=max-stale"),
+        ("GET /stale", "", "stagedoor; fwd=stale; fwd-status=304; ttl=60; stored"),
+        ("GET /stale", "", "stagedoor; hit; ttl=60"),
+        ("GET /part", "Range: bytes=0-3", "stagedoor; fwd=uri-miss; fwd-status=206; ttl=60; stored"),
+        ("GET /part", "Range: bytes=0-4", "stagedoor; fwd=partial; fwd-status=206; ttl=60; stored"),
+        ("GET /none", "", "stagedoor; fwd=uri-miss; fwd-status=200"),
+    ] {
+        let got = status(&ask(&mut client, request, fields));
+        // A second may pass meanwhile.
+        let later = told.replace("ttl=60", "ttl=59").replace("ttl=-30", "ttl=-31");
+        assert!(got == told || got == later, "{request} {fields}: {got}");
+    }
+}
+
 /// What comes with a 304, or with an answer to HEAD, is held to what an answer is held to: it may be for one alone.
 #[test]
 fn what_freshens_a_response_for_one_alone_reaches_nobody_else() {

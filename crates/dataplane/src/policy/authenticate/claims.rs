@@ -68,6 +68,7 @@ impl Claims {
         for (name, pointer) in &self.headers {
             if let Some(text) = claims.pointer(pointer).and_then(text) {
                 consumer.identity.add(name, &text);
+                consumer.of_claims.push((name.clone(), pointer.as_str().into()));
             }
         }
         consumer.claims = claims;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use http::HeaderName;
 use rustc_hash::FxHashMap;
 use serde_json::Value;
 use subtle::ConstantTimeEq;
@@ -29,6 +30,8 @@ pub struct Consumer {
     pub credential: Option<Arc<Credential>>,
     /// The same as endpoints are told.
     pub identity: Identity,
+    /// Of these, the fields that are made of claims, each with the JSON Pointer to its own.
+    pub of_claims: Vec<(HeaderName, Box<str>)>,
     /// The token that proved it, where some cluster is given another one for it.
     pub subject: Option<Arc<Subject>>,
 }
@@ -70,6 +73,7 @@ impl Consumer {
             scheme: facts.scheme,
             credential,
             identity,
+            of_claims: Vec::new(),
             subject: None,
         }
     }

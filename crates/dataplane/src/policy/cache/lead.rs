@@ -14,7 +14,7 @@ use super::entry::{self, Entry, Stored, CONFIDENTIAL};
 use super::filling::{Filling, Plan};
 use super::freshness::{unix_seconds, Moment};
 use super::present::{Answer, Material};
-use super::request::{withheld, Asked};
+use super::request::{told_apart, withheld, Asked};
 use super::status::{Forward, Report, Use};
 use super::store::Lane;
 use super::{condition, partial, vary, Cache, Origin};
@@ -198,6 +198,7 @@ impl Cache {
             return self.release(asked, (lead, lane), response, why).await;
         }
         self.store.share(&lane);
+        let varies = told_apart(status, varies);
         let values = vary::select(&asked.head.headers, &varies);
         let confidential = self.confidential || varies.iter().any(|name| CONFIDENTIAL.contains(name));
         let from = if confidential { u64::MAX } else { self.store.tier.from() };

@@ -8,7 +8,7 @@ use http::header::{
     ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, AUTHORIZATION, CACHE_CONTROL, COOKIE, HOST, IF_MATCH, IF_MODIFIED_SINCE,
     IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, PRAGMA, RANGE, VIA,
 };
-use http::{HeaderMap, HeaderName, Method, Request, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body::Body as _;
 
 use super::condition;
@@ -40,6 +40,9 @@ static PLAIN: [HeaderName; 8] = [
     HeaderName::from_static("tracestate"),
     HeaderName::from_static("x-forwarded-proto"),
 ];
+
+/// Of these, what a client can make a service stumble over. What is not here is the gateway's own word, or is checked by it.
+static FREE: [HeaderName; 5] = [AUTHORIZATION, CACHE_CONTROL, PRAGMA, VIA, HeaderName::from_static("tracestate")];
 
 /// The cache's own business, also where `Vary` names it.
 static OWN: [HeaderName; 7] = [HOST, RANGE, IF_RANGE, IF_MATCH, IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE];
@@ -148,6 +151,20 @@ impl Cache {
         }
     }
 
+    /// The fields that are made of claims that are in the key. The others say who asks, and are in it with `consumer` alone.
+    fn claims_in_key(&self, exchange: &Exchange) -> Vec<(HeaderName, HeaderValue)> {
+        let Some(consumer) = exchange.consumer.as_ref().filter(|_| self.share_consumers) else { return Vec::new() };
+        let keyed = |pointer: &str| {
+            let at = |path: &[Box<str>]| {
+                let names = pointer.split('/').skip(1).map(|name| name.replace("~1", "/").replace("~0", "~"));
+                names.eq(path.iter().map(|name| name.to_string()))
+            };
+            self.by.iter().any(|by| matches!(by, By::Claim(path) if at(path)))
+        };
+        let named = |name: &HeaderName| consumer.of_claims.iter().any(|(made, pointer)| made == name && keyed(pointer));
+        consumer.identity.fields().iter().filter(|(name, _)| named(name)).cloned().collect()
+    }
+
     /// What the service is asked, for an answer that may be shared. `names`: what `Vary` is known to name.
     pub(super) fn fetch(
         &self,
@@ -178,6 +195,9 @@ impl Cache {
                 headers.append(name.clone(), value.clone());
             }
         }
+        for (name, value) in self.claims_in_key(exchange) {
+            headers.insert(name, value);
+        }
         if let Some(host) = asked.url.host_value() {
             headers.insert(HOST, host.clone());
             headers.entry(FORWARDED_HOST).or_insert(host);
@@ -193,4 +213,19 @@ impl Cache {
 pub fn withheld(asked: &HeaderMap, told: &HeaderMap, names: &[HeaderName]) -> Vec<HeaderName> {
     let missing = |name: &&HeaderName| asked.contains_key(*name) && !told.contains_key(*name) && !OWN.contains(name);
     names.iter().filter(missing).cloned().collect()
+}
+
+/// What tells an answer of that status apart. An error may be the fault of what this request alone has brought, too long
+/// or malformed, and what is the fault of one must not be the answer for all: it is told apart by everything that the
+/// service gets beside the key, whatever its `Vary` says; not by what the configuration says that none depends on.
+pub fn told_apart(status: StatusCode, varies: Arc<[HeaderName]>) -> Arc<[HeaderName]> {
+    let of_url = matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE | StatusCode::UNAVAILABLE_FOR_LEGAL_REASONS);
+    if of_url || !(status.is_client_error() || status.is_server_error()) {
+        return varies;
+    }
+    let mut names: Vec<HeaderName> = NEGOTIATION.iter().chain(&FREE).cloned().collect();
+    names.extend(varies.iter().cloned());
+    names.sort_by(|one, two| one.as_str().cmp(two.as_str()));
+    names.dedup();
+    names.into()
 }

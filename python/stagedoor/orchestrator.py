@@ -8,7 +8,7 @@ from pathlib import Path
 
 from stagedoor import _core
 from stagedoor.config import Configuration
-from stagedoor.config.resources import origins
+from stagedoor.config.resources import origins, servers
 from stagedoor.config.route import WorkflowTarget
 from stagedoor.config.run import Run
 from stagedoor.config.settings import Events
@@ -65,7 +65,13 @@ def reach(orchestrator: Orchestrator, configuration: Configuration) -> None:
     }
     orchestrator.definitions.use(configuration.workflows)
     engine = settings.engine
-    reachable = Reach(frozenset(engine.allow_hosts), origins(settings), configuration.activities, engine.revealed())
+    reachable = Reach(
+        frozenset(engine.allow_hosts),
+        servers(settings),
+        origins(settings),
+        configuration.activities,
+        engine.revealed(),
+    )
     orchestrator.engine.use(routes, reachable, _sink(engine.events), _processes(engine.run), engine.events.lifecycle)
 
 

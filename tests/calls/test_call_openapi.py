@@ -93,7 +93,10 @@ def test_the_first_server_that_is_nearest_counts_and_so_do_the_contents() -> Non
     one, two = (command for command in driver.commands if isinstance(command, Call))
     assert (one.endpoint, one.headers) == ("https://eu.pets.example/v2/pets/1", {"Accept": "text/csv"})
     assert (two.endpoint, two.body, two.headers) == ("https://write.pets.example/pets/1", {"a": 1}, {})
-    assert {origin for _, origin in definition.reached} == {"https://eu.pets.example", "https://write.pets.example"}
+    assert {uri for _, uri in definition.reached} == {
+        "https://eu.pets.example/v2/pets/",
+        "https://write.pets.example/pets/",
+    }
     assert [warning.message for warning in definition.warnings] == ["the operation wants an authentication"]
 
 

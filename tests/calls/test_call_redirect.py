@@ -70,7 +70,10 @@ def setting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setting]:
                 *({name: {**call(name), "then": "end"}} for name in METHODS),
             ],
         )
-        (folder / "stagedoor.yaml").write_text(config(one.port, extra=f'engine: {{allow_hosts: ["{two.url}"]}}'))
+        servers = '{"https://known.example/v1": "cluster://service/v2", "https://other.example": "cluster://other"}'
+        text = config(one.port, extra=f'engine: {{allow_hosts: ["{two.url}"], servers: {servers}}}')
+        other = f'clusters: {{other: {{endpoints: ["{two.url}"]}}, '
+        (folder / "stagedoor.yaml").write_text(text.replace("clusters: {", other))
         running = Gateway(folder)
         yield Setting(one, two, running)
         running.kill()
@@ -131,8 +134,24 @@ def test_an_absolute_location_of_the_cluster_itself_stays_with_it(setting: Setti
     assert one.requests[1].headers["authorization"] == "Bearer of-one-alone"
 
 
+def test_a_location_that_is_led_to_the_cluster_itself_stays_with_it(setting: Setting) -> None:
+    one = setting.one
+    answer = setting.ask(to(302, "https://known.example/v1/there?a=1"))
+    assert answer["content"]["path"] == "/v2/there?a=1"
+    assert one.requests[1].headers["authorization"] == "Bearer of-one-alone"
+
+
 @pytest.mark.parametrize(
-    "location", ["http://127.0.0.1:9/", "file:///etc/passwd", "//evil.example/", "http://[", "cluster://service/x"]
+    "location",
+    [
+        "https://other.example/",
+        "https://known.example/v3",
+        "http://127.0.0.1:9/",
+        "file:///etc/passwd",
+        "//evil.example/",
+        "http://[",
+        "cluster://service/x",
+    ],
 )
 def test_who_may_not_be_called_is_not_called_and_the_redirection_is_the_answer(location: str, setting: Setting) -> None:
     answer = setting.ask(to(302, location))

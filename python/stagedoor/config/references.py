@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator
 from collections.abc import Mapping as Map
 from typing import TYPE_CHECKING, Any
 
-from stagedoor.config.address import PORTS
+from stagedoor.config.callee import Callees, called, led
 from stagedoor.config.cluster import endpoint
 from stagedoor.config.credentials import credentials
 from stagedoor.config.node import Mapping, Node, find
 from stagedoor.config.problem import Located, Path, did_you_mean, listed
+from stagedoor.config.resources import servers
 from stagedoor.config.route import Route, WorkflowTarget, called_clusters
 from stagedoor.config.runs import processes_run, workflows_run
 from stagedoor.config.settings import Settings
 from stagedoor.config.token_client import TokenExchange
 from stagedoor.config.versions import versions
-from stagedoor.config.workflows import Workflows, called_endpoints
+from stagedoor.config.workflows import Workflows
 from stagedoor.policies import BUILT_IN, Policies
 from stagedoor.policies.authenticate import Authenticate
 from stagedoor.policies.graphql import Graphql, GraphqlCallers
@@ -25,8 +25,6 @@ from stagedoor.policies.rate_limit import RateLimit
 
 if TYPE_CHECKING:
     from stagedoor.workflow.definition import Definition
-
-_ENDPOINT = re.compile(r"(cluster|https?)://([^/?#{}$]*)")
 
 
 def references(
@@ -46,6 +44,7 @@ def references(
         if issuer.cluster is not None and clusters is not None and issuer.cluster not in clusters:
             known = did_you_mean(issuer.cluster, clusters) or f"there are: {listed(clusters)}"
             problems.append((("issuers", name, "cluster"), f"there is no cluster '{issuer.cluster}'", known))
+    problems += led(settings.engine.servers, clusters)
     sink = settings.engine.events.cluster
     if sink is not None and clusters is not None and sink not in clusters:
         known = did_you_mean(sink, clusters) or f"there are: {listed(clusters)}"
@@ -65,13 +64,11 @@ def references(
         path = ("policies", "authenticate", "anonymous", "plan")
         problems += _plan(path, authenticate.anonymous.plan, plans)
     located = [Located(find(root, path)[0], path, message, hint) for path, message, hint in problems]
-    hosts = set(settings.engine.allow_hosts)
+    callees = Callees(clusters, frozenset(settings.engine.allow_hosts), servers(settings))
     secrets = None if incomplete else settings.engine.revealed()
     for name, node in workflows.nodes.items():
-        found = list(_calls(node, clusters, hosts))
+        found = list(called(node, workflows.definitions.get(name), callees))
         found += [*workflows_run(node, workflows), *processes_run(node, settings.engine.run)]
-        if name in workflows.definitions:
-            found += _reached(workflows.definitions[name], clusters, hosts)
         if name in workflows.definitions and secrets is not None:
             found += _secrets(workflows.definitions[name], secrets)
         if name in workflows.definitions and activities is not None:
@@ -165,35 +162,6 @@ def _policies(name: str, route: Route, defaults: Policies, shared: dict[str, tup
                     f"the rule '{rule.name}' of the route '{other}' is different; rules of one name share counters"
                 )
                 yield (*path, "name"), message, None
-
-
-def _calls(node: Node, clusters: list[str] | None, hosts: set[str]) -> Found:
-    """Clusters and hosts that a workflow document calls."""
-    for path, scalar in called_endpoints(node):
-        match = _ENDPOINT.match(scalar.written)
-        if match is not None and scalar.written[match.end() : match.end() + 1] not in ("{", "$"):
-            yield from _called(path, match[1], match[2], clusters, hosts)
-
-
-def _reached(definition: Definition, clusters: list[str] | None, hosts: set[str]) -> Found:
-    """The same for what descriptions of services say."""
-    for at, origin in sorted(definition.reached, key=str):
-        scheme, _, name = origin.partition("://")
-        for path, message, hint in _called(at, scheme, name, clusters, hosts):
-            more = f", or lead {origin} to one in engine.servers" if scheme != "cluster" else ""
-            yield path, f"a server of the document: {message}", f"{hint}{more}"
-
-
-def _called(path: Path, scheme: str, name: str, clusters: list[str] | None, hosts: set[str]) -> Found:
-    if scheme == "cluster":
-        if clusters is not None and name not in clusters:
-            hint = did_you_mean(name, clusters) or f"there are: {listed(clusters)}"
-            yield path, f"there is no cluster '{name}'", hint
-        return
-    host = name.lower() if ":" in name.rpartition("]")[2] else f"{name.lower()}:{PORTS[scheme]}"
-    if f"{scheme}://{host}" not in hosts:
-        message = f"the host '{name}' is not allowed"
-        yield path, message, f"add {scheme}://{host} to engine.allow_hosts, or declare a cluster"
 
 
 def _activities(definition: Definition, known: Collection[str]) -> Found:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import os
 import re
-import urllib.error
-import urllib.request
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -15,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from stagedoor.config.address import PORTS
-from stagedoor.config.cluster import endpoint
+from stagedoor.config.cluster import Cluster, endpoint
 from stagedoor.config.description import Bundle
+from stagedoor.config.fetch import MAX_BYTES, NotFetched, fetch, fetch_through
 from stagedoor.config.include import Reader
 from stagedoor.config.node import Node, find
 from stagedoor.config.settings import DOCUMENTS, Settings
+from stagedoor.workflow.server import Servers, origin
 
 if TYPE_CHECKING:
     from stagedoor.workflow.resource import Form
@@ -27,10 +27,6 @@ if TYPE_CHECKING:
 Json = Any
 Steps = tuple[str | int, ...]
 
-MAX_BYTES = 2 * 1024 * 1024
-"""Of one document."""
-TIMEOUT_S = 10.0
-"""Until a server answers, and between two pieces of what it says."""
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -46,8 +42,11 @@ class Surroundings:
     """The default catalog."""
     hosts: Collection[str] = frozenset()
     """``scheme://HOST:PORT`` from which documents may be fetched."""
-    servers: Mapping[str, str] = field(default_factory=dict)
-    """URLs of servers, as descriptions have them → where calls go."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Descriptions in files that name no server → where calls go."""
+    servers: Servers = field(default_factory=Servers)
+    """URLs that are called through clusters."""
+    clusters: Mapping[str, Cluster] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)
     """``scheme://HOST:PORT`` → the cluster that has such an endpoint."""
 
@@ -62,8 +61,15 @@ def surroundings(folder: Path, settings: Settings | None) -> Surroundings:
         None if engine.catalog is None else folder / engine.catalog,
         frozenset(engine.allow_hosts),
         engine.servers,
+        servers(settings),
+        settings.clusters,
         origins(settings),
     )
+
+
+def servers(settings: Settings) -> Servers:
+    """URLs that are called through clusters."""
+    return Servers(settings.engine.servers)
 
 
 def origins(settings: Settings) -> dict[str, str]:
@@ -96,7 +102,11 @@ class Files:
 
     def _place(self, uri: str) -> Path:
         """The file that is read."""
-        parts = urlsplit(uri)
+        try:
+            parts = urlsplit(uri)
+            _ = parts.port
+        except ValueError:
+            raise _unavailable(f"{uri} is not a URI") from None
         if parts.scheme in PORTS:
             return self._kept(uri)
         if parts.scheme == "catalog":
@@ -127,13 +137,25 @@ class Files:
         if not file.is_relative_to(self._around.documents.resolve()):
             raise _unavailable(f"{uri} is no URL of a document")
         if not file.is_file():
-            origin = f"{parts.scheme}://{host if ':' in host.rpartition(']')[2] else f'{host}:{PORTS[parts.scheme]}'}"
             shown = os.path.relpath(file, self._around.folder)
-            if origin not in self._around.hosts:
-                hint = f"keep a copy as {shown}, or add {origin} to engine.allow_hosts"
-                raise _unavailable(f"{uri} may not be fetched", hint)
-            _keep(file, _fetched(uri, shown))
+            _keep(file, self._fetched(uri, shown))
         return file
+
+    def _fetched(self, uri: str, shown: str) -> bytes:
+        folder, copy = self._around.folder, f"keep a copy as {shown}"
+        try:
+            led = self._around.servers.lead(uri)
+            if led is not None:
+                name, _, path = led.removeprefix("cluster://").partition("/")
+                if name not in self._around.clusters:
+                    raise _unavailable(f"{uri} cannot be fetched: there is no cluster '{name}'")
+                return fetch_through(self._around.clusters[name], f"/{path}", folder)
+            server = origin(urlsplit(uri))
+            if server not in self._around.hosts:
+                raise _unavailable(f"{uri} may not be fetched", f"{copy}, or add {server} to engine.allow_hosts")
+            return fetch(uri, folder)
+        except NotFetched as why:
+            raise _unavailable(f"{uri} {why}", copy) from None
 
     def _content(self, uri: str, file: Path, *, text: bool) -> str:
         try:
@@ -145,16 +167,14 @@ class Files:
             raise _unavailable(f"{uri} cannot be read{' as UTF-8 text' if text else ''}") from None
 
     def _server(self, url: str) -> str:
-        for known in sorted(self._around.servers, key=len, reverse=True):
-            if url == known or url.startswith(known.rstrip("/") + "/"):
-                return self._around.servers[known].rstrip("/") + url[len(known.rstrip("/")) :]
+        """A URL that ``engine.servers`` names stays: it is led when it is called."""
         parts = urlsplit(url)
+        if parts.scheme not in PORTS and url in self._around.files:
+            return self._around.files[url]
         if parts.scheme == "grpc":
             return self._grpc(url, parts.netloc)
-        if parts.scheme in PORTS and parts.hostname:
-            port = PORTS[parts.scheme] if parts.port is None else parts.port
-            host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-            cluster = self._around.origins.get(f"{parts.scheme}://{host}:{port}")
+        if self._around.servers.lead(url) is None:
+            cluster = self._around.origins.get(origin(parts) or "")
             if cluster is not None:
                 return f"cluster://{cluster}{parts.path}"
         return url
@@ -162,11 +182,11 @@ class Files:
     def _grpc(self, url: str, name: str) -> str:
         """Of ``HOST:PORT``: a cluster that has such an endpoint, or the host itself."""
         for scheme in ("https", "http"):
-            origin = f"{scheme}://{name.lower()}"
-            if origin in self._around.origins:
-                return f"cluster://{self._around.origins[origin]}"
-            if origin in self._around.hosts:
-                return origin
+            found = f"{scheme}://{name.lower()}"
+            if self._around.servers.lead(f"{found}/") is None and found in self._around.origins:
+                return f"cluster://{self._around.origins[found]}"
+            if self._around.servers.lead(f"{found}/") is not None or found in self._around.hosts:
+                return found
         return url
 
 
@@ -175,29 +195,6 @@ def _unavailable(message: str, hint: str | None = None) -> ValueError:
     from stagedoor.workflow.resource import Unavailable
 
     return Unavailable(message, hint)
-
-
-class _Stay(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_: object) -> None:
-        """No redirection: the document is where its URL says, or nowhere."""
-
-
-def _fetched(uri: str, shown: str) -> bytes:
-    hint = f"keep a copy as {shown}"
-    request = urllib.request.Request(uri, headers={"accept": "application/json, application/yaml, */*;q=0.5"})
-    # No proxy of the environment: who may be called is said in the configuration alone.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Stay)
-    try:
-        with opener.open(request, timeout=TIMEOUT_S) as answer:
-            content: bytes = answer.read(MAX_BYTES + 1)
-    except urllib.error.HTTPError as error:
-        raise _unavailable(f"{uri} cannot be fetched: its server answered {error.code}", hint) from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", error)
-        raise _unavailable(f"{uri} cannot be fetched: {reason}", hint) from None
-    if len(content) > MAX_BYTES:
-        raise _unavailable(f"{uri} is larger than {MAX_BYTES >> 20} MiB", hint)
-    return content
 
 
 def _keep(file: Path, content: bytes) -> None:

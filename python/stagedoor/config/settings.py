@@ -7,6 +7,7 @@ import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
@@ -76,7 +77,12 @@ class Activities(Strict):
 
 
 def _server_name(value: str) -> str:
-    if not _PREFIX.fullmatch(value):
+    try:
+        parts = urlsplit(value)
+        sound = "@" not in parts.netloc and parts.port != 0
+    except ValueError:
+        sound = False
+    if not sound or not _PREFIX.fullmatch(value):
         raise wrong("expected the URL of a server, for example https://api.example/v2, or the name of a file")
     return value
 
@@ -104,8 +110,8 @@ class Engine(Strict):
     catalog: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
     """The folder of the default catalog, whose functions workflows call as ``NAME:VERSION``."""
     servers: Annotated[dict[ServerName, ClusterPath], Field(max_length=1000)] = {}
-    """Where calls go in place of the servers that OpenAPI descriptions name: ``{"https://api.example/v2":
-    "cluster://orders/v2"}``. A description in a file that names none is itself the key: ``{"pets.yaml":
+    """Calls of workflows to URLs that begin so go through a cluster: ``{"https://api.example/v2":
+    "cluster://orders/v2"}``. An OpenAPI description in a file that names no server is itself the key: ``{"pets.yaml":
     "cluster://pets"}``."""
     secrets: Annotated[dict[Name, SecretStr], Field(max_length=1000)] = {}
     """What workflows may know as ``$secrets.NAME``, if they say so in ``use.secrets``: ``${env:NAME}`` or

@@ -9,20 +9,20 @@ import base64
 import random
 import re
 from codecs import BOM_UTF8
-from collections.abc import Collection
 from typing import Any, Literal, NamedTuple
 from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
 from stagedoor import _core
+from stagedoor.engine.reach import Reach
 from stagedoor.engine.record import decode_json, encode, encode_completed, encode_json, encode_text
 from stagedoor.workflow.commands import Call
 from stagedoor.workflow.events import CallCompleted, CallFailed, CallUnknown
+from stagedoor.workflow.server import origin
 
 TIMEOUT_S = 30.0
 """A call, every retry of the cluster included."""
 
 FORM = "application/x-www-form-urlencoded"
-_PORTS = {"http": 80, "https": 443}
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e]*")
 _NAME = re.compile(r"[!-~]+")
@@ -46,11 +46,10 @@ class Refused(NamedTuple):
 
 
 def request(
-    call: Call, number: int, trace: str | None, hosts: Collection[str], caller_token: CallerToken = None
+    call: Call, number: int, trace: str | None, reach: Reach, caller_token: CallerToken = None
 ) -> Request | Refused:
-    """``hosts`` are the ``http://HOST:PORT`` and ``https://HOST:PORT`` that may be called beside ``cluster://``."""
     try:
-        where = place(call.endpoint, hosts)
+        where = place(call.endpoint, reach)
         if isinstance(where, Refused):
             return where
         cluster, target = where
@@ -82,34 +81,27 @@ def request(
     return number, cluster, method, target, headers, body, int(TIMEOUT_S * 1000), caller_token
 
 
-def place(endpoint: str, hosts: Collection[str]) -> tuple[str, str] | Refused:
+def place(endpoint: str, reach: Reach) -> tuple[str, str] | Refused:
     """The cluster, and the path with its query."""
-    if endpoint.startswith("cluster://"):
-        cluster, _, path = endpoint[10:].partition("/")
-        if not _NAME.fullmatch(cluster):
-            return Refused("The call is not valid", "its endpoint names no cluster")
-        target = "/" + path.partition("#")[0]
-    else:
-        try:
-            parts = urlsplit(endpoint)
-            called = origin(parts)
-        except ValueError:
-            return Refused("The call is not valid", "its endpoint is not a URI")
-        if called is None:
-            return Refused("The call is not valid", "its endpoint is neither cluster://NAME/path nor an http(s) URI")
-        if called not in hosts:
-            return Refused("The host may not be called", f"{called} is not in engine.allow_hosts")
-        return called, target_of(parts)
-    return cluster, _quoted(target)
+    try:
+        endpoint = reach.servers.lead(endpoint) or endpoint
+        if not endpoint.startswith("cluster://"):
+            return _host(urlsplit(endpoint), reach)
+    except ValueError:
+        return Refused("The call is not valid", "its endpoint is not a URI")
+    cluster, _, path = endpoint[10:].partition("/")
+    if not _NAME.fullmatch(cluster):
+        return Refused("The call is not valid", "its endpoint names no cluster")
+    return cluster, _quoted("/" + path.partition("#")[0])
 
 
-def origin(parts: SplitResult) -> str | None:
-    """``scheme://HOST:PORT`` of an http(s) URI; None for others. ValueError: it has no such port."""
-    port = parts.port
-    if parts.scheme not in _PORTS or not parts.hostname:
-        return None
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return f"{parts.scheme}://{host}:{_PORTS[parts.scheme] if port is None else port}"
+def _host(parts: SplitResult, reach: Reach) -> tuple[str, str] | Refused:
+    called = origin(parts)
+    if called is None:
+        return Refused("The call is not valid", "its endpoint is neither cluster://NAME/path nor an http(s) URI")
+    if called not in reach.hosts:
+        return Refused("The host may not be called", f"{called} is not in engine.allow_hosts")
+    return called, target_of(parts)
 
 
 def target_of(parts: SplitResult) -> str:

@@ -116,7 +116,7 @@ class Conversation:
         return {name: known[name] for name in self.declared if name in known}
 
     def request(self, call: Call) -> activities.Request:
-        request = activities.request(call, 0, self.trace, self.around.reach.hosts, self.caller_token)
+        request = activities.request(call, 0, self.trace, self.around.reach, self.caller_token)
         if isinstance(request, activities.Refused):
             raise Unsent(502, request.title, request.detail)
         return request

@@ -213,7 +213,7 @@ async def _json(
     url: str, method: str, headers: list[tuple[str, str]], body: bytes | None, around: Surroundings
 ) -> dict[str, Json]:
     """The object that an authority answers. Its errors are told by their codes alone."""
-    where = activities.place(url, around.reach.hosts)
+    where = activities.place(url, around.reach)
     if isinstance(where, activities.Refused):
         raise Unsent(502, REFUSED, f"{_place(url)}: {where.detail}")
     cluster, target = where

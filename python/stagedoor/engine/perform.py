@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 from stagedoor import _core
@@ -84,8 +84,6 @@ class Performer:
         self.invalidated: set[str] = set()
         """Groups of stored responses."""
         self.functions = Functions(clock)
-        self.hosts: Collection[str] = frozenset()
-        """Plain ``http://HOST:PORT`` that may be called."""
         self.sent = 0
         """Calls so far; also the number of the last."""
         self._engine, self._clock = engine, clock
@@ -141,7 +139,7 @@ class Performer:
         execution.calls.clear()
 
     def use(self, reach: Reach) -> None:
-        self.hosts, self.around.reach, self.functions.known = reach.hosts, reach, reach.activities
+        self.around.reach, self.functions.known = reach, reach.activities
 
     def answered(self, notice: _core.Answered) -> None:
         found = self._take(notice.call)
@@ -186,7 +184,7 @@ class Performer:
             self._converse(execution, call)
             return
         number = self.sent + 1
-        request = activities.request(call, number, execution.trace, self.hosts, execution.caller_token)
+        request = activities.request(call, number, execution.trace, self.around.reach, execution.caller_token)
         if isinstance(request, activities.Refused):
             failed = CallFailed(self._clock(), call.id, 502, request.title, request.detail)
             self._engine.append(execution, failed)

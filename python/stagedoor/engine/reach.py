@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stagedoor.activity import Activity
+from stagedoor.workflow.server import Servers
 
 Json = Any
 
@@ -15,6 +16,8 @@ Json = Any
 class Reach:
     hosts: Collection[str] = frozenset()
     """Plain ``scheme://HOST:PORT`` that may be called."""
+    servers: Servers = field(default_factory=Servers)
+    """Which URLs are called through clusters."""
     origins: Mapping[str, str] = field(default_factory=dict)
     """``scheme://HOST:PORT`` → the cluster that has such an endpoint."""
     activities: Mapping[str, Activity[..., Any]] = field(default_factory=dict)

@@ -7,6 +7,7 @@ from urllib.parse import urljoin, urlsplit
 from stagedoor import _core
 from stagedoor.engine import activities
 from stagedoor.engine.reach import Reach
+from stagedoor.workflow.server import origin
 
 MAX_REDIRECTS = 5
 STATUSES = frozenset({301, 302, 303, 307, 308})
@@ -47,14 +48,25 @@ def _place(location: str, cluster: str, target: str, reach: Reach) -> tuple[str,
     """The cluster and the path with its query."""
     try:
         if location.startswith("//"):
-            location = ("http:" if not cluster.startswith("https:") else "https:") + location
+            location = f"{_scheme(cluster, reach)}:{location}"
         elif not urlsplit(location).scheme:
             parts = urlsplit(urljoin("http://server" + target, location))
             return cluster, activities.target_of(parts)
         parts = urlsplit(location)
-        origin = activities.origin(parts)
+        server = origin(parts)
+        led = reach.servers.lead(location)
     except ValueError:
         return None
-    if origin is None or not (reach.origins.get(origin) == cluster or origin in reach.hosts):
+    if led is not None:
+        # Another cluster has credentials of its own, which are not for whom a service names.
+        where = activities.place(led, reach)
+        return None if isinstance(where, activities.Refused) or where[0] != cluster else where
+    if server is None or not (reach.origins.get(server) == cluster or server in reach.hosts):
         return None
-    return cluster if reach.origins.get(origin) == cluster else origin, activities.target_of(parts)
+    return cluster if reach.origins.get(server) == cluster else server, activities.target_of(parts)
+
+
+def _scheme(cluster: str, reach: Reach) -> str:
+    """Of the server that redirects."""
+    called = cluster if "://" in cluster else next((url for url, name in reach.origins.items() if name == cluster), "")
+    return called.partition("://")[0] or "http"

@@ -134,7 +134,7 @@ class Compiler:
     def reaches(self, endpoint: Endpoint, place: Place | None = None) -> None:
         """Something is called there; ``place`` is where it follows from, if it does not stand in the document."""
         if place is not None:
-            self.reached.add((place.path, endpoint.origin))
+            self.reached.add((place.path, endpoint.parts[0]))
         if endpoint.cluster is not None:
             self.clusters.add(endpoint.cluster)
         else:

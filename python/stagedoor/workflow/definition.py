@@ -110,8 +110,8 @@ class Definition:
     secrets_of_schemes: frozenset[tuple[str, str]] = frozenset()
     """Secrets that hold the properties of an authentication, each with its scheme."""
     reached: frozenset[tuple[tuple[str | int, ...], str]] = frozenset()
-    """``scheme://authority`` of what is called though it does not stand in the document, each with the path that it
-    follows from."""
+    """Endpoints that do not stand in the document, as far as they are known before it runs, each with the path in it
+    that they follow from."""
     grpc_hosts: frozenset[str] = frozenset()
     """``scheme://authority`` of plain hosts that are called by gRPC."""
     resources: Json = field(default_factory=dict, repr=False)

@@ -149,7 +149,8 @@ def _operation(said: Place, compiler: Compiler) -> Operation | None:
             hint = f'write engine: {{servers: {{"{uri}": "cluster://NAME"}}}}, or an absolute URL in the document'
             raise Misdescribed("it does not say where its server is", hint)
         server = server.rstrip("/") + found.server.removeprefix(openapi.RELATIVE) if relative else server
-        bare = endpoints.parse(f"{server}/")
+        fixed, variable, _ = found.path.partition("{")
+        known = endpoints.parse(server + (fixed[: fixed.rfind("/") + 1] if variable else fixed))
     except Misdescribed as wrong:
         unknown = str(wrong).startswith("there is no operation")
         (said.at("operationId") if unknown else document.at("endpoint")).problem(f"{uri}: {wrong}", wrong.hint)
@@ -157,7 +158,7 @@ def _operation(said: Place, compiler: Compiler) -> Operation | None:
     except ValueError as error:
         document.at("endpoint").problem(f"{uri}: its server: {error}")
         return None
-    compiler.reaches(bare, document.at("endpoint"))
+    compiler.reaches(known, document.at("endpoint"))
     return replace(found, server=server)
 
 

@@ -15,8 +15,8 @@ from google.rpc.status_pb2 import Status
 EXAMPLE = Path(__file__).parents[2] / "examples/connect"
 sys.path.insert(0, str(EXAMPLE))
 
-import stock  # noqa: E402
-from stock import messages, services  # noqa: E402
+import connect_stock as stock  # noqa: E402
+from connect_stock import messages, services  # noqa: E402
 
 __all__ = ["EXAMPLE", "Asked", "messages", "services", "stock"]
 

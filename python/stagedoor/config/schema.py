@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
+from stagedoor.config.docstrings import describe
 from stagedoor.config.settings import Settings
 
 Json = dict[str, Any]
@@ -15,6 +16,7 @@ Json = dict[str, Any]
 def schema() -> Json:
     """With the keys that are dealt with before the models see the file."""
     made = Settings.model_json_schema()
+    describe(made)
     made = _without_null(made)
     made["properties"] = {
         "include": {

@@ -54,10 +54,12 @@ class Operator:
         row = await history.ask(lambda: history.row(id))
         if row is None:
             return None
-        events = await history.ask(lambda: history.events(id))
         execution = self._engine.open.get(id)
-        # The end is known, and the client told, before it is committed: status and error are then told together.
-        last = events[-1] if execution is None or execution.final is None else execution.final
+        # The end is known, and the client told, before it is committed: status and error are then told together. Looked
+        # at before the events are read, so that these hold all that led to it.
+        final = None if execution is None else execution.final
+        events = await history.ask(lambda: history.events(id))
+        last = final or events[-1]
         status = STATUS[type(last)] if isinstance(last, Final) else self._status(row)
         shown = status_of(row, last.at, status, last)
         shown |= _origin(row) | {"incidents": _incidents(events)}

@@ -20,7 +20,12 @@ class Strict(BaseModel):
     """Unknown keys are errors, nothing is converted, and a value never changes."""
 
     model_config = ConfigDict(
-        extra="forbid", strict=True, frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        hide_input_in_errors=True,
+        # Only what is validated by itself gets a validator of its own: most models are parts of `Settings` alone.
+        defer_build=True,
     )
 
 

@@ -1,4 +1,4 @@
-"""``stock.v1.Catalogue`` in gRPC: ``python stock.py [ADDRESS]`` serves it. It knows nothing of Connect."""
+"""``stock.v1.Catalogue`` in gRPC: ``python connect_stock.py [ADDRESS]`` serves it. It knows nothing of Connect."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What the strings below the fields of models say, as descriptions in their JSON Schema.
 
-pydantic can take them itself, but reads and parses the source of every class while it is imported: half of the time that
-a command takes to start, for what only the schema needs.
+pydantic can take them itself, but reads and parses the source of every class while it is imported: half of the time
+that a command takes to start, for what only the schema needs.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import ast
 import inspect
 from collections.abc import Iterator
 from functools import cache
+from itertools import pairwise
 from types import ModuleType
 from typing import Any
 
@@ -59,7 +60,7 @@ def _of_module(module: ModuleType) -> dict[str, dict[str, str]]:
 
 
 def _of_body(body: list[ast.stmt]) -> Iterator[tuple[str, str]]:
-    for field, below in zip(body, body[1:], strict=False):
+    for field, below in pairwise(body):
         said = below.value if isinstance(below, ast.Expr) else None
         if (
             isinstance(field, ast.AnnAssign)

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
-from scenario import RESOURCES, shared
+from scenario import RESOURCES, SHARED
 from stagedoor.errors import InvalidDefinition
 from stagedoor.workflow.parse import parse
 
-SHARED = shared()
 EXAMPLES = sorted((SHARED / "ows" / "examples").glob("*.yaml")) if SHARED else []
 RUN = {
     *("call-http-endpoint-interpolation-shorthand", "call-http-endpoint-interpolation", "conditional-task"),

@@ -7,13 +7,13 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scenario import document, load_folder
+from scenario import RESOURCES, document, own
 from stagedoor.errors import InvalidDefinition
 from stagedoor.workflow.machine import Machine
 from stagedoor.workflow.parse import parse
 from virtual import Driver
 
-CASES = [case for _, case in load_folder("cases")]
+CASES = [case for _, case in own()]
 WHOLE = [document(case) for case in CASES]
 JUNK = st.sampled_from(
     [
@@ -67,7 +67,7 @@ def test_a_damaged_document_is_parsed_or_refused_with_problems(data: st.DataObje
     whole = data.draw(st.sampled_from(WHOLE))
     path = data.draw(st.sampled_from(places(whole)))
     try:
-        definition = parse(damaged(whole, path, junk, how))
+        definition = parse(damaged(whole, path, junk, how), RESOURCES)
     except InvalidDefinition as error:
         refused = error
     else:
@@ -105,7 +105,7 @@ def test_whatever_is_answered_every_prefix_of_the_history_replays(
     if "circles" in case["case"] or "endless" in case["case"] or "never waits" in case["case"]:
         return
     request = None if cancel is None else {"after": cancel, "reason": "enough"}
-    driver = Anything(parse(WHOLE[number]), {}, list(words), request, case.get("events", []))
+    driver = Anything(parse(WHOLE[number], RESOURCES), {}, list(words), request, case.get("events", []))
     driver.run(case.get("input"))
     assert driver.machine.status != "running" or len(driver.log) >= 500
     for length in range(1, len(driver.log) + 1, max(1, len(driver.log) // 15)):

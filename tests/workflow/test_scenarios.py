@@ -1,12 +1,14 @@
-"""Every case of ``cases/``: what is called, what comes out, and that every prefix of its history replays."""
+"""Every case of ``cases/``, every scenario of ``features/`` and of the specification's kit: what is called, what comes
+out, and that every prefix of its history replays."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import cache
 from typing import Any
 
 import pytest
-from scenario import document, load_folder
+from scenario import RESOURCES, document, kit, own
 from stagedoor.engine.record import decode, encode
 from stagedoor.workflow.commands import (
     Call,
@@ -18,12 +20,13 @@ from stagedoor.workflow.commands import (
     StartChild,
     StartTimer,
 )
-from stagedoor.workflow.events import CallCompleted, CallFailed, CallUnknown, IncidentResolved
+from stagedoor.workflow.events import CallCompleted, CallFailed, CallUnknown, IncidentResolved, TimerFired
 from stagedoor.workflow.machine import Machine
 from stagedoor.workflow.parse import parse
+from stand_in import Scene
 from virtual import Driver, last, task_name
 
-CASES = load_folder("cases")
+CASES = own() + kit()
 KNOWN = {
     *("case", "workflow", "metadata", "use", "do", "input", "answers", "operator", "cancel", "events", "suspend"),
     *(
@@ -40,6 +43,9 @@ KNOWN = {
         "waiting",
     ),
     *("timeline", "emitted", "children", "processes"),
+    # Of scenarios in Gherkin.
+    *("requests", "workflows", "secrets", "executed"),
+    *("fault", "properties", "values", "items", "ran", "outcomes", "made", "waited"),
 }
 
 
@@ -49,9 +55,29 @@ def run(case: dict[str, Any]) -> Driver:
         name: answer if isinstance(answer, list) else [answer] for name, answer in case.get("answers", {}).items()
     }
     words, events = list(case.get("operator", [])), case.get("events", [])
-    driver = Driver(parse(document(case)), answers, words, case.get("cancel"), events, case.get("suspend"))
+    driver = Driver(
+        parse(document(case), RESOURCES),
+        answers,
+        words,
+        case.get("cancel"),
+        events,
+        case.get("suspend"),
+        Scene(case["requests"]) if "requests" in case else None,
+        case.get("secrets", {}),
+        [parse(other) for other in case.get("workflows", [])],
+    )
     driver.run(case.get("input"))
     return driver
+
+
+@cache
+def ran(number: int) -> tuple[dict[str, Any], Driver]:
+    """The case of this number, run once for all that is asked of it."""
+    case = CASES[number][1]
+    return case, run(case)
+
+
+each_case = pytest.mark.parametrize("number", range(len(CASES)), ids=[name for name, _ in CASES])
 
 
 def covers(found: Any, wanted: Any, at: str = "") -> None:
@@ -68,9 +94,9 @@ def covers(found: Any, wanted: Any, at: str = "") -> None:
         assert found == wanted, at
 
 
-@pytest.mark.parametrize("case", [case for _, case in CASES], ids=[name for name, _ in CASES])
-def test_a_case_runs_as_it_says(case: dict[str, Any]) -> None:
-    driver = run(case)
+@each_case
+def test_a_case_runs_as_it_says(number: int) -> None:
+    case, driver = ran(number)
     machine, commands = driver.machine, driver.commands
     assert machine.status == case.get("status", "faulted" if "error" in case else "completed"), machine.waiting()
     if machine.status == "completed" or "output" in case:
@@ -124,6 +150,47 @@ def test_a_case_runs_as_it_says(case: dict[str, Any]) -> None:
     if "waiting" in case:
         for reason, part in zip(machine.waiting(), case["waiting"], strict=True):
             assert part in reason
+    check_scenario(case, driver)
+
+
+def check_scenario(case: dict[str, Any], driver: Driver) -> None:
+    """What scenarios in Gherkin say beside."""
+    machine = driver.machine
+    if "fault" in case:
+        assert machine.error == case["fault"]
+    for path in case.get("properties", []):
+        property_of(machine.output, path)
+    for path, value in case.get("values", []):
+        assert property_of(machine.output, path) == value
+    for path, count in case.get("items", []):
+        assert len(property_of(machine.output, path)) == count
+    timeline = machine.timeline()
+    began = [entry["name"] for entry in timeline if entry["outcome"] != "skipped"]
+    for name, how, other in case.get("ran", []):
+        if how == "never":
+            assert name not in began
+        elif other is None:
+            assert began[0 if how == "first" else -1] == name
+        else:
+            first, second = (name, other) if how == "before" else (other, name)
+            assert began.index(first) < began.index(second)
+    for name, outcome in case.get("outcomes", []):
+        assert [entry["outcome"] for entry in timeline if entry["name"] == name][-1] == outcome
+    if "made" in case:
+        assert driver.scene is not None
+        covers(driver.scene.requests, case["made"])
+    if "waited" in case:
+        started = dict(zip((id(command) for command in driver.commands), times(driver), strict=True))
+        fired = {event.timer for event in driver.log if isinstance(event, TimerFired)}
+        waits = [command for command in driver.commands if isinstance(command, StartTimer) and command.id in fired]
+        assert [round(wait.at - started[id(wait)], 3) for wait in waits] == case["waited"]
+
+
+def property_of(value: Any, path: str) -> Any:
+    for key in path.split("."):
+        assert key in value, f"{path} in {value}"
+        value = value[key]
+    return value
 
 
 def times(driver: Driver) -> list[float]:
@@ -134,9 +201,9 @@ def times(driver: Driver) -> list[float]:
     return given
 
 
-@pytest.mark.parametrize("case", [case for _, case in CASES], ids=[name for name, _ in CASES])
-def test_any_prefix_of_the_history_leaves_the_same_commands_pending(case: dict[str, Any]) -> None:
-    driver = run(case)
+@each_case
+def test_any_prefix_of_the_history_leaves_the_same_commands_pending(number: int) -> None:
+    _, driver = ran(number)
     for length in range(1, len(driver.log) + 1):
         machine = Machine(driver.definition)
         for event in driver.log[:length]:
@@ -145,10 +212,10 @@ def test_any_prefix_of_the_history_leaves_the_same_commands_pending(case: dict[s
         machine.waiting()
 
 
-@pytest.mark.parametrize("case", [case for _, case in CASES], ids=[name for name, _ in CASES])
-def test_the_history_as_json_replays_to_the_same_commands(case: dict[str, Any]) -> None:
-    driver = run(case)
-    machine = Machine(parse(document(case)))
+@each_case
+def test_the_history_as_json_replays_to_the_same_commands(number: int) -> None:
+    case, driver = ran(number)
+    machine = Machine(parse(document(case), RESOURCES))
     again = []
     for event in driver.log:
         again += machine.feed(decode(type(event).__name__, event.at, encode(event)))
@@ -157,9 +224,9 @@ def test_the_history_as_json_replays_to_the_same_commands(case: dict[str, Any]) 
     assert machine.timeline() == driver.machine.timeline()
 
 
-@pytest.mark.parametrize("case", [case for _, case in CASES], ids=[name for name, _ in CASES])
-def test_an_answer_or_an_operator_s_word_that_comes_twice_changes_nothing(case: dict[str, Any]) -> None:
-    driver = run(case)
+@each_case
+def test_an_answer_or_an_operator_s_word_that_comes_twice_changes_nothing(number: int) -> None:
+    _, driver = ran(number)
     machine = Machine(driver.definition)
     again = []
     for event in driver.log:

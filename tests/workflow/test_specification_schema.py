@@ -11,14 +11,12 @@ from typing import Any
 import jsonschema
 import pytest
 from ruamel.yaml import YAML
-from scenario import RESOURCES, document, load_folder, shared
+from scenario import RESOURCES, SHARED, document, kit, own
 from stagedoor.errors import InvalidDefinition
 from stagedoor.workflow.cloud_event import is_time
 from stagedoor.workflow.parse import parse
-from test_conformance import SCENARIOS
 from test_robustness import damaged, places
 
-SHARED = shared()
 JUNK = [None, True, 0, -1, 1e300, "", "x", "${", "${ . }", [], [1], {}, {"a": 1}, {"do": []}, [{"a": {}}], "end"]
 REASONS = (
     # What a gateway has no use for, or not yet.
@@ -47,13 +45,14 @@ REASONS = (
 needs_shared = pytest.mark.skipif(SHARED is None, reason="the specification's files are not here (STAGEDOOR_SHARED)")
 
 
-def documents() -> list[Any]:
+def documents(each: int = 1) -> list[Any]:
+    """Those of the specification, and each so manieth of our own."""
     if SHARED is None:
         return []
     yaml = YAML(typ="safe", pure=True)
     found = [yaml.load(path.read_text()) for path in sorted((SHARED / "ows" / "examples").glob("*.yaml"))]
-    found += [data for each in SCENARIOS for step, data in each.steps if step == "a workflow with definition:"]
-    found += [document(case) for _, case in load_folder("cases")]
+    found += [document(case) for _, case in kit()]
+    found += [document(case) for _, case in own()[::each]]
     return [json.loads(json.dumps(each)) for each in found]
 
 
@@ -82,11 +81,8 @@ def compared(schema: Any, whole: Any) -> str | None:
 @needs_shared
 def test_every_document_of_the_specification_is_what_its_schema_says() -> None:
     schema = validator()
-    # A tenth of our own cases: the validator takes its time.
-    wholes = [
-        whole for number, whole in enumerate(documents()) if whole["document"]["name"] != "case" or number % 10 == 0
-    ]
-    assert [found for whole in wholes if (found := compared(schema, whole)) is not None] == []
+    # The validator takes its time.
+    assert [found for whole in documents(10) if (found := compared(schema, whole)) is not None] == []
 
 
 @needs_shared

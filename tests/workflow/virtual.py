@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import heapq
-from dataclasses import dataclass, field
+import sys
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from stagedoor.engine.processes import Confinement, Processes
 from stagedoor.workflow.commands import (
     Call,
     Cancel,
@@ -50,8 +53,10 @@ from stagedoor.workflow.events import (
     TimerFired,
 )
 from stagedoor.workflow.machine import Machine
+from stand_in import Scene, stand_in
 
 MAX_EVENTS = 500
+START = 1_700_000_000.0
 
 
 @dataclass
@@ -66,6 +71,12 @@ class Driver:
     """CloudEvents, each with ``after``: seconds from the start."""
     suspend: dict[str, Any] | None = None
     """``{after, until}`` in seconds from the start; without ``until`` for good."""
+    scene: Scene | None = None
+    """Calls are made, to these services; without it they are not made, and ``answers`` says what comes of them."""
+    secrets: dict[str, Any] = field(default_factory=dict)
+    workflows: list[Definition] = field(default_factory=list)
+    """Others, that this one may run."""
+    start: float = START
 
     def __post_init__(self) -> None:
         self.machine = Machine(self.definition)
@@ -78,7 +89,7 @@ class Driver:
         self._due: list[tuple[float, int, Any]] = []
         self._arrived: list[Any] = []
         self._sequence = 0
-        self._now = 1_700_000_000.0
+        self._now = self.start
 
     def run(self, input: Any) -> Machine:
         started = ExecutionStarted(self._now, "e1", self.definition.hash, input)
@@ -136,6 +147,7 @@ class Driver:
                 self._append(CompensationRegistered(self._now, task, arguments), command)
             case Emit(id, _, event):
                 self._append(EventEmitted(self._now, id, event), command)
+                self._later(0, lambda at: event)
             case Subscribe() if command.id not in self._used:
                 self._used[command.id] = 1
                 self._later(0, lambda at: {})
@@ -169,6 +181,10 @@ class Driver:
                 self._later(at - self._now, lambda at: TimerFired(at, id))
 
     def _answer(self, call: Call) -> None:
+        if self.scene is not None:
+            outcome, after = stand_in().call(call, self.scene, self.secrets)
+            self._later(after, lambda at: replace(outcome, at=at))
+            return
         name = task_name(call)
         scripted = self.answers.get(name, [200])
         number = self._used.get(name, 0)
@@ -189,6 +205,9 @@ class Driver:
             self._later(after, lambda at: CallCompleted(at, call.id, answer["status"], content, headers))
 
     def _run(self, command: StartChild | RunProcess) -> None:
+        if self.scene is not None:
+            self._really(command)
+            return
         id, scripted = command.id, self.answers.get(last(command.task), [{}])
         number = self._used[last(command.task)] = self._used.get(last(command.task), 0) + 1
         answer = dict(scripted[min(number, len(scripted)) - 1])
@@ -204,6 +223,23 @@ class Driver:
         else:
             code, out, err = answer.get("code", 0), answer.get("stdout", ""), answer.get("stderr", "")
             self._later(after, lambda at: ProcessEnded(at, id, code, out, err))
+
+    def _really(self, command: StartChild | RunProcess) -> None:
+        """The other workflow, or the process, to its end: now, and told at the time when it would have ended."""
+        id = command.id
+        if isinstance(command, RunProcess):
+            ended = process(command)
+            self._later(0.1, lambda at: replace(ended, at=at))
+            return
+        [definition] = [each for each in self.workflows if f"{each.namespace}/{each.name}" == command.workflow]
+        child = Driver(definition, scene=self.scene, secrets=self.secrets, workflows=self.workflows, start=self._now)
+        machine = child.run(command.input)
+        self._later(0, lambda at: ChildStarted(at, id, command.child))
+        if command.awaited and machine.status in ("completed", "faulted", "cancelled"):
+            self._later(
+                child._now - self._now,
+                lambda at: ChildEnded(at, id, machine.status, output=machine.output, error=machine.error),
+            )
 
     def _later(self, after: float, make: Any) -> None:
         self._sequence += 1
@@ -224,6 +260,25 @@ class Driver:
                 self.outstanding.remove(command)
                 break
         self.owed.append(list(self.outstanding))
+
+
+def process(command: RunProcess) -> ProcessEnded | ProcessFailed:
+    """What became of it, run as the engine runs it."""
+    programs = {"shell": "/bin/sh", "python": sys.executable}
+    ended: list[ProcessEnded | ProcessFailed] = []
+
+    async def run() -> None:
+        done = asyncio.Event()
+        processes = Processes(lambda: 0.0, lambda key, event: (ended.append(event), done.set()))
+        processes.allowed = {
+            name: Confinement(program, frozenset({"any"}), 20.0, 20, 1 << 30, 1 << 20, 256)
+            for name, program in programs.items()
+        }
+        processes.run(("execution", command.id), "any", command)
+        await done.wait()
+
+    asyncio.run(run())
+    return ended[0]
 
 
 def _of(event: Event) -> str | None:

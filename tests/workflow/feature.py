@@ -1,0 +1,168 @@
+"""Scenarios in Gherkin, the specification's and ours, read as the cases that ``test_scenarios`` runs.
+
+What the phrases mean is told in ``features/README.md``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from stagedoor.workflow import duration
+
+Json = Any
+Case = dict[str, Any]
+Step = Callable[[Case, Json, Any], None]
+FENCE = '"""'
+PHRASE = re.compile(r"(?:Given|When|Then|And|But) (?:given )?(.+)")
+
+
+def read(path: Path) -> list[Case]:
+    """The scenarios of a file. AssertionError names a line that is none of Gherkin's, or a phrase that nobody knows."""
+    cases: list[Case] = []
+    lines = iter(path.read_text().splitlines())
+    for number, line in enumerate(lines, 1):
+        text = line.strip()
+        if text.startswith("Scenario:"):
+            cases.append({"case": text.removeprefix("Scenario:").strip(), "steps": [], "requests": {}})
+        elif cases and (match := PHRASE.fullmatch(text)):
+            cases[-1]["steps"].append([match[1], None])
+        elif cases and text.startswith(FENCE):
+            block = []
+            while (line := next(lines)).strip() != FENCE:
+                block.append(line)
+            cases[-1]["steps"][-1][1] = YAML(typ="safe", pure=True).load("\n".join(block))
+        else:
+            assert not cases or not text or text.startswith("#"), f"{path.name}, about line {number}: {text}"
+    for case in cases:
+        for phrase, data in case.pop("steps"):
+            _step(case, phrase, data, path)
+    return cases
+
+
+def _step(case: Case, phrase: str, data: Json, path: Path) -> None:
+    for pattern, step in STEPS:
+        if match := re.fullmatch(pattern, phrase):
+            step(case, data, match)
+            return
+    raise AssertionError(f"{path.name}, {case['case']}: there is no phrase '{phrase}'")
+
+
+def seconds(text: str) -> float:
+    return duration.seconds(text)
+
+
+def timed(item: Json) -> Json:
+    return {**item, "after": seconds(item["after"])} if "after" in item else item
+
+
+def put(key: str, value: Json = ...) -> Step:
+    """The case has this key, with a value or with that of the doc string."""
+
+    def step(case: Case, data: Json, match: Any) -> None:
+        assert key not in case, f"{case['case']}: {key} twice"
+        case[key] = data if value is ... else value
+
+    return step
+
+
+def ended(status: str, key: str | None = None) -> Step:
+    def step(case: Case, data: Json, match: Any) -> None:
+        put("status", status)(case, None, match)
+        if key is not None:
+            put(key)(case, data, match)
+
+    return step
+
+
+def answered(case: Case, data: Json, match: Any) -> None:
+    case["requests"][match[1]] = [timed(answer) for answer in (data if isinstance(data, list) else [data])]
+
+
+def stopped(case: Case, data: Json, match: Any) -> None:
+    word, after = match[1], seconds(match[2])
+    if word == "cancelled":
+        case["cancel"] = {"after": after, "reason": "enough"}
+    elif word == "suspended":
+        case["suspend"] = {"after": after}
+    else:
+        case["suspend"]["until"] = after
+
+
+def arrived(case: Case, data: Json, match: Any) -> None:
+    case["events"] = [timed(event) for event in data]
+
+
+def requested(case: Case, data: Json, match: Any) -> None:
+    case["made"] = [{"request": item} if isinstance(item, str) else item for item in data]
+
+
+def waited(case: Case, data: Json, match: Any) -> None:
+    case["waited"] = [seconds(each) for each in match[1].split(", ")]
+
+
+def properties(case: Case, data: Json, match: Any) -> None:
+    case.setdefault("properties", []).extend(re.findall(r"'([^']+)'", match[1]))
+
+
+def valued(case: Case, data: Json, match: Any) -> None:
+    case.setdefault("values", []).append((match[1], data))
+
+
+def counted(case: Case, data: Json, match: Any) -> None:
+    case.setdefault("items", []).append((match[1], int(match[2])))
+
+
+def ran(case: Case, data: Json, match: Any) -> None:
+    """(task, how, other task)"""
+    case.setdefault("ran", []).append((*match.groups(), None)[:3])
+
+
+def not_run(case: Case, data: Json, match: Any) -> None:
+    case.setdefault("ran", []).append((match[1], "never", None))
+
+
+def outcome(case: Case, data: Json, match: Any) -> None:
+    case.setdefault("outcomes", []).append((match[1], OUTCOMES[match[2]]))
+
+
+def another(case: Case, data: Json, match: Any) -> None:
+    case.setdefault("workflows", []).append(data)
+
+
+OUTCOMES = {"complete": "completed", "fault": "failed", "cancel": "cancelled"}
+STEPS: list[tuple[str, Step]] = [
+    # The kit's own.
+    (r"a workflow with definition:", put("workflow")),
+    (r"the workflow input is:", put("input")),
+    (r"the workflow is executed", put("executed", True)),
+    (r"the workflow should complete", ended("completed")),
+    (r"the workflow should complete with output:", ended("completed", "output")),
+    (r"the workflow should fault", ended("faulted")),
+    (r"the workflow should fault with error:", ended("faulted", "fault")),
+    (r"the workflow should cancel", ended("cancelled")),
+    (r"the workflow output should have properties (.+)", properties),
+    (r"the workflow output should have a '([^']+)' property with value:", valued),
+    (r"the workflow output should have a '([^']+)' property containing (\d+) items", counted),
+    (r"(\S+) should run (first|last)", ran),
+    (r"(\S+) should run (before|after) (\S+)", ran),
+    (r"(\S+) should (complete|fault|cancel)", outcome),
+    # Ours.
+    (r"another workflow with definition:", another),
+    (r"the secrets are:", put("secrets")),
+    (r"([A-Z]+ https://\S+) is answered with:", answered),
+    (r"these events arrive:", arrived),
+    (r"the workflow is (suspended|resumed|cancelled) after (\S+)", stopped),
+    (r"the workflow should be waiting", ended("waiting")),
+    (r"the workflow should be suspended", ended("suspended")),
+    (r"the workflow should fault with an error containing:", ended("faulted", "error")),
+    (r"(\S+) should not run", not_run),
+    (r"the workflow should have waited (.+)", waited),
+    (r"the workflow should not have waited", put("waited", [])),
+    (r"these requests should have been made:", requested),
+    (r"no request should have been made", put("made", [])),
+    (r"these events should have been emitted:", put("emitted")),
+]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import ssl
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from authority import Authority
 from calls.test_call_authentication import document
 from flow import config
 from running import Gateway
@@ -22,8 +25,8 @@ class Redirecting(Service):
     def decide(self, path: str, number: int) -> tuple[int, str, bytes]:
         return 200, "application/json", json.dumps({"path": path, "method": self.requests[-1].method}).encode()
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        super().__init__(tls)
         service = self
         handler = self._server.RequestHandlerClass
         plain = handler.answer
@@ -165,3 +168,22 @@ def test_a_circle_ends_as_an_error(setting: Setting) -> None:
     answer = setting.ask(path)
     assert answer["title"] == "Too many redirections"
     assert len(one.requests) == 6
+
+
+def test_over_tls_a_location_without_a_scheme_stays_and_one_without_tls_gets_no_credentials(
+    gateway: Callable[..., Gateway], tmp_path: Path
+) -> None:
+    authority = Authority(tmp_path)
+    with Redirecting(authority.server("127.0.0.1")) as one, Redirecting() as two:
+        document(tmp_path, [{"get": call("get")}])
+        text = config(one.port, extra=f'engine: {{allow_hosts: ["{two.url}"]}}')
+        secure = f'endpoints: ["{one.url}"], tls: {{ca: "{authority.file}"}}'
+        running = gateway(text.replace(f'endpoints: ["http://127.0.0.1:{one.port}"]', secure))
+        setting = Setting(one, two, running)
+        for location in (f"//127.0.0.1:{one.port}/there", f"{one.url}/there", "/there"):
+            answer = setting.ask(to(307, location))
+            assert answer["content"]["path"] == "/there", (answer, running.log)
+            assert one.requests[1].headers["authorization"] == "Bearer of-one-alone"
+        assert setting.ask(to(307, f"{two.url}/plain"))["content"]["path"] == "/plain"
+        assert not {"authorization", "x-api-key", "cookie"} & set(two.requests[0].headers)
+        assert setting.ask(to(307, f"http://127.0.0.1:{one.port}/there"))["statusCode"] == 307, "another server"

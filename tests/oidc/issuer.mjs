@@ -37,6 +37,13 @@ const provider = new Provider(issuer, {
       token_endpoint_auth_signing_alg: 'ES256',
       jwks: { keys: [{ ...JSON.parse(pem), kid: 'ours', use: 'sig', alg: 'ES256' }] },
     },
+    {
+      ...own,
+      client_id: 'gateway-with-a-shared-key',
+      client_secret: 'a secret of at least 32 characters',
+      token_endpoint_auth_method: 'client_secret_jwt',
+      token_endpoint_auth_signing_alg: 'HS256',
+    },
     { ...own, client_id: 'ann', client_secret: 'of ann', grant_types: ['client_credentials'] },
   ],
   scopes: ['read', 'write'],

@@ -33,21 +33,28 @@ def test_a_real_issuer_gives_calls_their_tokens(
     common = {"authority": issuer.url, "grant": "client_credentials", "scopes": ["read"]}
     basic = {"id": "gateway", "secret": "${ $secrets.word }", "authentication": "client_secret_basic"}
     key = {"id": "gateway-with-a-key", "secret": "${ $secrets.key }", "authentication": "private_key_jwt"}
-    wrong = {**basic, "secret": "another"}
+    shared = {"id": "gateway-with-a-shared-key", "authentication": "client_secret_jwt"}
+    shared["secret"] = "a secret of at least 32 characters"
+    wrong, led = {**basic, "secret": "another"}, {**common, "authority": "cluster://issuer"}
     proofs = {
         "discovered": {"oidc": {**common, "client": basic}},
         "named": {"oauth2": {**common, "client": basic, "endpoints": {"token": "/token"}}},
         "keyed": {"oidc": {**common, "client": key}},
+        "shared": {"oidc": {**common, "client": shared}},
+        "shared-by-url": {"oauth2": {**common, "client": shared, "endpoints": {"token": "/token"}}},
+        "led": {"oidc": {**led, "client": basic}},
+        "led-and-keyed": {"oidc": {**led, "client": key}},
     }
     do = [{name: get(f"cluster://service/{name}", proof)} for name, proof in proofs.items()]
     refused = {"try": [{"four": get("cluster://service/four", {"oidc": {**common, "client": wrong}})}]}
     do.append({"refused": {**refused, "catch": {"as": "error", "do": [{"said": {"set": "${ $error }"}}]}}})
     document(tmp_path, do, secrets=["word", "key"])
     secrets = 'secrets: {word: "a secret & more", key: "${file:client.pem}"}'
-    running = gateway(config(service.port, extra=f'engine: {{allow_hosts: ["{issuer.url}"], {secrets}}}'))
+    text = config(service.port, extra=f'engine: {{allow_hosts: ["{issuer.url}"], {secrets}}}')
+    running = gateway(text.replace("clusters: {", f'clusters: {{issuer: {{endpoints: ["{issuer.url}"]}}, '))
     error = running.request("POST", "/flow", {}).json
     assert "answered 401: invalid_client" in error["detail"], json.dumps(error)
-    assert [seen.path for seen in service.requests] == ["/discovered", "/named", "/keyed"], (error, issuer.log)
+    assert [seen.path for seen in service.requests] == [f"/{name}" for name in proofs], (error, issuer.log)
     tokens = {seen.headers["authorization"].removeprefix("Bearer ") for seen in service.requests}
-    assert len(tokens) == 3
+    assert len(tokens) == len(proofs)
     assert all(len(token) > 20 for token in tokens)

@@ -139,12 +139,16 @@ READ = ("document", "proto", "resource", "catalogs")
 """Above an endpoint of which a document is read."""
 
 
+AUTHORITIES = (("oauth2", "authority"), ("oidc", "authority"), ("oauth2", "endpoints", "token"))
+"""Where tokens are asked for."""
+
+
 def called_endpoints(node: Node) -> Iterator[tuple[tuple[str | int, ...], Scalar]]:
-    """Every text that is an endpoint of a call or the authority of its tokens."""
+    """Every text that is an endpoint of a call, or of the authority of its tokens."""
     for path, scalar in scalars(node):
         called = path[-1:] == ("endpoint",) or path[-2:] == ("endpoint", "uri")
         read = {path[-2:-1], path[-3:-2]} & {(key,) for key in READ}
         if read:
             continue
-        if isinstance(scalar.value, str) and (called or path[-2:] in (("oauth2", "authority"), ("oidc", "authority"))):
+        if isinstance(scalar.value, str) and (called or path[-2:] in AUTHORITIES or path[-3:] in AUTHORITIES):
             yield path, scalar

@@ -60,17 +60,22 @@ class Operator:
         final = None if execution is None else execution.final
         events = await history.ask(lambda: history.events(id))
         last = final or events[-1]
-        status = STATUS[type(last)] if isinstance(last, Final) else self._status(row)
-        shown = status_of(row, last.at, status, last)
-        shown |= _origin(row) | {"incidents": _incidents(events)}
+        shown = _origin(row) | {"incidents": _incidents(events)}
         if isinstance(events[0], ExecutionStarted):
             shown["input"] = events[0].input
         if execution is not None and execution.broken is not None:
-            return shown | {"waiting": [f"the engine cannot go on with it: {execution.broken}"], "timeline": []}
+            why = f"the engine cannot go on with it: {execution.broken}"
+            return status_of(row, last.at, row.status, last) | shown | {"waiting": [why], "timeline": []}
         # Fed anew rather than shown from the running machine: what is shown is what is committed.
         machine = Machine(self._definitions.of(row.definition))
         for event in events:
             machine.feed(event)
+        if isinstance(last, Final):
+            status = STATUS[type(last)]
+        else:
+            # What it has come to is told once its end is.
+            status = "running" if machine.status in STATUS.values() else machine.status
+        shown = status_of(row, last.at, status, last) | shown
         timeline = [
             {**entry, "at": when(entry["at"]), "until": None if entry["until"] is None else when(entry["until"])}
             for entry in machine.timeline()

@@ -67,10 +67,10 @@ def reach(orchestrator: Orchestrator, configuration: Configuration) -> None:
     engine = settings.engine
     reachable = Reach(
         frozenset(engine.allow_hosts),
-        servers(settings),
         origins(settings),
         configuration.activities,
         engine.revealed(),
+        servers(settings),
     )
     orchestrator.engine.use(routes, reachable, _sink(engine.events), _processes(engine.run), engine.events.lifecycle)
 

@@ -15,7 +15,7 @@ from stagedoor.config import check
 from stagedoor.errors import InvalidDefinition
 from stagedoor.workflow.parse import parse, restore, stored
 from stagedoor.workflow.resource import Pinned
-from workflow.virtual import Driver
+from virtual import Driver
 
 Json = Any
 EXAMPLE = Path(__file__).parents[2] / "examples" / "calls"

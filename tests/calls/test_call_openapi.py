@@ -12,14 +12,14 @@ from calls.test_call_authentication import document
 from flow import config
 from ruamel.yaml import YAML
 from running import Gateway
+from scenario import shared
 from service import Service
 from stagedoor.config import check
 from stagedoor.errors import InvalidDefinition
 from stagedoor.workflow.commands import Call
 from stagedoor.workflow.parse import parse, restore, stored
 from stagedoor.workflow.resource import Pinned
-from workflow.scenario import shared
-from workflow.virtual import Driver
+from virtual import Driver
 
 Json = Any
 Start = Callable[..., Gateway]

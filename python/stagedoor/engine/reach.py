@@ -16,11 +16,11 @@ Json = Any
 class Reach:
     hosts: Collection[str] = frozenset()
     """Plain ``scheme://HOST:PORT`` that may be called."""
-    servers: Servers = field(default_factory=Servers)
-    """Which URLs are called through clusters."""
     origins: Mapping[str, str] = field(default_factory=dict)
     """``scheme://HOST:PORT`` → the cluster that has such an endpoint."""
     activities: Mapping[str, Activity[..., Any]] = field(default_factory=dict)
     """Python functions that may be called, by name."""
     secrets: Mapping[str, Json] = field(default_factory=dict, repr=False)
     """By name."""
+    servers: Servers = field(default_factory=Servers)
+    """Which URLs are called through clusters."""

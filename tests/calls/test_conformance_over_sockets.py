@@ -108,8 +108,14 @@ listeners: {{door: {{bind: "127.0.0.1:0"}}}}
 admin: {{bind: "127.0.0.1:0"}}
 workers: 1
 clusters:
-  petstore: {{endpoints: ["{petstore}"], tls: {{ca: authority.pem, server_name: petstore.swagger.io}}, timeouts: {{connect: 20s}}}}
-  httpbin: {{endpoints: ["{httpbin}"], tls: {{ca: authority.pem, server_name: httpbin.org}}, timeouts: {{connect: 20s}}}}
+  petstore:
+    endpoints: ["{petstore}"]
+    tls: {{ca: authority.pem, server_name: petstore.swagger.io}}
+    timeouts: {{connect: 20s}}
+  httpbin:
+    endpoints: ["{httpbin}"]
+    tls: {{ca: authority.pem, server_name: httpbin.org}}
+    timeouts: {{connect: 20s}}
 engine:
   servers: {{"https://petstore.swagger.io": "cluster://petstore", "https://httpbin.org": "cluster://httpbin"}}
 workflows: ["*.workflow.yaml"]

@@ -10,36 +10,25 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from gherkin import Compiler, Parser
 from ruamel.yaml import YAML
 from stagedoor.workflow import duration
 
 Json = Any
 Case = dict[str, Any]
 Step = Callable[[Case, Json, Any], None]
-FENCE = '"""'
-PHRASE = re.compile(r"(?:Given|When|Then|And|But) (?:given )?(.+)")
 
 
 def read(path: Path) -> list[Case]:
-    """The scenarios of a file. AssertionError names a line that is none of Gherkin's, or a phrase that nobody knows."""
+    """The scenarios of a file. AssertionError names a phrase that nobody knows."""
     cases: list[Case] = []
-    lines = iter(path.read_text().splitlines())
-    for number, line in enumerate(lines, 1):
-        text = line.strip()
-        if text.startswith("Scenario:"):
-            cases.append({"case": text.removeprefix("Scenario:").strip(), "steps": [], "requests": {}})
-        elif cases and (match := PHRASE.fullmatch(text)):
-            cases[-1]["steps"].append([match[1], None])
-        elif cases and text.startswith(FENCE):
-            block = []
-            while (line := next(lines)).strip() != FENCE:
-                block.append(line)
-            cases[-1]["steps"][-1][1] = YAML(typ="safe", pure=True).load("\n".join(block))
-        else:
-            assert not cases or not text or text.startswith("#"), f"{path.name}, about line {number}: {text}"
-    for case in cases:
-        for phrase, data in case.pop("steps"):
-            _step(case, phrase, data, path)
+    for pickle in Compiler().compile({**Parser().parse(path.read_text()), "uri": path.name}):
+        case: Case = {"case": pickle["name"], "requests": {}}
+        for step in pickle["steps"]:
+            content = step.get("argument", {}).get("docString", {}).get("content")
+            data = None if content is None else YAML(typ="safe", pure=True).load(content)
+            _step(case, step["text"].removeprefix("given "), data, path)
+        cases.append(case)
     return cases
 
 

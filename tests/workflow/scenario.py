@@ -1,4 +1,4 @@
-"""Cases as files: several to a file, each a YAML document, or a scenario in Gherkin."""
+"""Cases as files: several to a file, each a YAML document."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-import feature
 from ruamel.yaml import YAML
 from stagedoor.workflow.resource import Pinned
 
@@ -47,15 +46,6 @@ READINGS = {
         for name in ("logreading", "produceReport")
     },
 }
-PET = {"id": 1, "name": "Milou", "status": "available"}
-PUBLIC = {
-    "GET https://petstore.swagger.io/v2/pet/findByStatus?status=available": [{"content": [PET]}],
-    "GET https://petstore.swagger.io/v2/pet/1": [{"content": PET}],
-    "GET https://petstore.swagger.io/v2/pet/2": [{"content": {**PET, "id": 2}}],
-    "GET https://petstore.swagger.io/v2/pet/getPetByName/Milou": [{"status": 404, "content": None}],
-    "GET https://httpbin.org/basic-auth/serverless-workflow/conformance-test": [{"content": {"authenticated": True}}],
-}
-"""What the public services answer that the kit's scenarios call."""
 GREETER = """syntax = "proto3"; package GreeterApi;
 service Greeter { rpc SayHello(Hello) returns (Hello); }
 message Hello { string name = 1; }"""
@@ -81,27 +71,6 @@ def load_folder(folder: str) -> list[tuple[str, dict[str, Any]]]:
     return [
         (f"{path.stem}: {case['case']}", case) for path in sorted((HERE / folder).glob("*.yaml")) for case in load(path)
     ]
-
-
-def load_features(folder: Path) -> list[tuple[str, dict[str, Any]]]:
-    """(id, case) for every scenario; the id is the file's stem and the scenario's name."""
-    return [
-        (f"{path.stem}: {case['case']}", case)
-        for path in sorted(folder.glob("*.feature"))
-        for case in feature.read(path)
-    ]
-
-
-def kit() -> list[tuple[str, dict[str, Any]]]:
-    """The specification's own scenarios, and what the public services answer that they call."""
-    found = [] if SHARED is None else load_features(SHARED / "ows" / "ctk")
-    for _, case in found:
-        case["requests"] = PUBLIC
-    return [(f"kit: {name}", case) for name, case in found]
-
-
-def own() -> list[tuple[str, dict[str, Any]]]:
-    return load_folder("cases") + load_features(HERE / "features")
 
 
 def document(case: dict[str, Any]) -> dict[str, Any]:

@@ -81,9 +81,8 @@ class StandIn:
         return event, scene.after
 
     def _talk(self, call: Call, secrets: dict[str, Json]) -> Coroutine[None, None, Outcome]:
-        around = Surroundings(
-            self._send, lambda: 0.0, Reach(frozenset(f"{host}:443" for host in HOSTS), {}, {}, secrets)
-        )
+        reach = Reach(frozenset(f"{host}:443" for host in HOSTS), secrets=secrets)
+        around = Surroundings(self._send, lambda: 0.0, reach)
         whole = replace(call, manner=call.manner or Manner())
         return Conversation(whole, around, frozenset(secrets), None, None).run()
 

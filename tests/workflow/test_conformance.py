@@ -10,10 +10,10 @@ from typing import Any
 
 import feature
 import pytest
-from scenario import HERE, SHARED, kit, load_features
+from collection import FEATURES, kit, load_features
+from scenario import SHARED
 from test_scenarios import run
 
-FEATURES = HERE / "features"
 OURS = load_features(FEATURES)
 needs_shared = pytest.mark.skipif(SHARED is None, reason="the specification's files are not here (STAGEDOOR_SHARED)")
 

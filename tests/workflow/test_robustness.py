@@ -5,9 +5,10 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+from collection import own
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scenario import RESOURCES, document, own
+from scenario import RESOURCES, document
 from stagedoor.errors import InvalidDefinition
 from stagedoor.workflow.machine import Machine
 from stagedoor.workflow.parse import parse

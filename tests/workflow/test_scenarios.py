@@ -8,7 +8,8 @@ from functools import cache
 from typing import Any
 
 import pytest
-from scenario import RESOURCES, document, kit, own
+from collection import kit, own
+from scenario import RESOURCES, document
 from stagedoor.engine.record import decode, encode
 from stagedoor.workflow.commands import (
     Call,

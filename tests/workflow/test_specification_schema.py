@@ -10,8 +10,9 @@ from typing import Any
 
 import jsonschema
 import pytest
+from collection import kit, own
 from ruamel.yaml import YAML
-from scenario import RESOURCES, SHARED, document, kit, own
+from scenario import RESOURCES, SHARED, document
 from stagedoor.errors import InvalidDefinition
 from stagedoor.workflow.cloud_event import is_time
 from stagedoor.workflow.parse import parse

@@ -231,7 +231,7 @@ class Driver:
             ended = process(command)
             self._later(0.1, lambda at: replace(ended, at=at))
             return
-        [definition] = [each for each in self.workflows if f"{each.namespace}/{each.name}" == command.workflow]
+        [definition] = [each for each in self.workflows if each.key == command.workflow]
         child = Driver(definition, scene=self.scene, secrets=self.secrets, workflows=self.workflows, start=self._now)
         machine = child.run(command.input)
         self._later(0, lambda at: ChildStarted(at, id, command.child))

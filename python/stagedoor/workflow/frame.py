@@ -65,6 +65,7 @@ class Frame:
     __slots__ = (
         "cancelled",
         "deadline",
+        "ended",
         "entry",
         "input",
         "locals",
@@ -96,6 +97,8 @@ class Frame:
         self.output: Json = None
         self.started: float | None = None
         self.cancelled = False
+        self.ended = False
+        """By itself; it has nothing left to stop, and what ended before it began never had."""
         self.deadline: Deadline | None = None
         self.undo: Undo | None = None
         self.entry: Entry | None = None
@@ -202,8 +205,8 @@ class Frame:
         failure = late(self, seconds)
         self.deadline = None
         before = self.machine.doubts
-        self._ended("failed", failure.error)
         self.cancel(drain=True)
+        self._ended("failed", failure.error)
         failure.unknown = self.machine.doubts > before
         if failure.unknown:
             self._doubt()
@@ -223,8 +226,8 @@ class Frame:
         self.cancelled = True
         if self.deadline is not None:
             self.deadline.withdraw()
-        if self.started is not None:
-            if self.entry is not None and self.entry.until is None:
+        if self.started is not None and not self.ended:
+            if self.entry is not None:
                 self._ended("cancelled")
             self.stop(drain=drain)
 
@@ -245,6 +248,7 @@ class Frame:
         return f"{self.reference} waits for {command}"
 
     def _ended(self, outcome: str, error: Json = None) -> None:
+        self.ended = outcome != "cancelled"
         if self.deadline is not None:
             self.deadline.withdraw()
         entry = self.entry

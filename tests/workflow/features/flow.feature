@@ -413,3 +413,34 @@ Feature: Flow Directives
       """yaml
       took: fast
       """
+
+  Scenario: A workflow ends behind a task that was skipped
+    Given a workflow with definition:
+      """yaml
+      document:
+        dsl: '1.0.3'
+        namespace: default
+        name: flow
+        version: '1.0.0'
+      do:
+        - attempt:
+            try:
+              - skipped:
+                  if: '${ false }'
+                  call: http
+                  with: {method: get, endpoint: https://stub.example/a}
+            catch: {}
+            then: end
+        - never:
+            set: {n: 2}
+      """
+    And given the workflow input is:
+      """yaml
+      n: 1
+      """
+    When the workflow is executed
+    Then the workflow should complete with output:
+      """yaml
+      n: 1
+      """
+    And no request should have been made

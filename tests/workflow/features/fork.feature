@@ -272,3 +272,67 @@ Feature: Fork Task
       """yaml
       [2, 20]
       """
+
+  Scenario: A branch that was skipped stands in nobody's way
+    Given a workflow with definition:
+      """yaml
+      document:
+        dsl: '1.0.3'
+        namespace: default
+        name: fork
+        version: '1.0.0'
+      do:
+        - both:
+            fork:
+              branches:
+                - skipped:
+                    if: '${ false }'
+                    do:
+                      - never:
+                          set: {n: 1}
+                - bad:
+                    do:
+                      - rest:
+                          wait: PT1S
+                      - fail:
+                          raise:
+                            error: {type: https://stub.example/errors/bad, status: 500}
+      """
+    When the workflow is executed
+    Then the workflow should fault with an error containing:
+      """yaml
+      type: https://stub.example/errors/bad
+      """
+    And skipped should not run
+
+  Scenario: A branch that was skipped hands its input on
+    Given a workflow with definition:
+      """yaml
+      document:
+        dsl: '1.0.3'
+        namespace: default
+        name: fork
+        version: '1.0.0'
+      do:
+        - both:
+            fork:
+              branches:
+                - skipped:
+                    if: '${ false }'
+                    fork:
+                      branches:
+                        - never:
+                            set: {n: 1}
+                - good:
+                    set: {n: 2}
+      """
+    And given the workflow input is:
+      """yaml
+      n: 0
+      """
+    When the workflow is executed
+    Then the workflow should complete with output:
+      """yaml
+      - {n: 0}
+      - {n: 2}
+      """

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from stagedoor.engine.event_log import BATCH, Append, EventLog
 from stagedoor.engine.record import decode, encode
+from stagedoor.engine.search import Search, find
 from stagedoor.engine.statement import Start
 from stagedoor.engine.store import StoreError
 from stagedoor.workflow.events import CallCompleted, ExecutionStarted
@@ -83,9 +84,9 @@ def test_a_status_moves_an_execution_out_of_the_open_ones(tmp_path: Path) -> Non
         await appended(log, [started("e1"), started("e2")])
         await appended(log, [Append("e1", 1, "ExecutionCompleted", 2.0, '{"output":7}', status="completed")])
         assert [row.id for row in log.history.open()] == ["e2"]
-        ((row, updated),) = log.history.page(None, "completed", None, 10)
-        assert (row.id, row.status, updated) == ("e1", "completed", 2.0)
-        assert [row.id for row, _ in log.history.page("shop/order", None, "e2", 10)] == ["e1"]
+        asked = Search(workflow="shop/order", status="completed")
+        [(row, updated)] = (await log.history.query(lambda store: find(store, asked, None, 10))).rows
+        assert (row.id, row.status, row.ended, updated) == ("e1", "completed", 2.0, 2.0)
         await log.close()
 
     asyncio.run(main())

@@ -18,6 +18,7 @@ from stagedoor.workflow.commands import (
     OpenIncident,
     RegisterCompensation,
     RunProcess,
+    SetAttributes,
     StartChild,
     StartTimer,
 )
@@ -43,7 +44,7 @@ KNOWN = {
         "incidents",
         "waiting",
     ),
-    *("timeline", "emitted", "children", "processes"),
+    *("timeline", "emitted", "children", "processes", "attributes", "set"),
     # Of scenarios in Gherkin.
     *("requests", "workflows", "secrets", "executed"),
     *("fault", "properties", "values", "items", "ran", "outcomes", "made", "waited"),
@@ -142,6 +143,10 @@ def test_a_case_runs_as_it_says(number: int) -> None:
         covers([asdict(command) for command in commands if isinstance(command, RunProcess)], case["processes"])
     if "emitted" in case:
         covers([command.event for command in commands if isinstance(command, Emit)], case["emitted"])
+    if "attributes" in case:
+        assert machine.attributes == case["attributes"]
+    if "set" in case:
+        assert [command.values for command in commands if isinstance(command, SetAttributes)] == case["set"]
     if "incidents" in case:
         assert [last(c.task) for c in commands if isinstance(c, OpenIncident)] == case["incidents"]
     if "order" in case:

@@ -23,6 +23,7 @@ from stagedoor.workflow.commands import (
     OpenIncident,
     RegisterCompensation,
     RunProcess,
+    SetAttributes,
     StartChild,
     StartTimer,
     Subscribe,
@@ -30,6 +31,7 @@ from stagedoor.workflow.commands import (
 )
 from stagedoor.workflow.definition import Definition
 from stagedoor.workflow.events import (
+    AttributesSet,
     CallCompleted,
     CallFailed,
     CallUnknown,
@@ -145,6 +147,8 @@ class Driver:
         match command:
             case RegisterCompensation(task, arguments):
                 self._append(CompensationRegistered(self._now, task, arguments), command)
+            case SetAttributes(id, values):
+                self._append(AttributesSet(self._now, id, values), command)
             case Emit(id, _, event):
                 self._append(EventEmitted(self._now, id, event), command)
                 self._later(0, lambda at: event)

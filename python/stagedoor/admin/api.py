@@ -9,16 +9,18 @@ from typing import Any, Protocol
 
 from aiohttp import web
 
+from stagedoor.admin import search
+
 Json = Any
 ACTIONS = ("retry", "skip", "done", "edit")
-STATUSES = ("running", "suspended", "completed", "faulted", "cancelled")
-PAGE, MAX_PAGE = 50, 500
 
 
 class Executions(Protocol):
     """What the engine lets an operator see and do."""
 
-    async def page(self, workflow: str | None, status: str | None, before: str | None, limit: int) -> Json: ...
+    async def page(self, *, limit: int, before: str | None = None, **conditions: Any) -> Json:
+        """``conditions`` are those of ``admin.search``. ValueError: ``before`` is no end of a page."""
+
     async def show(self, id: str) -> Json | None: ...
     async def history(self, id: str) -> Json | None: ...
     def cancel(self, id: str, reason: str, by: str) -> bool: ...
@@ -57,16 +59,15 @@ class _Handlers:
         return found
 
     async def page(self, request: web.Request) -> web.Response:
-        query = request.query
-        unknown = set(query) - {"workflow", "status", "before", "limit"}
-        if unknown:
-            return problem(HTTPStatus.BAD_REQUEST, "known parameters are workflow, status, before and limit")
-        status, limit = query.get("status"), query.get("limit", str(PAGE))
-        if status is not None and status not in STATUSES:
-            return problem(HTTPStatus.BAD_REQUEST, f"status is one of {', '.join(STATUSES)}")
-        if not (limit.isascii() and limit.isdecimal() and 1 <= int(limit[:9]) <= MAX_PAGE):
-            return problem(HTTPStatus.BAD_REQUEST, f"limit is a number from 1 to {MAX_PAGE}")
-        page = await self._executions().page(query.get("workflow"), status, query.get("before"), int(limit))
+        executions = self._executions()
+        try:
+            asked = search.conditions(request.query.items())
+        except search.NotAsked as error:
+            return problem(HTTPStatus.BAD_REQUEST, str(error))
+        try:
+            page = await executions.page(**asked)
+        except ValueError:
+            return problem(HTTPStatus.BAD_REQUEST, "before is the next of a page of the same search")
         return web.json_response(page)
 
     async def show(self, request: web.Request) -> web.Response:

@@ -420,6 +420,8 @@ class Engine:
         data: str | None = None,
         outbox: str | None = None,
         taken: int | None = None,
+        incidents: int | None = None,
+        attributes: dict[str, Any] | None = None,
     ) -> None:
         data, kind = encode(event) if data is None else data, type(event).__name__
         if self._lifecycle and kind in LIFECYCLE:
@@ -427,7 +429,20 @@ class Engine:
             feed = feed or kind == "IncidentOpened"
         done = partial(self._committed, execution, event) if feed else None
         self._appends.append(
-            Append(execution.row.id, execution.seq, kind, event.at, data, done, None, status, outbox, taken)
+            Append(
+                execution.row.id,
+                execution.seq,
+                kind,
+                event.at,
+                data,
+                done,
+                None,
+                status,
+                outbox,
+                taken,
+                incidents,
+                attributes,
+            )
         )
         execution.seq += 1
         execution.updated = event.at

@@ -21,6 +21,7 @@ from stagedoor.engine.history import History
 from stagedoor.engine.measure import Histogram
 from stagedoor.engine.statement import Start, write
 from stagedoor.engine.store import SYNCHRONOUS, Lock, StoreError, connect, reader
+from stagedoor.workflow.attribute import Value
 
 BATCH = 512
 """Events of one commit at most."""
@@ -46,6 +47,10 @@ class Append:
     """An event to deliver, as JSON."""
     taken: int | None = None
     """The event of the inbox that it hands over."""
+    incidents: int | None = None
+    """How many wait for an operator from this event on."""
+    attributes: dict[str, Value | None] | None = None
+    """What the execution is about from now on; None: it has that attribute no more."""
 
 
 Task = Callable[[sqlite3.Connection], None]

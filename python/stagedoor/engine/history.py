@@ -16,7 +16,9 @@ from stagedoor.workflow.events import Event
 T = TypeVar("T")
 Json = Any
 
-_COLUMNS = "id, workflow, version, definition, status, route, consumer, key, fingerprint, created"
+COLUMNS = (
+    "id, workflow, version, definition, status, route, consumer, key, fingerprint, created, ended, incidents, origin"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,11 @@ class Row:
     key: str | None
     fingerprint: str | None
     created: float
+    ended: float | None = None
+    incidents: int = 0
+    """Those that wait for an operator."""
+    origin: str | None = None
+    """The execution that it was restarted from."""
 
 
 class History:
@@ -46,6 +53,9 @@ class History:
     def ask(self, read: Callable[[], T]) -> asyncio.Future[T]:
         return self._loop.run_in_executor(self._thread, read)
 
+    def query(self, read: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
+        return self.ask(lambda: read(self._connection))
+
     def close(self) -> None:
         self._thread.shutdown()
         self._connection.close()
@@ -53,17 +63,17 @@ class History:
     def open(self) -> list[Row]:
         """Every execution that has not ended, oldest first."""
         found = self._connection.execute(
-            f"SELECT {_COLUMNS} FROM execution WHERE status IN ('running', 'suspended') ORDER BY id"
+            f"SELECT {COLUMNS} FROM execution WHERE status IN ('running', 'suspended') ORDER BY id"
         )
         return [Row(*row) for row in found]
 
     def row(self, execution: str) -> Row | None:
-        found = self._connection.execute(f"SELECT {_COLUMNS} FROM execution WHERE id = ?", (execution,)).fetchone()
+        found = self._connection.execute(f"SELECT {COLUMNS} FROM execution WHERE id = ?", (execution,)).fetchone()
         return None if found is None else Row(*found)
 
     def with_key(self, workflow: str, consumer: str | None, key: str) -> Row | None:
         found = self._connection.execute(
-            f"SELECT {_COLUMNS} FROM execution WHERE workflow = ? AND ifnull(consumer, '') = ? AND key = ?",
+            f"SELECT {COLUMNS} FROM execution WHERE workflow = ? AND ifnull(consumer, '') = ? AND key = ?",
             (workflow, consumer or "", key),
         ).fetchone()
         return None if found is None else Row(*found)
@@ -128,15 +138,3 @@ class History:
         """The next events that are owed: number and JSON."""
         found = self._connection.execute("SELECT n, event FROM outbox WHERE n > ? ORDER BY n LIMIT ?", (after, count))
         return found.fetchall()
-
-    def page(self, workflow: str | None, status: str | None, before: str | None, limit: int) -> list[tuple[Row, float]]:
-        """Newest first, with the time of the last event; ``before`` is the id at which the previous page ended."""
-        conditions = [("workflow = ?", workflow), ("status = ?", status), ("id < ?", before)]
-        chosen = [(text, value) for text, value in conditions if value is not None]
-        where = f"WHERE {' AND '.join(text for text, _ in chosen)}" if chosen else ""
-        found = self._connection.execute(
-            f"SELECT {_COLUMNS}, (SELECT at FROM event WHERE execution = id ORDER BY seq DESC LIMIT 1) "
-            f"FROM execution {where} ORDER BY id DESC LIMIT ?",
-            [*(value for _, value in chosen), limit],
-        )
-        return [(Row(*row[:-1]), row[-1]) for row in found]

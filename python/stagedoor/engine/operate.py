@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from stagedoor.engine import cloud_events
+from stagedoor.engine import cloud_events, search
 from stagedoor.engine.definitions import Definitions
 from stagedoor.engine.embedded import Engine
 from stagedoor.engine.event_log import EventLog
@@ -26,9 +27,6 @@ from stagedoor.workflow.events import (
 from stagedoor.workflow.machine import Machine
 
 Json = Any
-PAGE = 50
-"""Executions of one page unless asked otherwise."""
-MAX_PAGE = 500
 Action = Literal["retry", "skip", "done", "edit"]
 
 
@@ -41,12 +39,27 @@ class Operator:
         """Why executions cannot be started at present."""
         return self._log.broken
 
-    async def page(self, workflow: str | None, status: str | None, before: str | None, limit: int) -> Json:
-        """Newest first; ``next`` is the ``before`` of the following page, null on the last."""
-        history = self._log.history
-        found = await history.ask(lambda: history.page(workflow, status, before, limit + 1))
-        shown = [{**status_of(row, updated, self._status(row), None), **_origin(row)} for row, updated in found[:limit]]
-        return {"executions": shown, "next": found[limit - 1][0].id if len(found) > limit else None}
+    async def page(self, *, limit: int, before: str | None = None, **conditions: Any) -> Json:
+        """Those that meet the ``conditions``, which are the fields of ``Search``; ``next`` is the ``before`` of the
+        following page, null on the last. ValueError: ``before`` is no end of a page of this search."""
+        asked = search.Search(**conditions)
+
+        def read(connection: sqlite3.Connection) -> tuple[search.Found, dict[str, Json]]:
+            found = search.find(connection, asked, before, limit)
+            return found, search.attributes(connection, [row.id for row, _ in found.rows])
+
+        found, attributes = await self._log.history.query(read)
+        shown = [
+            {
+                **status_of(row, updated, self._status(row), None),
+                **_origin(row),
+                "ended": None if row.ended is None else when(row.ended),
+                "incidents": row.incidents,
+                "attributes": attributes.get(row.id, {}),
+            }
+            for row, updated in found.rows
+        ]
+        return {"executions": shown, "next": found.next}
 
     async def show(self, id: str) -> Json | None:
         """Everything about one execution, its timeline included; None if there is none."""
@@ -75,7 +88,7 @@ class Operator:
         else:
             # What it has come to is told once its end is.
             status = "running" if machine.status in STATUS.values() else machine.status
-        shown = status_of(row, last.at, status, last) | shown
+        shown = status_of(row, last.at, status, last) | shown | {"attributes": machine.attributes}
         timeline = [
             {**entry, "at": when(entry["at"]), "until": None if entry["until"] is None else when(entry["until"])}
             for entry in machine.timeline()
@@ -133,7 +146,8 @@ class Operator:
             return False
         execution.incidents.discard(incident)
         event = IncidentResolved(time.time(), incident, action, by, reason, arguments)
-        self._engine.append(execution, event, status="suspended" if execution.incidents else "running")
+        left = len(execution.incidents)
+        self._engine.append(execution, event, status="suspended" if left else "running", incidents=left)
         self._engine.flush_soon()
         return True
 

@@ -20,6 +20,7 @@ from stagedoor.engine.record import encode, encode_json
 from stagedoor.engine.timers import Key, Timers
 from stagedoor.workflow import commands as command
 from stagedoor.workflow.events import (
+    AttributesSet,
     CallCompleted,
     CallFailed,
     CallUnknown,
@@ -61,6 +62,8 @@ class Engine(Protocol):
         data: str | None = None,
         outbox: str | None = None,
         taken: int | None = None,
+        incidents: int | None = None,
+        attributes: dict[str, Any] | None = None,
     ) -> None: ...
     @property
     def children(self) -> Children: ...
@@ -100,6 +103,7 @@ class Performer:
             command.StartTimer: self._start_timer,
             command.CancelTimer: self._cancel_timer,
             command.RegisterCompensation: self._register,
+            command.SetAttributes: self._set_attributes,
             command.Emit: self._emit,
             command.Subscribe: self._subscribe,
             command.Unsubscribe: self._unsubscribe,
@@ -275,6 +279,10 @@ class Performer:
         event = CompensationRegistered(self._clock(), wanted.task, wanted.arguments)
         self._engine.append(execution, event, feed=False)
 
+    def _set_attributes(self, execution: Execution, wanted: command.SetAttributes) -> None:
+        event = AttributesSet(self._clock(), wanted.id, wanted.values)
+        self._engine.append(execution, event, attributes=wanted.values)
+
     def _emit(self, execution: Execution, wanted: command.Emit) -> None:
         self._engine.append(
             execution, EventEmitted(self._clock(), wanted.id, wanted.event), outbox=encode_json(wanted.event)
@@ -303,8 +311,8 @@ class Performer:
 
     def _open_incident(self, execution: Execution, wanted: command.OpenIncident) -> None:
         event = IncidentOpened(self._clock(), wanted.id, wanted.task, wanted.error, wanted.arguments)
-        self._engine.append(execution, event, feed=False, status="suspended")
         execution.incidents.add(wanted.id)
+        self._engine.append(execution, event, feed=False, status="suspended", incidents=len(execution.incidents))
         where = {"execution": execution.id, "workflow": execution.row.workflow, "incident": wanted.id}
         log.warning("incident: the execution waits for an operator", extra=where)
 

@@ -7,11 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from stagedoor.workflow.attribute import text
+
 if TYPE_CHECKING:
     from stagedoor.engine.event_log import Append
 
 T = TypeVar("T")
 
+KINDS: dict[type, str] = {str: "text", int: "number", float: "number", bool: "boolean"}
+"""Types of attributes."""
 ROWS = 128
 """Rows of one INSERT at most: each count is a statement of its own in the connection's cache."""
 
@@ -31,6 +35,12 @@ class Start:
     """SHA-256 of the canonical input that came with the key."""
     ticks: tuple[tuple[str, float], ...] = ()
     """What a schedule started it for, and when that was: at most one execution of a workflow has each."""
+    origin: str | None = None
+    """The execution that it was restarted from."""
+    heir: bool = False
+    """What its origin did is its to undo."""
+    created: float | None = None
+    """In seconds since the epoch; None: at its first event."""
 
 
 def _insert(table: str, columns: int) -> list[str]:
@@ -38,9 +48,18 @@ def _insert(table: str, columns: int) -> list[str]:
     return [f"INSERT INTO {table} VALUES {','.join([row] * count)}" for count in range(ROWS + 1)]
 
 
+COLUMNS = "id, workflow, version, definition, status, route, consumer, key, fingerprint, created, origin, heir"
+ENDED = frozenset({"completed", "faulted", "cancelled"})
+
 _EVENTS = _insert("event", 5)
-_EXECUTIONS = _insert("execution", 10)
+_EXECUTIONS = _insert(f"execution ({COLUMNS})", 12)
 _STATUS = [f"UPDATE execution SET status = ? WHERE id IN ({','.join('?' * count)})" for count in range(ROWS + 1)]
+_ENDED = [
+    f"UPDATE execution SET status = ?, incidents = 0, ended = "
+    f"(SELECT at FROM event WHERE execution = execution.id ORDER BY seq DESC LIMIT 1) "
+    f"WHERE id IN ({','.join('?' * count)})"
+    for count in range(ROWS + 1)
+]
 
 
 def write(connection: sqlite3.Connection, appends: Sequence[Append]) -> None:
@@ -52,7 +71,9 @@ def write(connection: sqlite3.Connection, appends: Sequence[Append]) -> None:
             status.setdefault(append.status, []).append(append.execution)
     owed = [(append.execution, append.outbox) for append in appends if append.outbox is not None]
     taken = [(append.taken,) for append in appends if append.taken is not None]
-    single = len(appends) <= ROWS and not starts and not status and not owed and not taken
+    incidents = [(append.incidents, append.execution) for append in appends if append.incidents is not None]
+    attributes = [append for append in appends if append.attributes]
+    single = len(appends) <= ROWS and not (starts or status or owed or taken or incidents or attributes)
     try:
         if not single:
             connection.execute("BEGIN IMMEDIATE")
@@ -75,9 +96,14 @@ def write(connection: sqlite3.Connection, appends: Sequence[Append]) -> None:
             connection.executemany("INSERT INTO outbox VALUES (NULL, ?, ?)", owed)
         if taken:
             connection.executemany("UPDATE inbox SET taken = 1 WHERE n = ?", taken)
+        if incidents:
+            connection.executemany("UPDATE execution SET incidents = ? WHERE id = ?", incidents)
+        for append in attributes:
+            _attributes(connection, append)
         for name, ids in status.items():
+            statement = _ENDED if name in ENDED else _STATUS
             for some in _chunks(ids):
-                connection.execute(_STATUS[len(some)], [name, *some])
+                connection.execute(statement[len(some)], [name, *some])
         if not single:
             connection.execute("COMMIT")
     except sqlite3.Error:
@@ -99,8 +125,23 @@ def _row(append: Append) -> tuple[Any, ...]:
         start.consumer,
         start.key,
         start.fingerprint,
-        append.at,
+        append.at if start.created is None else start.created,
+        start.origin,
+        int(start.heir),
     )
+
+
+def _attributes(connection: sqlite3.Connection, append: Append) -> None:
+    set_ = [
+        (append.execution, name, text(value), KINDS[type(value)])
+        for name, value in (append.attributes or {}).items()
+        if value is not None
+    ]
+    gone = [(append.execution, name) for name, value in (append.attributes or {}).items() if value is None]
+    if set_:
+        connection.executemany("INSERT OR REPLACE INTO attribute VALUES (?, ?, ?, ?)", set_)
+    if gone:
+        connection.executemany("DELETE FROM attribute WHERE execution = ? AND name = ?", gone)
 
 
 def _chunks(items: Sequence[T]) -> list[Sequence[T]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from stagedoor.errors import StagedoorError
 
-STEPS = ("schema_1.sql", "schema_2.sql")
+STEPS = ("schema_1.sql", "schema_2.sql", "schema_3.sql")
 """Each from the version before it; a new store goes all the way."""
 VERSION = len(STEPS)
 SYNCHRONOUS = "FULL"

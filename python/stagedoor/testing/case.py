@@ -23,7 +23,7 @@ OUTCOMES = ("status", "unknown", "failed")
 _ANSWER = {*OUTCOMES, "content", "headers", "after"}
 _EXPECTED = {
     *("status", "output", "error", "calls", "order", "compensation", "compensations", "took", "waiting", "incidents"),
-    "emitted",
+    *("emitted", "attributes"),
 }
 _CASE = {"input", "at", "consumer", "answers", "compensations", "operator", "cancel", "events", "expect"}
 

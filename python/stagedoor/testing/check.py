@@ -53,6 +53,8 @@ def _differences(case: Case, outcome: Outcome) -> Iterator[Difference]:
         yield from _calls("calls", expect["calls"], [call for call in outcome.calls if call["compensates"] is None])
     if "emitted" in expect:
         yield from covers("emitted", expect["emitted"], list(outcome.emitted))
+    if "attributes" in expect:
+        yield from equal("attributes", expect["attributes"], dict(outcome.attributes))
     if "order" in expect:
         yield from equal("order", expect["order"], outcome.order)
     if "incidents" in expect:

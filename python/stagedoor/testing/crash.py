@@ -31,6 +31,7 @@ def _differences(whole: Outcome, again: Outcome) -> Iterator[Difference]:
     yield from equal("error", whole.error, again.error)
     yield from equal("compensation", whole.compensation, again.compensation)
     yield from equal("emitted", list(whole.emitted), list(again.emitted))
+    yield from equal("attributes", dict(whole.attributes), dict(again.attributes))
     yield from equal("incidents", list(whole.incidents), list(again.incidents))
     yield from equal("keys", _keys(whole), _keys(again))
 

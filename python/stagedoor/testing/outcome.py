@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +30,8 @@ class Outcome:
     incidents: tuple[str, ...]
     """References of the tasks for which an operator was asked."""
     history: tuple[Event, ...] = field(repr=False)
+    attributes: Mapping[str, Json] = field(default_factory=dict)
+    """What the execution is about."""
     took: float = 0.0
     """Seconds of virtual time from the start to the end, or to the last thing that happened."""
 

@@ -25,6 +25,7 @@ from stagedoor.workflow.commands import (
     OpenIncident,
     RegisterCompensation,
     RunProcess,
+    SetAttributes,
     StartChild,
     StartTimer,
     Subscribe,
@@ -32,6 +33,7 @@ from stagedoor.workflow.commands import (
 )
 from stagedoor.workflow.definition import Definition
 from stagedoor.workflow.events import (
+    AttributesSet,
     CallCompleted,
     CallFailed,
     CallUnknown,
@@ -193,6 +195,8 @@ class Rehearsal:
                 self._process(command)
             case RegisterCompensation(task, arguments):
                 self._append(CompensationRegistered(self._now, task, arguments))
+            case SetAttributes(id, values):
+                self._append(AttributesSet(self._now, id, values))
             case OpenIncident():
                 self._open(command)
             case Complete(output):
@@ -276,6 +280,7 @@ class Rehearsal:
             waiting=tuple(machine.waiting()),
             incidents=tuple(event.task for event in self.log if isinstance(event, IncidentOpened)),
             history=tuple(self.log),
+            attributes=machine.attributes,
             took=self.log[-1].at - self.log[0].at,
         )
 

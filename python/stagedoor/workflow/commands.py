@@ -66,6 +66,15 @@ class RegisterCompensation:
 
 
 @dataclass(frozen=True, slots=True)
+class SetAttributes:
+    """Append ``AttributesSet`` with these values, by which the execution is found; need not be waited for."""
+
+    id: str
+    values: dict[str, Any]
+    """By name; None: it has it no more."""
+
+
+@dataclass(frozen=True, slots=True)
 class Emit:
     """Append ``EventEmitted`` with this event, and deliver it from then on, at least once; need not be waited for."""
 
@@ -173,6 +182,7 @@ Command = (
     | StartTimer
     | CancelTimer
     | RegisterCompensation
+    | SetAttributes
     | Emit
     | Subscribe
     | Unsubscribe

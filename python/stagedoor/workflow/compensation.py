@@ -8,6 +8,7 @@ from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any, cast
 
 from stagedoor.workflow import retry
+from stagedoor.workflow.attribute import ATTRIBUTES
 from stagedoor.workflow.definition import Compensation, Mark, OnFailure, SagaPolicy
 from stagedoor.workflow.expression import BASE, Template
 from stagedoor.workflow.invalidation import INVALIDATE
@@ -36,7 +37,7 @@ def compile(
     """``kinds`` are the keys by which a task that is written out is known."""
     if not metadata.mapping():
         return None
-    _own_keys(metadata, {COMPENSATE, INVALIDATE, CHECK, SAGA, READ_ONLY, *MARKS})
+    _own_keys(metadata, {COMPENSATE, INVALIDATE, CHECK, SAGA, READ_ONLY, ATTRIBUTES, *MARKS})
     if COMPENSATE not in metadata.value:
         return None
     place = metadata.at(COMPENSATE)
@@ -110,7 +111,7 @@ def saga(document: Place) -> SagaPolicy:
     metadata = document.at("metadata")
     if metadata.value is None or not metadata.mapping():
         return SagaPolicy()
-    _own_keys(metadata, {SAGA})
+    _own_keys(metadata, {SAGA, ATTRIBUTES})
     if SAGA not in metadata.value:
         return SagaPolicy()
     saga = metadata.at(SAGA)

@@ -8,6 +8,7 @@ from typing import Any, TypedDict
 
 from stagedoor._core import ExpressionError
 from stagedoor.errors import Problem
+from stagedoor.workflow import attribute as attributes
 from stagedoor.workflow import authentication as authentications
 from stagedoor.workflow import catalog, invalidation, secret
 from stagedoor.workflow import check as checks
@@ -16,6 +17,7 @@ from stagedoor.workflow import duration as durations
 from stagedoor.workflow import extension as extensions
 from stagedoor.workflow import retry as retries
 from stagedoor.workflow import schema as schemas
+from stagedoor.workflow.attribute import Attributes
 from stagedoor.workflow.definition import Check, Compensation, Mark, SagaPolicy, Task
 from stagedoor.workflow.endpoint import Endpoint
 from stagedoor.workflow.expression import (
@@ -62,6 +64,7 @@ class Common(TypedDict):
     compensation: Compensation | None
     mark: Mark | None
     check: Check | None
+    attributes: Attributes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,8 @@ class Compiler:
         self.activities: dict[str, tuple[str | int, ...]] = {}
         self.hosts: set[str] = set()
         self.invalidates: dict[str, tuple[str, ...]] = {}
+        self.attributes: set[str] = set()
+        """Names of all attributes."""
         self.computed: list[str] = []
         self.processes: list[tuple[str, str]] = []
         """Language and reference of every task that runs a process."""
@@ -255,6 +260,7 @@ class Compiler:
             ),
             mark=compensations.mark(place) if "metadata" in said else None,
             check=checks.compile(place, reference, self, within) if "metadata" in said else None,
+            attributes=attributes.compile(place.at("metadata"), self, with_output) if "metadata" in said else None,
         )
 
     def directive(self, place: Place, within: Within) -> str:

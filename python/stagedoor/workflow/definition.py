@@ -10,6 +10,7 @@ from stagedoor.errors import Problem
 from stagedoor.workflow.expression import Template
 
 if TYPE_CHECKING:
+    from stagedoor.workflow.attribute import Attributes
     from stagedoor.workflow.frame import Frame
     from stagedoor.workflow.retry import Duration, Retry
     from stagedoor.workflow.schedule import Schedule
@@ -51,6 +52,8 @@ class Task:
     saga: SagaPolicy | None = None
     """Of a list whose failure undoes what was done in it; None: it belongs to what is around it."""
     check: Check | None = None
+    attributes: Attributes | None = None
+    """Evaluated over its output, when it is done."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +98,8 @@ class Definition:
     saga: SagaPolicy = field(default_factory=SagaPolicy)
     input_from: Template | None = None
     output_as: Template | None = None
+    attributes: Attributes | None = None
+    """Evaluated over the input, at the start."""
     schedule: Schedule | None = None
     input_schema: Schema | None = None
     """Of what an execution is started with."""

@@ -84,6 +84,16 @@ class CompensationRegistered:
 
 
 @dataclass(frozen=True, slots=True)
+class AttributesSet:
+    """What the execution is about, from now on."""
+
+    at: float
+    setting: str
+    values: Json
+    """Attribute → text, number or boolean; null: it has it no more."""
+
+
+@dataclass(frozen=True, slots=True)
 class EventEmitted:
     """The event is in the log, and will be delivered."""
 
@@ -213,6 +223,7 @@ Event = (
     | CallUnknown
     | TimerFired
     | CompensationRegistered
+    | AttributesSet
     | EventEmitted
     | EventReceived
     | ChildStarted

@@ -174,6 +174,8 @@ class Frame:
                 if task.export_schema is not None:
                     task.export_schema.check(context, self)
                 self.strand.context = context
+            if task.attributes is not None:
+                self.machine.set_attributes(self.identity, task.attributes.of(self, self.output))
             if task.compensation is not None or task.mark is not None:
                 self.machine.saga.completed(self)
         except Failure as failure:

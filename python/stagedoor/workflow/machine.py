@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from stagedoor.errors import StagedoorError
+from stagedoor.workflow.attribute import same
 from stagedoor.workflow.commands import (
     Call,
     Cancel,
@@ -25,6 +26,7 @@ from stagedoor.workflow.commands import (
     OpenIncident,
     RegisterCompensation,
     RunProcess,
+    SetAttributes,
     StartChild,
     StartTimer,
     Subscribe,
@@ -34,6 +36,7 @@ from stagedoor.workflow.definition import Definition
 from stagedoor.workflow.error import Failure, standard
 from stagedoor.workflow.events import (
     RULES,
+    AttributesSet,
     CallCompleted,
     CallFailed,
     CallUnknown,
@@ -88,6 +91,7 @@ class Machine:
         "_root",
         "_timeline",
         "_waits",
+        "attributes",
         "definition",
         "doubts",
         "draining",
@@ -117,6 +121,8 @@ class Machine:
         """Calls on their way whose tasks are cancelled already."""
         self.doubts = 0
         """Ever counted up when a task is stopped that may have been carried out."""
+        self.attributes: dict[str, Json] = {}
+        """What the execution is about."""
         self.taken: dict[tuple[str, str], int] = {}
         """Events that listeners took, by source and id → how many were taken before."""
         self._drained: list[Callable[[], None]] = []
@@ -208,6 +214,17 @@ class Machine:
 
     def tell(self, key: str, command: RegisterCompensation, owner: Any) -> None:
         self._waits[key] = (command, owner)
+        self._out.append(command)
+
+    def set_attributes(self, prefix: str, values: dict[str, Json]) -> None:
+        """None: it has it no more. What it has already is not said again."""
+        changed = {name: value for name, value in values.items() if not same(self.attributes.get(name), value)}
+        if not changed:
+            return
+        known = self.attributes | changed
+        self.attributes = {name: value for name, value in known.items() if value is not None}
+        command = SetAttributes(self.number(f"{prefix}!attributes"), changed)
+        self._waits[command.id] = (command, self)
         self._out.append(command)
 
     def emit(self, command: Emit, owner: Any) -> None:
@@ -379,6 +396,8 @@ class Machine:
             if definition.input_schema is not None:
                 definition.input_schema.check(event.input, self._root)
             data = definition.input_from(self._root, event.input) if definition.input_from is not None else event.input
+            if definition.attributes is not None:
+                self.set_attributes("", definition.attributes.of(self._root, data))
         except Failure as failure:
             self.child_failed(self._root, failure)
             return
@@ -419,6 +438,10 @@ class Machine:
         """Whether the id was given once."""
         prefix, _, number = identifier.rpartition("@")
         return number.isdecimal() and 0 < int(number) <= self._numbers.get(prefix, 0)
+
+    def _on_attributes(self, event: AttributesSet) -> None:
+        if self.told(event.setting) is None and not self._numbered(event.setting):
+            raise ReplayMismatch(f"attributes {event.setting!r} were never set")
 
     def _on_emitted(self, event: EventEmitted) -> None:
         if self.told(event.emit) is None and not self._numbered(event.emit):
@@ -525,6 +548,7 @@ _HANDLERS: dict[type, Callable[[Machine, Any], None]] = {
     CallUnknown: Machine._on_answer,
     TimerFired: Machine._on_timer,
     CompensationRegistered: Machine._on_registered,
+    AttributesSet: Machine._on_attributes,
     EventEmitted: Machine._on_emitted,
     EventReceived: Machine._on_received,
     ChildStarted: Machine._on_run,

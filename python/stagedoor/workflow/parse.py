@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Any
 
 from stagedoor.errors import InvalidDefinition, Problem
-from stagedoor.workflow import compensation
+from stagedoor.workflow import attribute, compensation
 from stagedoor.workflow import schedule as schedules
 from stagedoor.workflow.compiler import Compiler, Within
 from stagedoor.workflow.definition import Definition
@@ -85,6 +85,7 @@ def _definition(root: Place, problems: list[Problem], source: Source) -> Definit
     output_as = compiler.filter(root, "output", "as", workflow_level)
     input_schema, output_schema = compiler.schema(root, "input"), compiler.schema(root, "output")
     timeout = compiler.timeout(root.at("timeout"), workflow_level) if "timeout" in root.value else None
+    about = attribute.compile(head.at("metadata"), compiler, ("$workflow", "$runtime"))
     schedule = schedules.compile(root.at("schedule"), compiler) if "schedule" in root.value else None
     within = Within(saga=saga) if saga is not None else Within()
     tasks = compiler.tasks(root.at("do"), "/do", within) if "do" in root.value else ()
@@ -101,6 +102,7 @@ def _definition(root: Place, problems: list[Problem], source: Source) -> Definit
         saga=saga,
         input_from=input_from,
         output_as=output_as,
+        attributes=about,
         schedule=schedule,
         input_schema=input_schema,
         output_schema=output_schema,

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from collection import kit, own
+from resumed import check_every_cut
 from scenario import RESOURCES, document
 from stagedoor.engine.record import decode, encode
 from stagedoor.workflow.commands import (
@@ -216,6 +217,12 @@ def test_any_prefix_of_the_history_leaves_the_same_commands_pending(number: int)
             machine.feed(event)
         assert machine.pending() == driver.owed[length - 1], f"after {length} events"
         machine.waiting()
+
+
+@each_case
+def test_going_on_from_a_snapshot_after_any_event_is_as_good_as_being_fed_all_of_them(number: int) -> None:
+    _, driver = ran(number)
+    check_every_cut(driver.definition, driver.log)
 
 
 @each_case

@@ -47,6 +47,33 @@ class Strategy:
         return bool(self.filters) and all(each.correlated for each in self.filters)
 
 
+MAX_TAKEN = 10_000
+"""Events that an execution remembers to have taken: the engine keeps as many for its listeners."""
+
+
+class Taken:
+    """Which events the listeners of one execution took, by source and id, and in which order."""
+
+    __slots__ = ("_numbers", "count")
+
+    def __init__(self) -> None:
+        self._numbers: dict[tuple[str, str], int] = {}
+        self.count = 0
+        """Ever."""
+
+    def get(self, key: tuple[str, str]) -> int | None:
+        """How many were taken before it."""
+        return self._numbers.get(key)
+
+    def add(self, key: tuple[str, str]) -> None:
+        if key in self._numbers:
+            return
+        self._numbers[key] = self.count
+        self.count += 1
+        if len(self._numbers) > MAX_TAKEN:
+            del self._numbers[next(iter(self._numbers))]
+
+
 class Consumption:
     """How far one listener has come."""
 

@@ -22,6 +22,14 @@ class Deadline:
         self._seconds = seconds
         self._timer = frame.machine.start_timer(f"{frame.identity}!timeout", seconds, self)
 
+    @property
+    def reference(self) -> str:
+        return self._frame.reference
+
+    @property
+    def repeatable(self) -> bool:
+        return self._frame.repeatable
+
     def withdraw(self) -> None:
         self._frame.deadline = None
         self._frame.machine.withdraw(CancelTimer(self._timer))

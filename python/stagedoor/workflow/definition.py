@@ -126,6 +126,8 @@ class Definition:
     invalidates: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Reference of a task → groups of stored responses that are no longer true once a call of it has succeeded."""
     warnings: tuple[Problem, ...] = field(default=())
+    addresses: list[Any] = field(default_factory=list, compare=False, repr=False)
+    """Names of its parts, once anybody has asked for them: ``address.addresses``."""
 
     def invalidated_by(self, reference: str) -> set[str]:
         """What the task itself names, and those around it."""

@@ -35,19 +35,19 @@ Template = Callable[[Environment, Json], Json]
 class Compiled:
     """One expression. Calling it yields its one result."""
 
-    __slots__ = ("_evaluate", "_names", "source")
+    __slots__ = ("_evaluate", "names", "source")
 
     def __init__(self, source: str, variables: Sequence[str]) -> None:
         """Raises ``ExpressionError`` if it does not compile."""
         self.source = source
         named = set(_NAME.findall(source))
-        self._names = tuple(name for name in variables if name in named)
-        self._evaluate = Expression(source, self._names).evaluate
+        self.names = tuple(name for name in variables if name in named)
+        self._evaluate = Expression(source, self.names).evaluate
 
     def __call__(self, environment: Environment, data: Json) -> Json:
         try:
-            if self._names:
-                values = [environment.variable(name) for name in self._names]
+            if self.names:
+                values = [environment.variable(name) for name in self.names]
                 return self._evaluate(data, values, environment.now)
             return self._evaluate(data, (), environment.now)
         except ExpressionError as error:

@@ -116,6 +116,22 @@ class Frame:
     def identity(self) -> str:
         return f"{self.task.reference}{self.path}"
 
+    @property
+    def repeatable(self) -> bool:
+        """Whether another run with the same identity may follow: below what is tried again. Every other run is the
+        only one of its identity, since loops and jumps back give a path of its own to each round."""
+        parent = self.parent
+        while isinstance(parent, Frame):
+            if parent.retrying:
+                return True
+            parent = parent.parent
+        return parent is not self.machine
+
+    @property
+    def retrying(self) -> bool:
+        """Whether what is below may be run again by this frame."""
+        return False
+
     def variable(self, name: str) -> Json:
         if name == "$input":
             return self.input
@@ -175,7 +191,7 @@ class Frame:
                     task.export_schema.check(context, self)
                 self.strand.context = context
             if task.attributes is not None:
-                self.machine.set_attributes(self.identity, task.attributes.of(self, self.output))
+                self.machine.set_attributes(self.identity, task.attributes.of(self, self.output), self)
             if task.compensation is not None or task.mark is not None:
                 self.machine.saga.completed(self)
         except Failure as failure:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from stagedoor.errors import StagedoorError
+from stagedoor.workflow import snapshot
 from stagedoor.workflow.attribute import same
 from stagedoor.workflow.commands import (
     Call,
@@ -32,7 +33,8 @@ from stagedoor.workflow.commands import (
     Subscribe,
     Unsubscribe,
 )
-from stagedoor.workflow.definition import Definition
+from stagedoor.workflow.consumption import Taken
+from stagedoor.workflow.definition import Definition, Task
 from stagedoor.workflow.error import Failure, standard
 from stagedoor.workflow.events import (
     RULES,
@@ -60,8 +62,9 @@ from stagedoor.workflow.events import (
     TimerFired,
 )
 from stagedoor.workflow.frame import Frame, Strand
+from stagedoor.workflow.identifiers import Identifiers, Owner
 from stagedoor.workflow.saga import Saga
-from stagedoor.workflow.tasks.calling import Sendings
+from stagedoor.workflow.tasks.calling import CallTask
 from stagedoor.workflow.timeline import Entry, Timeline
 
 Json = Any
@@ -83,13 +86,12 @@ class Machine:
         "_conclusion",
         "_drained",
         "_held",
-        "_numbers",
+        "_opened",
         "_out",
         "_phase",
         "_reason",
         "_resolved",
         "_root",
-        "_timeline",
         "_waits",
         "attributes",
         "definition",
@@ -97,11 +99,12 @@ class Machine:
         "draining",
         "error",
         "execution",
+        "identifiers",
         "input",
         "now",
         "output",
+        "runs",
         "saga",
-        "sendings",
         "started",
         "taken",
     )
@@ -116,21 +119,21 @@ class Machine:
         self.error: dict[str, Json] | None = None
         """The original error, from the moment nothing caught it."""
         self.saga = Saga(self, definition.saga)
-        self.sendings: dict[str, Sendings] = {}
+        self.identifiers = Identifiers()
         self.draining = 0
         """Calls on their way whose tasks are cancelled already."""
         self.doubts = 0
         """Ever counted up when a task is stopped that may have been carried out."""
         self.attributes: dict[str, Json] = {}
         """What the execution is about."""
-        self.taken: dict[tuple[str, str], int] = {}
-        """Events that listeners took, by source and id → how many were taken before."""
+        self.taken = Taken()
         self._drained: list[Callable[[], None]] = []
-        self._timeline = Timeline()
+        self.runs = Timeline()
         self._agenda: deque[tuple[Frame, Json]] = deque()
         self._out: list[Command] = []
         self._waits: dict[str, tuple[Command, Any]] = {}
-        self._numbers: dict[str, int] = {}
+        self._opened: set[str] = set()
+        """Incidents whose opening is in the log: nothing of them is pending but the operator's word."""
         self._phase: Literal["pending", "running", "ending", "undoing", "concluded"] = "pending"
         self._root: Frame | None = None
         self._reason: str | None = None
@@ -176,7 +179,23 @@ class Machine:
 
         Meant for recovery: registrations, incidents and the conclusion count as unanswered until their event is fed.
         """
-        return [command for command, owner in self._waits.values() if not isinstance(owner, _Opened)]
+        return [command for key, (command, _) in self._waits.items() if key not in self._opened]
+
+    @property
+    def incidents(self) -> list[str]:
+        """Those that wait for an operator's word."""
+        return [key for key, (command, _) in self._waits.items() if isinstance(command, OpenIncident)]
+
+    def snapshot(self) -> Json:
+        """The state between two events, as JSON: ``restore`` goes on from it as if all events so far were fed again."""
+        return snapshot.write(self)
+
+    @classmethod
+    def restore(cls, definition: Definition, state: Json) -> Machine:
+        """Raises ``SnapshotUnreadable`` if it was taken by another definition, or has a form that is not known."""
+        machine = cls(definition)
+        snapshot.read(machine, state, RULES)
+        return machine
 
     def waiting(self) -> list[str]:
         """Why the execution waits, one sentence for each thing it waits for; empty when it has ended."""
@@ -186,8 +205,6 @@ class Machine:
         if self._held is not None:
             reasons.append(f"{self._held.by or 'an operator'} suspended it: {self._held.reason}")
         for command, owner in self._waits.values():
-            if isinstance(owner, _Opened):
-                owner = owner.owner
             if isinstance(command, _WAITED):
                 reasons.append(owner.waits_for(command))
         return reasons
@@ -200,7 +217,7 @@ class Machine:
     def timeline(self) -> list[dict[str, Json]]:
         """What happened, in the order in which it began: ``task name kind attempt at until outcome``, and where they
         apply ``path`` (iterations), ``call``, ``undoes``, ``error``. Times are seconds since the epoch."""
-        return self._timeline.show()
+        return self.runs.show()
 
     # What frames use
 
@@ -216,14 +233,14 @@ class Machine:
         self._waits[key] = (command, owner)
         self._out.append(command)
 
-    def set_attributes(self, prefix: str, values: dict[str, Json]) -> None:
+    def set_attributes(self, prefix: str, values: dict[str, Json], owner: Frame) -> None:
         """None: it has it no more. What it has already is not said again."""
         changed = {name: value for name, value in values.items() if not same(self.attributes.get(name), value)}
         if not changed:
             return
         known = self.attributes | changed
         self.attributes = {name: value for name, value in known.items() if value is not None}
-        command = SetAttributes(self.number(f"{prefix}!attributes"), changed)
+        command = SetAttributes(self.number(f"{prefix}!attributes", owner), changed)
         self._waits[command.id] = (command, self)
         self._out.append(command)
 
@@ -236,13 +253,12 @@ class Machine:
         found = self._waits.pop(key, None)
         return found[1] if found else None
 
-    def number(self, prefix: str) -> str:
+    def number(self, prefix: str, owner: Owner) -> str:
         """An id that was not given before: ``PREFIX@NUMBER``."""
-        number = self._numbers[prefix] = self._numbers.get(prefix, 0) + 1
-        return f"{prefix}@{number}"
+        return self.identifiers.number(prefix, owner)
 
-    def start_timer(self, prefix: str, seconds: float, owner: Any) -> str:
-        command = StartTimer(self.number(prefix), self.now + seconds)
+    def start_timer(self, prefix: str, seconds: float, owner: Any, least: int = 1) -> str:
+        command = StartTimer(self.identifiers.number(prefix, owner, least), self.now + seconds)
         self._waits[command.id] = (command, owner)
         self._out.append(command)
         return command.id
@@ -268,12 +284,9 @@ class Machine:
         """Those that the execution began with."""
         return RULES if self.started is None else self.started.engine
 
-    def renew(self, reference: str, path: str) -> None:
+    def renew(self, task: Task, path: str) -> None:
         """What these calls did is undone: their next run is a new attempt with a key of its own."""
-        for identity, sendings in self.sendings.items():
-            below = identity.startswith(f"{reference}/") and path in identity
-            if below or identity == f"{reference}{path}":
-                sendings.failed = True
+        self.identifiers.renew(task.reference, path, alone=isinstance(task, CallTask))
 
     def when_drained(self, then: Callable[[], None]) -> None:
         """As soon as no call of a cancelled task is on its way any more."""
@@ -289,13 +302,11 @@ class Machine:
 
     def note(self, entry: Entry) -> Entry:
         """Put something on the timeline."""
-        return self._timeline.add(entry)
+        return self.runs.add(entry)
 
     def timeline_entry(self, frame: Frame) -> Entry:
         task = frame.task
-        return self._timeline.add(
-            Entry(task.reference, task.name, task.kind, frame.path, self.now, frame.strand.undoes)
-        )
+        return self.runs.add(Entry(task.reference, task.name, task.kind, frame.path, self.now, frame.strand.undoes))
 
     def undone(self) -> None:
         """The saga is over."""
@@ -397,7 +408,7 @@ class Machine:
                 definition.input_schema.check(event.input, self._root)
             data = definition.input_from(self._root, event.input) if definition.input_from is not None else event.input
             if definition.attributes is not None:
-                self.set_attributes("", definition.attributes.of(self._root, data))
+                self.set_attributes("", definition.attributes.of(self._root, data), self._root)
         except Failure as failure:
             self.child_failed(self._root, failure)
             return
@@ -421,9 +432,7 @@ class Machine:
 
     def _late(self, call: str) -> None:
         """An answer nobody waits for is fine if the call was once made: it was cancelled, or answered before."""
-        prefix, _, number = call.rpartition("#")
-        sendings = self.sendings.get(prefix)
-        if sendings is None or not number.isdecimal() or not 0 < int(number) <= sendings.count:
+        if not self.identifiers.sent(call):
             raise ReplayMismatch(f"call {call!r} was never made")
 
     def _on_timer(self, event: TimerFired) -> None:
@@ -431,27 +440,22 @@ class Machine:
         if found is not None:
             found[1].fired(event)
             return
-        if not self._numbered(event.timer):
+        if not self.identifiers.numbered(event.timer):
             raise ReplayMismatch(f"timer {event.timer!r} was never started")
 
-    def _numbered(self, identifier: str) -> bool:
-        """Whether the id was given once."""
-        prefix, _, number = identifier.rpartition("@")
-        return number.isdecimal() and 0 < int(number) <= self._numbers.get(prefix, 0)
-
     def _on_attributes(self, event: AttributesSet) -> None:
-        if self.told(event.setting) is None and not self._numbered(event.setting):
+        if self.told(event.setting) is None and not self.identifiers.numbered(event.setting):
             raise ReplayMismatch(f"attributes {event.setting!r} were never set")
 
     def _on_emitted(self, event: EventEmitted) -> None:
-        if self.told(event.emit) is None and not self._numbered(event.emit):
+        if self.told(event.emit) is None and not self.identifiers.numbered(event.emit):
             raise ReplayMismatch(f"event {event.emit!r} was never emitted")
 
     def _on_received(self, event: EventReceived) -> None:
         found = self._waits.get(event.listener)
         if found is not None:
             found[1].received(event)
-        elif not self._numbered(event.listener):
+        elif not self.identifiers.numbered(event.listener):
             raise ReplayMismatch(f"listener {event.listener!r} was never there")
 
     def _on_registered(self, event: CompensationRegistered) -> None:
@@ -462,7 +466,7 @@ class Machine:
         """What became of another execution or of a process."""
         found = self._waits.get(event.run)
         if found is None:
-            if not self._numbered(event.run):
+            if not self.identifiers.numbered(event.run):
                 raise ReplayMismatch(f"{event.run!r} was never run")
             return
         frame = found[1]
@@ -497,8 +501,7 @@ class Machine:
         found = self._waits.get(event.incident)
         if found is None or not isinstance(found[0], OpenIncident):
             raise ReplayMismatch(f"incident {event.incident!r} was not opened by this execution")
-        if not isinstance(found[1], _Opened):
-            self._waits[event.incident] = (found[0], _Opened(found[1]))
+        self._opened.add(event.incident)
 
     def _on_resolved(self, event: IncidentResolved) -> None:
         if event.incident in self._resolved:
@@ -507,8 +510,8 @@ class Machine:
         if found is None or not isinstance(found[0], OpenIncident):
             raise ReplayMismatch(f"incident {event.incident!r} is not open")
         self._resolved[event.incident] = event.by
-        owner = found[1].owner if isinstance(found[1], _Opened) else found[1]
-        owner.resolved(event)
+        self._opened.discard(event.incident)
+        found[1].resolved(event)
 
     def _on_completed(self, event: ExecutionCompleted) -> None:
         self._confirm(isinstance(self._conclusion, Complete) and self._conclusion.output == event.output, event)
@@ -527,15 +530,6 @@ class Machine:
         if not same:
             raise ReplayMismatch(f"{type(event).__name__} is not what this machine came to (it is {self.status})")
         self._waits.pop("conclusion", None)
-
-
-class _Opened:
-    """Marks an incident whose opening is in the log: nothing is pending but the operator's word."""
-
-    __slots__ = ("owner",)
-
-    def __init__(self, owner: Any) -> None:
-        self.owner = owner
 
 
 _WAITED = Call | StartTimer | Subscribe | StartChild | CancelChild | RunProcess | OpenIncident

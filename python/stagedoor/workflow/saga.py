@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
+from stagedoor.workflow.address import addresses
 from stagedoor.workflow.commands import RegisterCompensation
 from stagedoor.workflow.definition import SagaPolicy
 from stagedoor.workflow.error import Failure, standard
@@ -37,16 +39,21 @@ class Irreversible:
 class Saga:
     """All undos of one execution, in the order in which their tasks completed."""
 
-    __slots__ = ("_numbers", "_runs", "_seen", "begun", "entries", "machine", "policy")
+    __slots__ = ("_count", "_due", "_numbers", "_runs", "_seen", "begun", "entries", "machine", "policy")
 
     def __init__(self, machine: Machine, policy: SagaPolicy) -> None:
         self.machine = machine
         self.policy = policy
-        self.entries: list[Undo | Irreversible] = []
+        self.entries: dict[int, Undo | Irreversible] = {}
+        """By the number of their registration, and so in its order."""
         self.begun = False
         """The workflow itself is undone."""
+        self._count = 0
+        self._due: dict[Frame | None, deque[Undo]] = {}
+        """What was registered in each scope; some of it may be undone or registered anew since."""
         self._numbers: dict[str, int] = {}
-        self._runs: dict[tuple[int, str, int], Undo] = {}
+        self._runs: dict[tuple[str, str, int], Undo] = {}
+        """By the task's address, its path and its attempt: of tasks that may run again."""
         self._seen: dict[str, int] = {}
 
     # Registering
@@ -60,7 +67,8 @@ class Saga:
         elif task.mark == "pivot":
             self._keep()
         elif task.mark == "irreversible":
-            self.entries.append(Irreversible(forward))
+            self._count += 1
+            self.entries[self._count] = Irreversible(forward)
 
     def doubted(self, forward: Frame) -> None:
         """A task may be done, or not."""
@@ -91,17 +99,25 @@ class Saga:
     def _add(
         self, forward: Frame, arguments: Json, outcome: Literal["completed", "unknown"], failure: Failure | None
     ) -> None:
-        sendings = self.machine.sendings.get(forward.identity)
+        sendings = self.machine.identifiers.sendings.get(forward.identity)
         group = sendings.group if sendings is not None else 0
         # Registered before: at its start, or by an earlier run that sent the same key. One effect, one undo.
-        run = (id(forward.task), forward.path, group)
-        earlier = forward.undo or self._runs.get(run)
-        if earlier is not None and earlier in self.entries:
-            self.entries.remove(earlier)
-        undo = Undo(forward, group, scope_of(forward))
+        run = None
+        earlier = forward.undo
+        if forward.repeatable:
+            run = (str(addresses(self.machine.definition).of(forward.task)), forward.path, group)
+            earlier = earlier or self._runs.get(run)
+        if earlier is not None:
+            self.entries.pop(earlier.number, None)
+        scope = scope_of(forward)
+        self._count += 1
+        undo = Undo(forward, group, scope, self._count)
         undo.arguments, undo.outcome, undo.failure = arguments, outcome, failure
-        self.entries.append(undo)
-        forward.undo = self._runs[run] = undo
+        self.entries[undo.number] = undo
+        self._due.setdefault(scope, deque()).append(undo)
+        forward.undo = undo
+        if run is not None:
+            self._runs[run] = undo
         number = self._numbers[undo.reference] = self._numbers.get(undo.reference, 0) + 1
         self.machine.tell(f"{undo.reference}!{number}", RegisterCompensation(undo.reference, arguments), undo)
 
@@ -120,8 +136,19 @@ class Saga:
         for undo in self._registered():
             undo.status = "kept"
 
-    def _registered(self) -> list[Undo]:
-        return [each for each in self.entries if isinstance(each, Undo) and each.status == "registered"]
+    def _registered(self, scope: Frame | None = None) -> list[Undo]:
+        """In the order of their registration: of one scope, or of all of them."""
+        chosen: list[Undo] = []
+        for each in list(self._due) if scope is None else [scope]:
+            listed = self._due.get(each, ())
+            due = deque(undo for undo in listed if undo.status == "registered" and undo.number in self.entries)
+            if due:
+                self._due[each] = due
+            else:
+                self._due.pop(each, None)
+            chosen += due
+        chosen.sort(key=lambda undo: undo.number)
+        return chosen
 
     # Undoing
 
@@ -134,25 +161,24 @@ class Saga:
         self, scope: Frame | None, policy: SagaPolicy, done: Callable[[], None], task: str | None = None
     ) -> Unwinding:
         """Undo what a scope did, or only what the task of this name did in it."""
-        chosen = [
-            undo
-            for undo in self._registered()
-            if (scope is None or undo.scope is scope) and (task is None or undo.forward.task.name == task)
-        ]
+        chosen = [undo for undo in self._registered(scope) if task is None or undo.task.name == task]
         return Unwinding(chosen, policy.parallel, done)
 
     def hand_over(self, scope: Frame) -> None:
         """The scope has ended well: from now on its undos belong to what is around it."""
-        outer = scope_of(scope)
-        for undo in self._registered():
-            if undo.scope is scope:
+        handed = self._registered(scope)
+        self._due.pop(scope, None)
+        if handed:
+            outer = scope_of(scope)
+            for undo in handed:
                 undo.scope = outer
+            self._due.setdefault(outer, deque()).extend(handed)
 
     # Reporting
 
     def report(self) -> dict[str, Json]:
         """``complete``: all is undone; ``failed``: nothing is; ``partial``: some is; ``none``: nothing was to be."""
-        return report(self.entries)
+        return report(self.entries.values())
 
 
 def report(entries: Iterable[Undo | Irreversible]) -> dict[str, Json]:

@@ -51,13 +51,12 @@ class SecretExpression(Compiled):
     __slots__ = ()
 
     def __call__(self, environment: Environment, data: Json) -> Json:
-        values = tuple(None if name == SECRETS else environment.variable(name) for name in self._names)
+        values = tuple(None if name == SECRETS else environment.variable(name) for name in self.names)
         return Deferred(self.source, data, values, environment.now, self)
 
     def reveal(self, deferred: Deferred, secrets: Mapping[str, Json]) -> Json:
         values = [
-            dict(secrets) if name == SECRETS else value
-            for name, value in zip(self._names, deferred.values, strict=True)
+            dict(secrets) if name == SECRETS else value for name, value in zip(self.names, deferred.values, strict=True)
         ]
         try:
             return self._evaluate(deferred.data, values, deferred.now)

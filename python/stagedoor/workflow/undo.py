@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from stagedoor.workflow.commands import Command, OpenIncident, StartTimer
 from stagedoor.workflow.deadline import Deadline
-from stagedoor.workflow.definition import Compensation
+from stagedoor.workflow.definition import Compensation, Task
 from stagedoor.workflow.duration import moment
 from stagedoor.workflow.error import Failure
 from stagedoor.workflow.events import IncidentResolved, TimerFired
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 Json = Any
 Status = Literal["registered", "undoing", "suspended", "compensated", "skipped", "done", "failed", "kept"]
-SETTLED = frozenset({"compensated", "skipped", "done", "failed", "kept"})
 
 
 class Undo:
@@ -30,14 +29,13 @@ class Undo:
         "attempts",
         "compensation",
         "edits",
-        "environment",
         "failure",
-        "forward",
         "frame",
         "group",
         "incident",
         "incidents",
         "machine",
+        "number",
         "outcome",
         "path",
         "reference",
@@ -45,17 +43,21 @@ class Undo:
         "scope",
         "since",
         "status",
+        "task",
         "unwinding",
     )
 
-    def __init__(self, forward: Frame, group: int, scope: Frame | None) -> None:
+    def __init__(self, forward: Frame, group: int, scope: Frame | None, number: int) -> None:
         compensation = forward.task.compensation
         assert compensation is not None
         self.machine = forward.machine
         self.scope = scope
         """The list of tasks whose failure it belongs to; None: the workflow's."""
         self.unwinding: Unwinding | None = None
-        self.forward = forward
+        self.number = number
+        """Of its registration: the later, the higher."""
+        # Not the frame itself: its data would be kept until the end of the execution.
+        self.task: Task = forward.task
         self.compensation: Compensation = compensation
         self.reference = forward.reference
         """Of the task to be undone."""
@@ -72,13 +74,17 @@ class Undo:
         self.incidents = 0
         self.since = 0.0
         self.incident: Shown | None = None
-        self.environment: Scope | None = None
 
     @property
     def identity(self) -> str:
         """The same for every attempt to undo the same thing with the same arguments."""
         suffix = (f":g{self.group}" if self.group else "") + (f":e{self.edits}" if self.edits else "")
         return f"{self.path}{suffix}"
+
+    @property
+    def repeatable(self) -> bool:
+        """It may be attempted again."""
+        return True
 
     def begin(self, unwinding: Unwinding) -> None:
         self.unwinding = unwinding
@@ -160,9 +166,10 @@ class Undo:
 
     def settle(self, status: Status) -> None:
         self.status = status
+        self.frame = None
         if status in ("compensated", "done"):
             # Whoever does it again does something new.
-            self.machine.renew(self.reference, self.path)
+            self.machine.renew(self.task, self.path)
         if self.unwinding is not None:
             self.unwinding.next()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from stagedoor.workflow.undo import SETTLED, Undo
+from stagedoor.workflow.undo import Undo
 
 
 class Unwinding:
@@ -18,6 +18,7 @@ class Unwinding:
         self._parallel = parallel
         self._done = done
         self._current = len(self.undos)
+        """One after the other: the one that is undone now. All at once: how many are not settled."""
         self._over = False
 
     def begin(self) -> None:
@@ -31,12 +32,11 @@ class Unwinding:
         """An undo has settled."""
         if self._over:
             return
-        if self._parallel:
-            if all(undo.status in SETTLED for undo in self.undos):
-                self._end()
-            return
         self._current -= 1
-        if self._current >= 0:
+        if self._parallel:
+            if self._current <= 0:
+                self._end()
+        elif self._current >= 0:
             self.undos[self._current].begin(self)
         else:
             self._end()

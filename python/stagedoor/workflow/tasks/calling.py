@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any, ClassVar, Literal, NamedTuple
 from urllib.parse import quote
@@ -15,6 +15,7 @@ from stagedoor.workflow.duration import moment
 from stagedoor.workflow.error import Failure, answered, standard
 from stagedoor.workflow.events import CallCompleted, CallFailed, CallUnknown, TimerFired
 from stagedoor.workflow.frame import Frame, Strand
+from stagedoor.workflow.identifiers import Sendings
 from stagedoor.workflow.manner import Manner
 from stagedoor.workflow.secret import shown
 
@@ -27,18 +28,6 @@ REPEATS = (0.2, 1.0)
 """Seconds before a call whose outcome is unknown is sent again, with the same key."""
 UNSETTLED = frozenset({408, 409, 425, 429})
 """Answers that say nothing about an earlier sending of the same request; so do those from 500 on."""
-
-
-class Sendings:
-    """What the machine remembers of a call over all its runs, so that ids are fresh and keys stable."""
-
-    __slots__ = ("count", "failed", "group")
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.group = 0
-        self.failed = False
-        """The last run ended with a definite failure: the next one is a new attempt, not a repetition."""
 
 
 class Prepared(NamedTuple):
@@ -59,7 +48,6 @@ class CallFrame(Frame):
         "doubted",
         "prefix",
         "repeats",
-        "request",
         "sendings",
         "timer",
         "unknown",
@@ -74,47 +62,50 @@ class CallFrame(Frame):
         except ValueError as error:
             raise Failure(standard("expression", 400, "Request not valid", self.reference, str(error))) from error
         machine = self.machine
-        identity = f"{task.reference}{self.path}"
-        sendings = machine.sendings.get(identity)
-        if sendings is None:
-            sendings = machine.sendings[identity] = Sendings()
-        elif task.safe or (sendings.failed and self.strand.undoes is None):
-            sendings.group += 1
-        sendings.failed = False
-        self.sendings = sendings
-        self.prefix = identity
+        undoes = self.strand.undoes
+        self.prefix = self.identity
+        self.sendings: Sendings
+        self.sendings, again = machine.identifiers.sending(self.prefix, self, undoes=undoes is not None)
+        if again and (task.safe or (self.sendings.failed and undoes is None)):
+            self.sendings.group += 1
+        self.sendings.failed = False
         self.unknown = False
         self.checking: Frame | None = None
         self.verdict: Verdict = "unknown"
         self.repeats = 0
         self.timer: str | None = None
         key = f"{machine.execution}{task.key}{self.path}"
-        if sendings.group:
-            key = f"{key}:{sendings.group}"
-        self.request = (
-            task.reference,
-            key,
-            method,
-            uri,
-            headers,
-            query,
-            body,
-            task.output,
-            self.strand.undoes,
-            manner,
-        )
+        if self.sendings.group:
+            key = f"{key}:{self.sendings.group}"
         if self.entry is not None:
             self.entry.call = f"{method} {uri}"
-        self.send()
+        self.ask(
+            Call(
+                self.sending(),
+                task.reference,
+                key,
+                method,
+                uri,
+                headers,
+                query,
+                body,
+                task.output,
+                undoes,
+                manner,
+            )
+        )
 
-    def send(self) -> None:
+    def sending(self) -> str:
+        """The id of one more."""
         sendings = self.sendings
         sendings.count += 1
-        entry = self.entry
-        if entry is not None:
-            entry.attempt = sendings.count
-        self.command = Call(f"{self.prefix}#{sendings.count}", *self.request)
-        self.machine.ask(self.command, self)
+        if self.entry is not None:
+            self.entry.attempt = sendings.count
+        return f"{self.prefix}#{sendings.count}"
+
+    def ask(self, call: Call) -> None:
+        self.command = call
+        self.machine.ask(call, self)
 
     def answered(self, event: CallCompleted) -> None:
         status = event.status
@@ -182,7 +173,7 @@ class CallFrame(Frame):
             return
         wait = REPEATS[self.repeats]
         self.repeats += 1
-        self.timer = self.machine.start_timer(self.identity, wait, self)
+        self.timer = self.machine.start_timer(self.identity, wait, self, self.repeats)
 
     def error(self, event: CallUnknown | CallFailed) -> dict[str, Json]:
         # Only for want of a token or a secret is a call refused with 401 before it is sent.
@@ -191,7 +182,7 @@ class CallFrame(Frame):
 
     def fired(self, event: TimerFired) -> None:
         self.timer = None
-        self.send()
+        self.ask(replace(self.command, id=self.sending()))
 
     def stop(self, *, drain: bool) -> None:
         if self.checking is not None:

@@ -53,6 +53,7 @@ class DoFrame(Frame):
             index = self.task.positions[then]
             if index <= self.index:
                 self.round += 1
+                self.machine.identifiers.trim()
             self.run(index, output)
 
     def child_failed(self, child: Frame, failure: Failure) -> None:

@@ -48,7 +48,7 @@ class EmitFrame(Frame):
         except ValueError as error:
             failure = standard("validation", 400, "Not an event", self.reference, f"the event to emit: {error}")
             raise Failure(failure) from error
-        machine.emit(EmitCommand(machine.number(f"{self.identity}!emit"), self.reference, event), self)
+        machine.emit(EmitCommand(machine.number(f"{self.identity}!emit", self), self.reference, event), self)
         self.complete(event)
 
 

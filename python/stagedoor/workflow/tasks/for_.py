@@ -39,6 +39,7 @@ class ForFrame(Frame):
         """May raise ``Failure`` from the condition."""
         task = self.task
         self.index += 1
+        self.machine.identifiers.trim()
         if self.index >= len(self.items):
             self.complete(data)
             return

@@ -41,14 +41,14 @@ class ListenFrame(Frame):
         self.child: Frame | None = None
         self.index = -1
         self.own: set[tuple[str, str]] = set()
-        self.since = len(self.machine.taken)
+        self.since = self.machine.taken.count
         """Events that the execution took before this one are not for it."""
         self.listener: str | None = None
         if self.consumption.done:
             self.complete([])
             return
         strategy = self.task.strategy
-        self.listener = self.machine.number(f"{self.identity}!listen")
+        self.listener = self.machine.number(f"{self.identity}!listen", self)
         self.machine.ask(Subscribe(self.listener, self.reference, strategy.types, strategy.correlated), self)
 
     def wants(self, event: Json) -> bool:
@@ -62,7 +62,7 @@ class ListenFrame(Frame):
             return
         key = cloud_event.key(event.event)
         self.own.add(key)
-        self.machine.taken.setdefault(key, len(self.machine.taken))
+        self.machine.taken.add(key)
         try:
             if self.consumption.take(event.event):
                 self.consume(event.event)
@@ -97,6 +97,7 @@ class ListenFrame(Frame):
             self.queue.clear()
         elif self.queue:
             self.index += 1
+            self.machine.identifiers.trim()
             item = self.queue.popleft()
             variables = {**self.locals, task.item: item, task.at: self.index}
             path = f"{self.path}[{self.index}]"

@@ -37,7 +37,7 @@ class ProcessFrame(Frame):
         variables = {name: self.text(value, f"the variable {name}") for name, value in environment.items()}
         stdin = self.text(task.stdin(self, data), "stdin") if task.stdin is not None else ""
         self.command = RunProcess(
-            machine.number(f"{self.identity}!run"),
+            machine.number(f"{self.identity}!run", self),
             task.reference,
             f"{machine.execution}{self.identity}",
             task.language,

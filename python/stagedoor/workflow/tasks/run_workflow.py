@@ -28,7 +28,7 @@ class WorkflowFrame(Frame):
     def begin(self) -> None:
         task, machine = self.task, self.machine
         data = task.input(self, self.input) if task.input is not None else self.input
-        id = machine.number(f"{self.identity}!run")
+        id = machine.number(f"{self.identity}!run", self)
         child = child_id(machine.execution, id, machine.now)
         self.command = StartChild(id, task.reference, task.workflow, task.version, child, data, task.awaited)
         if self.entry is not None:

@@ -72,7 +72,7 @@ class TryFrame(Frame):
             return
         if wait is not None:
             self.retries += 1
-            self.timer = self.machine.start_timer(f"{self.identity}!retry", wait, self)
+            self.timer = self.machine.start_timer(f"{self.identity}!retry", wait, self, self.retries)
             return
         self.catching = True
         handler = task.handler
@@ -98,6 +98,10 @@ class TryFrame(Frame):
         if task.when is not None and not truthy(task.when(scope, self.input)):
             return False
         return task.except_when is None or not truthy(task.except_when(scope, self.input))
+
+    @property
+    def retrying(self) -> bool:
+        return self.task.retry is not None and not self.catching
 
     def fired(self, event: TimerFired) -> None:
         self.timer = None

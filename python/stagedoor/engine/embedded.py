@@ -8,7 +8,6 @@ plane is gathered and handed over in bulk.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -18,11 +17,12 @@ from typing import Any
 
 from stagedoor import _core
 from stagedoor.engine import lifecycle
-from stagedoor.engine.callers import RETRY_AFTER_S, Callers, ended, running
+from stagedoor.engine.callers import RETRY_AFTER_S, Callers, ended
 from stagedoor.engine.children import Children
 from stagedoor.engine.definitions import Definitions
+from stagedoor.engine.door import Caller, Door, TooLarge
 from stagedoor.engine.event_log import Append, EventLog
-from stagedoor.engine.execution import STATUS, Execution, Final, new_id, status_of
+from stagedoor.engine.execution import STATUS, Execution, Final, new_id
 from stagedoor.engine.history import Row
 from stagedoor.engine.inbox import Inbox, Stored
 from stagedoor.engine.listeners import Listeners
@@ -30,7 +30,7 @@ from stagedoor.engine.outbox import Outbox, Sink
 from stagedoor.engine.perform import MAX_BYTES, Performer
 from stagedoor.engine.processes import Confinement, Processes
 from stagedoor.engine.reach import Reach
-from stagedoor.engine.record import canonical_json, encode, encode_json
+from stagedoor.engine.record import encode, encode_json
 from stagedoor.engine.schedules import Schedules
 from stagedoor.engine.statement import Start
 from stagedoor.engine.store import StoreError
@@ -57,19 +57,12 @@ SCHEDULE = "(schedule)"
 """Stands for the route of an execution that no request started: it is no route's name."""
 
 Json = Any
-Caller = tuple[str, str | None, str]
-"""Workflow, consumer, idempotency key."""
 log = logging.getLogger("stagedoor.engine")
-
-
-class TooLarge(ValueError):
-    """An input is larger than an event of the log may be."""
 
 
 @dataclass(slots=True)
 class Counters:
     started: int = 0
-    joined: int = 0
     recovered: int = 0
     broken: int = 0
     finished: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STATUS.values(), 0))
@@ -96,11 +89,10 @@ class Engine:
         self.children = Children(self, event_log, definitions, clock)
         self.processes = Processes(clock, self._process_done)
         self._performer = Performer(self, self._loop, clock)
-        self._by_key: dict[Caller, Execution] = {}
-        self._asked: dict[Caller, list[_core.Execute]] = {}
+        self.by_key: dict[Caller, Execution] = {}
         self._closing = False
-        self._routes: Mapping[str, str] = {}
         self._callers = Callers(self._loop, self.flush_soon)
+        self.door = Door(self, self._callers, definitions, event_log.history)
         self.inbox = Inbox(event_log, clock, self._arrived)
         self.listeners = Listeners(self, self.inbox, clock)
         self.schedules = Schedules(self, event_log, self.inbox, self._loop, clock)
@@ -113,8 +105,8 @@ class Engine:
             {
                 _core.Answered: self._performer.answered,
                 _core.Unanswered: self._performer.unanswered,
-                _core.Execute: self._execute,
-                _core.ShowExecution: self._show,
+                _core.Execute: self.door.execute,
+                _core.ShowExecution: self.door.show,
                 _core.Abandoned: self._callers.leave,
             },
             after=self._flush,
@@ -149,7 +141,7 @@ class Engine:
     ) -> None:
         """Workflow routes with their ``namespace/name``, whom calls may reach, where events go, and what may be run as
         a process, by language."""
-        self._routes, self.outbox.sink = routes, sink
+        self.door.routes, self.outbox.sink = routes, sink
         self._lifecycle = lifecycle and sink is not None
         self.processes.allowed = processes or {}
         self._performer.use(reach)
@@ -232,71 +224,16 @@ class Engine:
             answers, self._callers.answers = self._callers.answers, []
             self._plane.answer(answers)
 
-    # Starting and joining.
+    # Starting.
 
-    def _execute(self, notice: _core.Execute) -> None:
-        if notice.idempotency_key is None:
-            self._start(notice, None)
-            return
-        caller = (notice.workflow, notice.consumer, notice.idempotency_key)
-        execution = self._by_key.get(caller)
-        if execution is not None:
-            self._join(notice, execution.row, execution)
-        elif caller in self._asked:
-            self._asked[caller].append(notice)
-        else:
-            self._asked[caller] = [notice]
-            asked = self._log.history.ask(partial(self._log.history.ended, *caller))
-            asked.add_done_callback(partial(self._looked_up, caller))
+    @property
+    def startable(self) -> bool:
+        """Whether anything can be started now."""
+        return not self._closing and self._log.broken is None
 
-    def _looked_up(self, caller: Caller, asked: asyncio.Future[tuple[Row, Event] | None]) -> None:
-        for notice in self._asked.pop(caller):
-            execution = self._by_key.get(caller)
-            if asked.cancelled() or asked.exception() is not None:
-                self._callers.refuse(notice.callout, "engine-unavailable", "The store cannot be read.", RETRY_AFTER_S)
-            elif execution is not None:
-                self._join(notice, execution.row, execution)
-            elif (found := asked.result()) is not None:
-                self._join(notice, *found)
-            else:
-                self._start(notice, caller)
-        self.flush_soon()
-
-    def _join(self, notice: _core.Execute, row: Row, known: Execution | Event) -> None:
-        """The key was used before: the same input gets the same execution, another is refused."""
-        if row.fingerprint != _fingerprint(notice.input):
-            self._callers.refuse(notice.callout, "idempotency-conflict", "The key was first used with another input.")
-            return
-        self.counters.joined += 1
-        if isinstance(known, Execution):
-            self._callers.wait(known, notice.callout, notice.wait_ms)
-        elif isinstance(known, Final):
-            self._callers.answers.append(ended(notice.callout, row.id, known))
-        else:
-            self._callers.refuse(notice.callout, "internal", "The execution is not known to the engine.")
-
-    def _start(self, notice: _core.Execute, caller: Caller | None) -> None:
-        definition = self._definitions.current(notice.workflow)
-        if definition is None or self._closing or self._log.broken is not None:
-            self._callers.refuse(
-                notice.callout, "engine-unavailable", "No execution can be started now.", RETRY_AFTER_S
-            )
-            return
-        if len(self.open) >= self._max_open:
-            self._callers.refuse(notice.callout, "overloaded", "Too many executions have not ended.", RETRY_AFTER_S)
-            return
-        key, print_ = (None, None) if caller is None else (caller[2], _fingerprint(notice.input))
-        start = Start(definition.key, definition.version, definition.hash, notice.route, notice.consumer, key, print_)
-        try:
-            execution = self._begin(
-                definition, notice.input, start, trace=notice.traceparent, token=notice.caller_token
-            )
-        except TooLarge as error:
-            self._callers.refuse(notice.callout, "body-too-large", f"The workflow's {error}.")
-        except ValueError:
-            self._callers.refuse(notice.callout, "bad-request", "The workflow's input is not JSON.")
-        else:
-            self._callers.wait(execution, notice.callout, notice.wait_ms)
+    @property
+    def full(self) -> bool:
+        return len(self.open) >= self._max_open
 
     @property
     def crowded(self) -> bool:
@@ -305,11 +242,11 @@ class Engine:
 
     def start_scheduled(self, definition: Definition, input: Json, ticks: tuple[tuple[str, float], ...]) -> str | None:
         """An execution by a schedule: its id, or None if none can be started now."""
-        if self._closing or self._log.broken is not None or len(self.open) >= self._max_open:
+        if not self.startable or self.full:
             return None
         start = Start(definition.key, definition.version, definition.hash, SCHEDULE, ticks=ticks)
         try:
-            execution = self._begin(definition, input, start)
+            execution = self.begin_execution(definition, input, start)
         except ValueError as error:
             log.error("schedule: %s", error, extra={"workflow": definition.key})
             return None
@@ -329,9 +266,9 @@ class Engine:
     ) -> Execution:
         """An execution for another one, on behalf of the same consumer. ValueError says why it cannot be."""
         start = Start(definition.key, definition.version, definition.hash, like.route, like.consumer)
-        return self._begin(definition, input, start, trace=trace, token=token, id=id, parent=parent)
+        return self.begin_execution(definition, input, start, trace=trace, token=token, id=id, parent=parent)
 
-    def _begin(
+    def begin_execution(
         self,
         definition: Definition,
         input: Json,
@@ -373,40 +310,13 @@ class Engine:
         row = execution.row
         self.open[row.id] = execution
         if row.key is not None:
-            self._by_key[row.workflow, row.consumer, row.key] = execution
+            self.by_key[row.workflow, row.consumer, row.key] = execution
 
     def _drop(self, execution: Execution) -> None:
         row = execution.row
         del self.open[row.id]
         if row.key is not None:
-            del self._by_key[row.workflow, row.consumer, row.key]
-
-    # Showing.
-
-    def _show(self, notice: _core.ShowExecution) -> None:
-        execution = self.open.get(notice.execution)
-        if execution is not None:
-            self._shown(notice, execution.row, running(execution))
-        else:
-            asked = self._log.history.ask(partial(self._log.history.shown, notice.execution))
-            asked.add_done_callback(partial(self._read, notice))
-
-    def _read(self, notice: _core.ShowExecution, asked: asyncio.Future[tuple[Row, Event] | None]) -> None:
-        if asked.cancelled() or asked.exception() is not None:
-            self._callers.refuse(notice.callout, "engine-unavailable", "The store cannot be read.", RETRY_AFTER_S)
-        elif (found := asked.result()) is None:
-            self._callers.refuse(notice.callout, "execution-not-found", "There is no such execution.")
-        else:
-            row, last = found
-            self._shown(notice, row, status_of(row, last.at, row.status, last))
-        self.flush_soon()
-
-    def _shown(self, notice: _core.ShowExecution, row: Row, status: Json) -> None:
-        """Only to the consumer that started it, through a route of its workflow; to others it does not exist."""
-        if row.consumer == notice.consumer and self._routes.get(notice.route) == row.workflow:
-            self._callers.answers.append((notice.callout, "shown", row.id, status))
-        else:
-            self._callers.refuse(notice.callout, "execution-not-found", "There is no such execution.")
+            del self.by_key[row.workflow, row.consumer, row.key]
 
     # Feeding.
 
@@ -533,7 +443,3 @@ class Engine:
         if not self._flushing:
             self._flushing = True
             self._loop.call_soon(self._flush)
-
-
-def _fingerprint(input: Json) -> str:
-    return hashlib.sha256(canonical_json(input).encode()).hexdigest()

@@ -170,7 +170,7 @@ class Operator:
                 ),
                 render(name + "_started_total", "counter", "Executions started.", counters.started),
                 render(name + "_finished_total", "counter", "Executions that ended.", finished),
-                render(name + "_joined_total", "counter", "Requests that joined one by its key.", counters.joined),
+                render(name + "_joined_total", "counter", "Requests that joined one by its key.", engine.door.joined),
                 render(name + "_refused_total", "counter", "Callouts that were refused.", engine.refused),
                 render(name + "_recovered", "gauge", "Executions read back at the start.", counters.recovered),
                 render("stagedoor_engine_calls_total", "counter", "Calls sent by workflows.", engine.calls_sent),

@@ -39,12 +39,20 @@ def until(look: Callable[[], T], within_s: float = 30) -> T:
 
 
 class Gateway:
-    """``stagedoor run`` in a folder that has a ``stagedoor.yaml``; stderr goes to ``log`` there."""
+    """``stagedoor run`` in a folder that has a ``stagedoor.yaml``; stderr goes to ``log`` there. The files of a
+    ``standby`` are named after it, and ``serves`` waits until it does."""
 
-    def __init__(self, folder: Path, *, environment: dict[str, str] | None = None, drain: str = "20s") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        environment: dict[str, str] | None = None,
+        drain: str = "20s",
+        standby: str | None = None,
+    ) -> None:
         self.folder = folder
-        self.log_file = folder / "log"
-        addresses = folder / "addresses.json"
+        self.log_file = folder / f"{standby or ''}log"
+        self._addresses = addresses = folder / f"{standby or ''}addresses.json"
         addresses.unlink(missing_ok=True)
         self._log = self.log_file.open("ab")
         self.process = subprocess.Popen(
@@ -58,14 +66,21 @@ class Gateway:
                 str(addresses),
                 "--drain",
                 drain,
+                *(() if standby is None else ("--standby",)),
             ],
             cwd=folder,
             env={**os.environ, **(environment or {})},
             stdout=self._log,
             stderr=self._log,
         )
-        until(lambda: addresses.exists() or self.process.poll() is not None)
-        self.addresses = json.loads(addresses.read_text()) if addresses.exists() else {}
+        self.addresses: Json = {}
+        if standby is None:
+            self.serves()
+
+    def serves(self) -> None:
+        """Wait until it does, or has ended."""
+        until(lambda: self._addresses.exists() or self.process.poll() is not None)
+        self.addresses = json.loads(self._addresses.read_text()) if self._addresses.exists() else {}
 
     @property
     def log(self) -> str:

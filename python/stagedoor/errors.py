@@ -29,3 +29,7 @@ class InvalidDefinition(StagedoorError):
     def __init__(self, problems: list[Problem]) -> None:
         super().__init__("; ".join(problem.message for problem in problems))
         self.problems = problems
+
+
+class Unavailable(StagedoorError):
+    """Something that cannot be had at present, through no fault of whoever asks for it: try again later."""

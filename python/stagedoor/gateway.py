@@ -10,16 +10,20 @@ import os
 import signal
 import ssl
 import sys
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from stagedoor import _core, config, logs
-from stagedoor.admin.app import Admin, Certificate, Token
+from stagedoor.admin.app import Admin, AdminError, Certificate, Token
 from stagedoor.config import Configuration, InvalidConfiguration
 from stagedoor.config.admin import context as admin_context
 from stagedoor.config.admin import faults as admin_faults
+from stagedoor.engine.measure import render
 from stagedoor.engine.operate import Operator
+from stagedoor.engine.store import StoreInUse
 from stagedoor.errors import StagedoorError
 from stagedoor.identity.fetch import Fetcher
 from stagedoor.identity.issuers import Issuers
@@ -42,9 +46,14 @@ GARBAGE = 20_000
 """New objects after which the garbage collector looks for cycles; Python's own 700 is many times per execution."""
 USED_S = 30.0
 """Between two times that it is written down when keys were last used."""
+STANDBY_S = 0.25
+"""Between two attempts of a standby to have the store."""
+HANDOVER_S = 5.0
+"""How long the addresses of a process that was killed may still be its own, after its store is free."""
 CRASH_VARIABLE = "STAGEDOOR_CRASH_AFTER_EVENT"
 
 Json = Any
+T = TypeVar("T")
 log = logging.getLogger("stagedoor.gateway")
 
 
@@ -59,10 +68,13 @@ class Options:
     addresses: Path | None = None
     """Where to write ``{"listeners": {NAME: ADDRESS}, "admin": ADDRESS}`` once everything is bound."""
     drain_s: float = DRAIN_S
+    standby: bool = False
+    """Wait for the store while another gateway has it."""
 
 
 def run(configuration: Configuration, options: Options) -> int:
-    """Serve until SIGTERM or SIGINT; the exit code: 0 when every exchange was finished. CannotStart says why not."""
+    """Serve until SIGTERM or SIGINT; the exit code: 0 when every exchange was finished, and nobody else has the store.
+    CannotStart says why not."""
     return asyncio.run(Gateway(configuration, options).run())
 
 
@@ -77,6 +89,12 @@ class Gateway:
         self._registry = Registry(configuration.store, self._plane)
         self._orchestrator: Orchestrator | None = None
         self._draining = False
+        self._waits_for: str | None = None
+        """Who has the store, while this is a standby."""
+        self._lost = False
+        """Another process has taken the store over."""
+        self._admin: Admin | None = None
+        self._admin_at = ""
         self._reloading = asyncio.Lock()
         self._ended = asyncio.Event()
         self._admin_tls: ssl.SSLContext | None = None
@@ -102,37 +120,40 @@ class Gateway:
             task.add_done_callback(reloads.discard)
 
         loop.add_signal_handler(signal.SIGHUP, on_reload)
-        admin = await self._start()
+        if not await self._start(watch):
+            return 0
         started.set()
         tasks = [loop.create_task(self._watch(watch)), loop.create_task(self._keep_times())]
         await self._ended.wait()
         for task in tasks:
             task.cancel()
-        return await self._drain(admin)
+        return await self._drain()
 
     # Starting.
 
-    async def _start(self) -> Admin:
-        configuration = self._configuration
-        settings = configuration.settings
-        logs.setup(settings.telemetry.logs.format, settings.telemetry.logs.level)
-        _tell_problems(configuration)
-        self._snapshot = json.dumps(config.compile(configuration))
+    async def _start(self, watch: Watch) -> bool:
+        """False if it is ended while it waits for the store."""
+        telemetry = self._configuration.settings.telemetry
+        logs.setup(telemetry.logs.format, telemetry.logs.level)
+        _tell_problems(self._configuration)
         try:
-            if configuration.workflows or configuration.store.exists():
-                self._orchestrator = await self._orchestrate(configuration)
+            has_store = self._configuration.workflows or self._configuration.store.exists()
+            if has_store and not await self._take_store(watch):
+                await self._close_admin()
+                return False
+            configuration = self._configuration
+            self._snapshot = json.dumps(config.compile(configuration))
+            if self._orchestrator is not None:
                 recovered = self._orchestrator.engine.recover()
                 if recovered:
                     log.info("executions recovered", extra={"executions": recovered})
-            addresses = self._plane.start(self._snapshot)
+            addresses = await self._begin(self._start_plane)
             self._use_registry(configuration)
             self._registry.load()
-            if settings.admin.tls is not None:
-                self._admin_tls = admin_context(settings.admin.tls, configuration.path.parent)
-            admin = _admin(self, configuration, self._registry, self._admin_tls)
-            at = await admin.start()
+            await self._begin(self._open_admin)
         except (ValueError, OSError) as error:
             raise CannotStart(str(error)) from None
+        self._waits_for = None
         self._notices.begin()
         self._issuers.use(configuration.settings.issuers)
         if self._orchestrator is not None:
@@ -142,16 +163,111 @@ class Gateway:
         gc.collect()
         gc.freeze()
         gc.set_threshold(GARBAGE, 20, 50)
-        self._tell(addresses, at)
-        return admin
+        self._tell(addresses, self._admin_at)
+        return True
+
+    async def _start_plane(self) -> dict[str, str]:
+        return self._plane.start(self._snapshot)
+
+    async def _open_admin(self) -> None:
+        if self._admin is not None:
+            return
+        settings = self._configuration.settings.admin
+        if settings.tls is not None:
+            self._admin_tls = admin_context(settings.tls, self._configuration.path.parent)
+        admin = _admin(self, self._configuration, self._registry, self._admin_tls)
+        self._admin_at = await admin.start()
+        self._admin = admin
+
+    async def _close_admin(self) -> None:
+        if self._admin is not None:
+            await self._admin.stop()
+            self._admin = None
+
+    async def _begin(self, begin: Callable[[], Awaitable[T]]) -> T:
+        """Something that binds addresses. Those of a process that was killed are free a moment after its store."""
+        end = asyncio.get_running_loop().time() + (HANDOVER_S if self._waits_for is not None else 0.0)
+        while True:
+            try:
+                return await begin()
+            except (ValueError, OSError, AdminError):
+                if asyncio.get_running_loop().time() >= end:
+                    raise
+            await asyncio.sleep(STANDBY_S)
 
     async def _orchestrate(self, configuration: Configuration) -> Orchestrator:
         crash = os.environ.get(CRASH_VARIABLE)
         orchestrator = await orchestrate(
-            self._plane, self._notices, configuration, configuration.store, int(crash) if crash else None
+            self._plane,
+            self._notices,
+            configuration,
+            configuration.store,
+            int(crash) if crash else None,
+            self._on_lost,
         )
         use(orchestrator, configuration)
         return orchestrator
+
+    # Standing by.
+
+    async def _take_store(self, watch: Watch) -> bool:
+        """Open the store, for a standby as soon as nobody has it; False if it is ended before."""
+        while True:
+            try:
+                self._orchestrator = await self._orchestrate(self._configuration)
+            except StoreInUse as in_use:
+                if not self._options.standby:
+                    raise
+                if self._waits_for != str(in_use):
+                    log.info("standing by: %s", in_use)
+                self._waits_for = str(in_use)
+            else:
+                if self._waits_for is not None:
+                    log.info("taking over", extra={"store": str(self._configuration.store)})
+                return True
+            await self._stand_by()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._ended.wait(), STANDBY_S)
+                return False
+            if watch.changed():
+                await self._follow(watch)
+
+    async def _stand_by(self) -> None:
+        """No listener is bound: its address may be that of the gateway that serves. The admin endpoint answers, if its
+        address is free."""
+        if self._admin is None:
+            with suppress(AdminError):
+                await self._open_admin()
+                print(f"admin: http://{self._admin_at}", flush=True)
+
+    async def _follow(self, watch: Watch) -> None:
+        """What is served after all is the newest configuration that was right."""
+        new = await self._load()
+        if new is None:
+            return
+        try:
+            _same_place(self._configuration, new)
+        except CannotStart as error:
+            log.error("the new configuration cannot be applied: the old one stays: %s", error)
+        else:
+            self._configuration = new
+            watch.follow(new.watched)
+            log.info("configuration read", extra={"config": str(new.path)})
+
+    async def _load(self) -> Configuration | None:
+        """None if it is wrong; the log then says all that is."""
+        try:
+            return await asyncio.to_thread(config.load, self._configuration.path)
+        except InvalidConfiguration as invalid:
+            for problem in invalid.problems:
+                level = logging.WARNING if problem.severity == "warning" else logging.ERROR
+                log.log(level, "%s", problem)
+            log.error("the new configuration is wrong: the old one keeps serving")
+        except (ValueError, OSError, StagedoorError) as error:
+            log.error("the new configuration cannot be read: the old one keeps serving: %s", error)
+        except Exception:
+            log.exception("the new configuration cannot be read: the old one keeps serving")
+        return None
 
     def _tell(self, addresses: dict[str, str], admin: str) -> None:
         for name, address in addresses.items():
@@ -184,18 +300,15 @@ class Gateway:
         async with self._reloading:
             if self._draining:
                 return
+            new = await self._load()
+            if new is None:
+                return
             try:
-                new = await asyncio.to_thread(config.load, self._configuration.path)
                 changed = await self._apply(new)
-            except InvalidConfiguration as invalid:
-                for problem in invalid.problems:
-                    level = logging.WARNING if problem.severity == "warning" else logging.ERROR
-                    log.log(level, "%s", problem)
-                log.error("the new configuration is wrong: the old one keeps serving")
             except (ValueError, OSError, StagedoorError) as error:
                 log.error("the new configuration cannot be applied: the old one keeps serving: %s", error)
             except Exception:
-                log.exception("the new configuration cannot be read: the old one keeps serving")
+                log.exception("the new configuration cannot be applied: the old one keeps serving")
             else:
                 if self._admin_tls is not None and new.settings.admin.tls is not None:
                     # The files are new or were found good just now; handshakes from now on use them.
@@ -208,12 +321,7 @@ class Gateway:
     async def _apply(self, new: Configuration) -> bool:
         """False if it says the same as the one that serves."""
         old, orchestrator = self._configuration, self._orchestrator
-        for what, before, after in (
-            ("engine.store", old.store, new.store),
-            ("admin", old.settings.admin, new.settings.admin),
-        ):
-            if before != after:
-                raise CannotStart(f"{what} cannot be changed while running: start the gateway anew")
+        _same_place(old, new)
         snapshot = json.dumps(config.compile(new))
         before_hashes = {name: each.hash for name, each in old.workflows.items()}
         workflows = {name: each.hash for name, each in new.workflows.items()}
@@ -262,7 +370,16 @@ class Gateway:
         self._draining = True
         self._ended.set()
 
-    async def _drain(self, admin: Admin) -> int:
+    def _on_lost(self, why: str) -> None:
+        """Nothing that this process does to the store counts any more; whatever it proxies it finishes."""
+        log.critical("the store is lost, this gateway ends: %s", why, extra={"store": str(self._configuration.store)})
+        self._lost = True
+        if self._orchestrator is not None:
+            self._orchestrator.engine.give_up()
+        if not self._draining:
+            self._on_end()
+
+    async def _drain(self) -> int:
         log.info("draining", extra={"seconds": self._options.drain_s})
         finished = await asyncio.to_thread(self._plane.drain, self._options.drain_s)
         if not finished:
@@ -270,24 +387,32 @@ class Gateway:
         if self._orchestrator is not None:
             await self._orchestrator.engine.stop(SETTLE_S)
         self._issuers.stop()
-        await admin.stop()
-        if self._orchestrator is not None:
-            await self._orchestrator.event_log.close()
+        await self._close_admin()
         await asyncio.to_thread(self._registry.close)
         await asyncio.to_thread(self._plane.stop)
+        if self._orchestrator is not None:
+            # Last: whoever waits for the store finds everything else free as well.
+            await self._orchestrator.event_log.close()
         log.info("ended")
-        return 0 if finished else 1
+        return 0 if finished and not self._lost else 1
 
     # What the admin endpoint asks.
+
+    def standby(self) -> str | None:
+        return self._waits_for
 
     def trouble(self) -> str | None:
         if self._draining:
             return "draining"
+        if self._waits_for is not None:
+            return f"standing by: {self._waits_for}"
         if self._orchestrator is not None and self._orchestrator.event_log.broken is not None:
             return "the store cannot be written"
         return None
 
     def metrics(self) -> str:
+        if self._waits_for is not None:
+            return render("stagedoor_standby", "gauge", "1 while it waits for the store.", 1)
         own = "" if self._orchestrator is None else self._orchestrator.operator.metrics()
         return self._plane.metrics() + own
 
@@ -307,6 +432,16 @@ class Gateway:
 
     def executions(self) -> Operator | None:
         return None if self._orchestrator is None else self._orchestrator.operator
+
+
+def _same_place(old: Configuration, new: Configuration) -> None:
+    """CannotStart if the new one is of what only a new process can have."""
+    for what, before, after in (
+        ("engine.store", old.store, new.store),
+        ("admin", old.settings.admin, new.settings.admin),
+    ):
+        if before != after:
+            raise CannotStart(f"{what} cannot be changed while running: start the gateway anew")
 
 
 def _tell_trouble(trouble: _core.Trouble) -> None:

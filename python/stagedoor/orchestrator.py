@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,10 +36,16 @@ class Orchestrator:
 
 
 async def orchestrate(
-    plane: _core.DataPlane, notices: Notices, configuration: Configuration, store: Path, crash_after: int | None = None
+    plane: _core.DataPlane,
+    notices: Notices,
+    configuration: Configuration,
+    store: Path,
+    crash_after: int | None = None,
+    lost: Callable[[str], None] | None = None,
 ) -> Orchestrator:
-    """Opens the store and keeps the configuration's definitions in it; ``use`` or ``reach`` comes next."""
-    event_log = EventLog(store, asyncio.get_running_loop(), crash_after=crash_after)
+    """Opens the store and keeps the configuration's definitions in it; ``use`` or ``reach`` comes next. ``lost`` is
+    called when another process has taken the store over."""
+    event_log = EventLog(store, asyncio.get_running_loop(), crash_after=crash_after, lost=lost)
     definitions = Definitions(event_log)
     try:
         await definitions.keep(configuration.workflows.values())

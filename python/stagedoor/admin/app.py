@@ -19,10 +19,12 @@ from stagedoor.admin.api import Executions, problem
 from stagedoor.admin.certificate import marks
 from stagedoor.admin.events import Events
 from stagedoor.admin.registry import WHO, Registry
-from stagedoor.errors import StagedoorError
+from stagedoor.errors import StagedoorError, Unavailable
 
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 """Asked by load balancers and supervisors, which have no token; they say nothing else than well or not."""
+STANDBY_PATHS = OPEN_PATHS | {"/metrics"}
+"""All that is answered by a gateway that waits for its store."""
 SHUTDOWN_S = 2.0
 LOCAL = "local"
 """Who asks where no token is asked for: anybody on this machine."""
@@ -35,6 +37,9 @@ class Gateway(Protocol):
 
     def trouble(self) -> str | None:
         """Why no traffic should be sent here, or None."""
+
+    def standby(self) -> str | None:
+        """What it waits for before it does anything, or None."""
 
     def metrics(self) -> str:
         """Prometheus text format."""
@@ -143,6 +148,8 @@ class Admin:
             if "Allow" in error.headers:
                 answer.headers["Allow"] = error.headers["Allow"]
             return answer
+        except Unavailable as error:
+            return _later(str(error))
         except Exception:
             log.exception("admin request failed", extra={"path": request.path})
             return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the log says why")
@@ -162,6 +169,9 @@ class Admin:
             if not known.may_write and request.method not in ("GET", "HEAD"):
                 return problem(HTTPStatus.FORBIDDEN, f"{known.name} may read and not change anything")
             request[WHO] = known.name
+        waits_for = self._gateway.standby()
+        if waits_for is not None and request.path not in STANDBY_PATHS:
+            return _later(f"this gateway stands by: {waits_for}")
         return await handler(request)
 
     def _known(self, request: web.Request) -> Token | Certificate | None:
@@ -197,6 +207,12 @@ class Admin:
             body=self._gateway.metrics().encode(),
             headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},
         )
+
+
+def _later(detail: str) -> web.Response:
+    answer = problem(HTTPStatus.SERVICE_UNAVAILABLE, detail)
+    answer.headers["Retry-After"] = "1"
+    return answer
 
 
 def _digest(token: str) -> bytes:

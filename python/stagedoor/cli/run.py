@@ -28,6 +28,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="DURATION",
         help="time for exchanges to finish after SIGTERM (default: 30s)",
     )
+    parser.add_argument(
+        "--standby",
+        action="store_true",
+        help="while another gateway has the store, wait for it and take over when that one is gone",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -38,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     if report.configuration is None:
         tell(report.problems)
         return 1
-    return gateway.run(report.configuration, gateway.Options(arguments.addresses, arguments.drain))
+    return gateway.run(report.configuration, gateway.Options(arguments.addresses, arguments.drain, arguments.standby))
 
 
 def _seconds(text: str) -> float:

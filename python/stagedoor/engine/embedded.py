@@ -203,6 +203,14 @@ class Engine:
         self._notices.stop()
         self._flush()
 
+    def give_up(self) -> None:
+        """Another process has the store, and goes on with what is in it. Whoever waits here is told to ask again."""
+        self._closing = True
+        refusal = ("refused", "engine-unavailable", "Another gateway has the store.", RETRY_AFTER_S)
+        for execution in self.open.values():
+            self._callers.release(execution, lambda callout: (callout, *refusal))
+        self.flush_soon()
+
     # What goes to the event log and to the data plane.
 
     def _flush(self) -> None:

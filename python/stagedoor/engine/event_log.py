@@ -2,12 +2,14 @@
 
 An append is acknowledged in the loop after its commit; what is acknowledged survives a crash of the machine
 (``synchronous=FULL``). While the store cannot be written, new executions are refused and the outcomes of running ones
-are kept and tried again, so that none is lost and none is fed before it is written.
+are kept and tried again, so that none is lost and none is fed before it is written. A store that another process has
+taken over is never written again.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sqlite3
 import threading
@@ -17,16 +19,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
+from stagedoor.engine import backup
 from stagedoor.engine.history import History
+from stagedoor.engine.lock import Lock
 from stagedoor.engine.measure import Histogram
 from stagedoor.engine.statement import Start, write
-from stagedoor.engine.store import SYNCHRONOUS, Lock, StoreError, connect, reader
+from stagedoor.engine.store import SYNCHRONOUS, Files, StoreError, StoreInUse, connect, explained, owner, reader, take
 from stagedoor.workflow.attribute import Value
 
 BATCH = 512
 """Events of one commit at most."""
 RETRY_S = 0.5
 """Between two attempts while the store cannot be written."""
+IDLE_S = 1.0
+"""How long the writer sleeps at most, so that it notices what becomes of its files also where nothing is written."""
+LOOK_S = 0.1
+"""Between two looks at them."""
+log = logging.getLogger("stagedoor.engine")
 
 
 @dataclass(slots=True)
@@ -60,7 +69,8 @@ Work = list[Append] | tuple[Task, "asyncio.Future[None]"] | None
 class EventLog:
     """Opens and locks the store; StoreError says what is wrong with it. All methods are for the loop's thread.
 
-    ``crash_after`` ends the process, as a crash would, once that many events are committed: for tests of recovery.
+    ``lost`` is called in the loop, once, when another process has taken the store over. ``crash_after`` ends the
+    process, as a crash would, once that many events are committed: for tests of recovery.
     """
 
     def __init__(
@@ -70,11 +80,15 @@ class EventLog:
         *,
         synchronous: str = SYNCHRONOUS,
         crash_after: int | None = None,
+        lost: Callable[[str], None] | None = None,
     ) -> None:
+        self.path = path
         self._lock = Lock(path)
         try:
             self._connection = connect(path, synchronous)
-        except StoreError:
+            self.epoch = take(self._connection)
+            self._files = Files(path)
+        except (StoreError, OSError):
             self._lock.release()
             raise
         self.history = History(reader(path), loop)
@@ -85,6 +99,11 @@ class EventLog:
         self.commit_seconds = Histogram((0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2))
         self._loop = loop
         self._crash_after = crash_after
+        self._tell_lost = lost
+        self._lost = False
+        self._barred: str | None = None
+        """Why nothing may be written, although SQLite would."""
+        self._next_look = 0.0
         self._queue: SimpleQueue[Work] = SimpleQueue()
         self._appended = 0
         self._refused = 0
@@ -130,17 +149,20 @@ class EventLog:
         open_ = True
         while open_:
             appends, tasks, open_ = self._collect()
+            self._look()
             self._perform(tasks)
             held = self._commit(held + appends)
             if not open_ and held:
                 held = self._commit(held)
+        if not self._lost and self._files.moved() is not None:
+            self._save()
 
     def _collect(self) -> tuple[list[Append], list[tuple[Task, asyncio.Future[None]]], bool]:
         """All that waits; at least one thing, unless it is time to try a broken store again."""
         appends: list[Append] = []
         tasks: list[tuple[Task, asyncio.Future[None]]] = []
         try:
-            work = self._queue.get(timeout=RETRY_S if self.broken else None)
+            work = self._queue.get(timeout=RETRY_S if self.broken else IDLE_S)
             while True:
                 if work is None:
                     return appends, tasks, False
@@ -157,12 +179,29 @@ class EventLog:
 
     def _perform(self, tasks: list[tuple[Task, asyncio.Future[None]]]) -> None:
         for task, done in tasks:
+            failure: Exception | None = None
             try:
-                task(self._connection)
+                self._transact(task)
             except sqlite3.Error as error:
-                self._loop.call_soon_threadsafe(done.set_exception, StoreError(f"the store cannot be written: {error}"))
-            else:
-                self._loop.call_soon_threadsafe(done.set_result, None)
+                failure = StoreError(f"the store cannot be written: {explained(error)}")
+            except Exception as error:  # noqa: BLE001 - whoever asked for it is told; the writer goes on
+                failure = error
+            self._loop.call_soon_threadsafe(_settle, done, failure)
+
+    def _transact(self, task: Task) -> None:
+        """All that it does, or nothing."""
+        if self._barred is not None:
+            raise StoreError(f"the store cannot be written: {self._barred}")
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            if owner(self._connection) != self.epoch:
+                self._lose()
+                raise StoreError(f"the store cannot be written: {self._barred}")
+            task(self._connection)
+            self._connection.execute("COMMIT")
+        finally:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
 
     def _commit(self, appends: list[Append]) -> list[Append]:
         """What could not be written and is still owed."""
@@ -170,16 +209,20 @@ class EventLog:
             self._probe()
         for first in range(0, len(appends), BATCH):
             batch = appends[first : first + BATCH]
+            if self._barred is not None:
+                return self._hold(appends[first:], self._barred)
             if self._crash_after is not None and self.events + len(batch) >= self._crash_after:
-                write(self._connection, batch[: self._crash_after - self.events])
+                write(self._connection, batch[: self._crash_after - self.events], self.epoch)
                 os._exit(137)
             begin = time.perf_counter()
             try:
-                write(self._connection, batch)
+                write(self._connection, batch, self.epoch)
             except sqlite3.Error as error:
+                if isinstance(error, sqlite3.IntegrityError) and self._taken():
+                    self._lose()
                 # The rest must wait as well: events of one execution are acknowledged in their order.
-                return self._hold(appends[first:], str(error))
-            self.broken = None
+                return self._hold(appends[first:], self._barred or explained(error))
+            self._mend()
             self.commit_seconds.observe(time.perf_counter() - begin)
             self.batch_sizes.observe(len(batch))
             self.events += len(batch)
@@ -188,19 +231,101 @@ class EventLog:
 
     def _hold(self, appends: list[Append], reason: str) -> list[Append]:
         """Refuse what is only about to start; nobody has been promised anything yet."""
-        self.broken = reason
+        self._break(reason)
         refused = [append for append in appends if append.start is not None]
         self._refused += len(refused)
         self._loop.call_soon_threadsafe(_acknowledge, refused, StoreError(f"the store cannot be written: {reason}"))
         return [append for append in appends if append.start is None]
 
     def _probe(self) -> None:
+        """Whether it can be written again."""
+        if self._barred is not None:
+            self._break(self._barred)
+            return
         try:
-            self._connection.execute("UPDATE schema_version SET version = version")
+            found = self._connection.execute("UPDATE owner SET epoch = epoch WHERE epoch = ?", (self.epoch,))
         except sqlite3.Error as error:
-            self.broken = str(error)
+            self._break(explained(error))
         else:
+            if found.rowcount == 0:
+                self._lose()
+            else:
+                self._mend()
+
+    def _break(self, reason: str) -> None:
+        if self.broken != reason:
+            log.error("the store cannot be written: %s", reason, extra={"store": str(self.path)})
+        self.broken = reason
+
+    def _mend(self) -> None:
+        if self.broken is not None:
+            log.info("the store is written again", extra={"store": str(self.path)})
             self.broken = None
+
+    # Whose the store is, and where.
+
+    def _look(self) -> None:
+        """What was committed cannot be taken back by whoever moves a file. But it must not go on for long: all that is
+        written from then on is in nobody's reach."""
+        now = time.monotonic()
+        if self._lost or (now < self._next_look and self.broken is None):
+            return
+        self._next_look = now + LOOK_S
+        try:
+            if not self._lock.held():
+                self._lock.renew()
+                log.warning(
+                    "the lock file of the store was removed: there is a new one", extra={"store": str(self.path)}
+                )
+        except StoreInUse:
+            self._lose()
+            return
+        except StoreError as error:
+            self._barred = str(error)
+            return
+        self._barred = self._files.moved()
+        if self._barred is not None:
+            self._break(self._barred)
+
+    def _taken(self) -> bool:
+        try:
+            return owner(self._connection) != self.epoch
+        except sqlite3.Error:
+            return False
+
+    def _lose(self) -> None:
+        self._barred = "another process has taken it over"
+        self._break(self._barred)
+        if not self._lost:
+            self._lost = True
+            if self._tell_lost is not None:
+                self._loop.call_soon_threadsafe(self._tell_lost, self._barred)
+
+    def _save(self) -> None:
+        """At the end: keep what is in files that have no name any more."""
+        path = self.path
+        try:
+            if self._files.in_place:
+                # The log alone was removed. Nothing has been taken from it that was not put into the file.
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                return
+            self._files.clear()
+            if path.exists():
+                path = path.with_name(f"{path.name}.saved-{self.epoch}")
+            backup.copy(self._connection, path)
+        except (StoreError, sqlite3.Error) as error:
+            log.critical("what was in the store cannot be saved: %s", error, extra={"store": str(path)})
+        else:
+            log.warning("what was in the store is saved", extra={"store": str(path)})
+
+
+def _settle(done: asyncio.Future[None], failure: Exception | None) -> None:
+    if done.done():
+        return
+    if failure is None:
+        done.set_result(None)
+    else:
+        done.set_exception(failure)
 
 
 def _acknowledge(appends: list[Append], error: StoreError | None) -> None:

@@ -61,19 +61,12 @@ class Inbox:
         gone = self._prune(now)
 
         def store(connection: sqlite3.Connection) -> None:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                for index, row in enumerate(rows):
-                    cursor = connection.execute("INSERT OR IGNORE INTO inbox VALUES (NULL, ?, ?, ?, ?, 0)", row)
-                    if cursor.rowcount and cursor.lastrowid is not None:
-                        new.append((cursor.lastrowid, index))
-                if gone:
-                    connection.execute("DELETE FROM inbox WHERE n <= ?", (gone,))
-                connection.execute("COMMIT")
-            except sqlite3.Error:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
+            for index, row in enumerate(rows):
+                cursor = connection.execute("INSERT OR IGNORE INTO inbox VALUES (NULL, ?, ?, ?, ?, 0)", row)
+                if cursor.rowcount and cursor.lastrowid is not None:
+                    new.append((cursor.lastrowid, index))
+            if gone:
+                connection.execute("DELETE FROM inbox WHERE n <= ?", (gone,))
 
         await self._log.run(store)
         self.received += len(new)

@@ -43,15 +43,21 @@ class Start:
     """In seconds since the epoch; None: at its first event."""
 
 
-def _insert(table: str, columns: int) -> list[str]:
+def _insert(table: str, columns: int, first: str | None = None) -> list[str]:
     row = f"({','.join('?' * columns)})"
-    return [f"INSERT INTO {table} VALUES {','.join([row] * count)}" for count in range(ROWS + 1)]
+    return [
+        f"INSERT INTO {table} VALUES {','.join([first or row, *[row] * (count - 1)][:count])}"
+        for count in range(ROWS + 1)
+    ]
 
 
 COLUMNS = "id, workflow, version, definition, status, route, consumer, key, fingerprint, created, origin, heir"
 ENDED = frozenset({"completed", "faulted", "cancelled"})
 
-_EVENTS = _insert("event", 5)
+# Whoever does not own the store any more has no number for its event, and an event without one is refused with all that
+# it is written with: a statement of its own would have the writer give up the interpreter once more.
+_FENCE = "(?,CASE (SELECT epoch FROM owner) WHEN ? THEN ? END,?,?,?)"
+_EVENTS = _insert("event", 5, _FENCE)
 _EXECUTIONS = _insert(f"execution ({COLUMNS})", 12)
 _STATUS = [f"UPDATE execution SET status = ? WHERE id IN ({','.join('?' * count)})" for count in range(ROWS + 1)]
 _ENDED = [
@@ -62,8 +68,9 @@ _ENDED = [
 ]
 
 
-def write(connection: sqlite3.Connection, appends: Sequence[Append]) -> None:
-    """All of it in one transaction, or nothing of it and sqlite3.Error."""
+def write(connection: sqlite3.Connection, appends: Sequence[Append], epoch: int) -> None:
+    """All of it in one transaction, or nothing of it and sqlite3.Error: IntegrityError if the store is owned with
+    another epoch."""
     starts = [append for append in appends if append.start is not None]
     status: dict[str, list[str]] = {}
     for append in appends:
@@ -81,6 +88,7 @@ def write(connection: sqlite3.Connection, appends: Sequence[Append]) -> None:
             values: list[Any] = []
             for each in chunk:
                 values += (each.execution, each.seq, each.type, each.at, each.data)
+            values.insert(1, epoch)
             connection.execute(_EVENTS[len(chunk)], values)
         for chunk in _chunks(starts):
             connection.execute(_EXECUTIONS[len(chunk)], [value for each in chunk for value in _row(each)])

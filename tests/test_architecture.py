@@ -48,6 +48,7 @@ ALLOWED: dict[str, set[str]] = {
     "demo": {"errors"},
     "graph": {"workflow"},
     "lint": {"errors", "config", "workflow", "_core"},
+    "portable": {"errors", "workflow"},
     "testing": {"errors", "config", "engine", "workflow", "_core"},
     "pytest_plugin": {"config", "testing", "workflow"},
     "cli": {
@@ -59,6 +60,7 @@ ALLOWED: dict[str, set[str]] = {
         "workflow",
         "graph",
         "lint",
+        "portable",
         "testing",
         "once",
         "_core",
@@ -73,6 +75,7 @@ LIBRARIES: dict[str, set[str]] = {
     "policies": {"pydantic", "pydantic_core", "annotated_types"},
     "config": {"pydantic", "pydantic_core", "annotated_types", "yaml"},
     "engine": {"pydantic"},
+    "portable": {"yaml"},
     "activity": {"pydantic"},
     "registry": {"pydantic"},
     "admin": {"aiohttp"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -79,6 +80,8 @@ class Driver:
     workflows: list[Definition] = field(default_factory=list)
     """Others, that this one may run."""
     start: float = START
+    name: Callable[[Call], str] = lambda call: task_name(call)
+    """Of a call, in ``answers``."""
 
     def __post_init__(self) -> None:
         self.machine = Machine(self.definition)
@@ -189,7 +192,7 @@ class Driver:
             outcome, after = stand_in().call(call, self.scene, self.secrets)
             self._later(after, lambda at: replace(outcome, at=at))
             return
-        name = task_name(call)
+        name = self.name(call)
         scripted = self.answers.get(name, [200])
         number = self._used.get(name, 0)
         self._used[name] = number + 1

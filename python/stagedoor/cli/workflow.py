@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 
-from stagedoor.cli import workflow_check, workflow_graph, workflow_run, workflow_test
+from stagedoor.cli import workflow_build, workflow_check, workflow_graph, workflow_run, workflow_test
 
 NAME = "workflow"
-HELP = "check workflow documents, test them with mocked services, draw them, or run one once"
-VERBS = (workflow_check, workflow_test, workflow_graph, workflow_run)
+HELP = "check workflow documents, test them with mocked services, draw them, run one once, or write one for any runtime"
+VERBS = (workflow_check, workflow_test, workflow_graph, workflow_run, workflow_build)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

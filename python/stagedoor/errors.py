@@ -33,3 +33,7 @@ class InvalidDefinition(StagedoorError):
 
 class Unavailable(StagedoorError):
     """Something that cannot be had at present, through no fault of whoever asks for it: try again later."""
+
+
+class Conflict(StagedoorError):
+    """What an operator asks for does not go with how things stand; says why."""

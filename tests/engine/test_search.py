@@ -46,7 +46,7 @@ def started(number: int) -> list[Append]:
 def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Connection]:
     connection = store.connect(tmp_path_factory.mktemp("search") / "store.db")
     for number in range(120):
-        write(connection, started(number))
+        write(connection, started(number), 0)
     yield connection
     connection.close()
 
@@ -145,11 +145,11 @@ def test_every_search_is_led_by_an_index_and_sorts_nothing(
 def test_attributes_come_back_as_they_were_set(connection: sqlite3.Connection) -> None:
     values: dict[str, Any] = {"a": 1, "b": 1.5, "c": 1e300, "d": False, "e": "17", "f": "ü \x00", "g": -0.0, "h": 2**70}
     start = Start("shop/c", "1.0.0", "hash", "door")
-    write(connection, [Append("e1", 0, "ExecutionStarted", BEGIN, "{}", start=start, attributes=values)])
+    write(connection, [Append("e1", 0, "ExecutionStarted", BEGIN, "{}", start=start, attributes=values)], 0)
     found = search.attributes(connection, ["e1", "other"])["e1"]
     assert found == values
     assert [type(value) for value in found.values()] == [int, float, int, bool, str, str, int, int]
-    write(connection, [Append("e1", 1, "AttributesSet", BEGIN, "{}", attributes={"a": None, "e": "18"})])
+    write(connection, [Append("e1", 1, "AttributesSet", BEGIN, "{}", attributes={"a": None, "e": "18"})], 0)
     found = search.attributes(connection, ["e1"])["e1"]
     assert (found["e"], "a" in found) == ("18", False)
     connection.execute("DELETE FROM execution WHERE id = 'e1'")

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from aiohttp import web
 
 from stagedoor.admin import search
+from stagedoor.errors import Conflict, StagedoorError
 
 Json = Any
 ACTIONS = ("retry", "skip", "done", "edit")
@@ -26,6 +27,7 @@ class Executions(Protocol):
     def cancel(self, id: str, reason: str, by: str) -> bool: ...
     def suspend(self, id: str, reason: str, by: str) -> bool: ...
     def resume(self, id: str, reason: str, by: str) -> bool: ...
+    async def migrate(self, id: str, version: str, reason: str, by: str, *, dry_run: bool) -> Json | None: ...
     def resolve(self, id: str, incident: str, action: Any, by: str, reason: str, arguments: Json = None) -> bool: ...
 
 
@@ -44,6 +46,7 @@ def add(app: web.Application, executions: Callable[[], Executions | None]) -> No
     app.router.add_post("/executions/{id}/cancel", handlers.cancel)
     app.router.add_post("/executions/{id}/suspend", handlers.suspend)
     app.router.add_post("/executions/{id}/resume", handlers.resume)
+    app.router.add_post("/executions/{id}/migrate", handlers.migrate)
     # An incident's id holds slashes, since it is made of the task's reference.
     app.router.add_post("/executions/{id}/incidents/{incident:.+}", handlers.resolve)
 
@@ -95,6 +98,20 @@ class _Handlers:
         if not self._executions().resume(request.match_info["id"], asked["reason"], asked["by"]):
             return await self._not_open(request, "the execution is not suspended")
         return web.json_response({"status": "accepted"}, status=202)
+
+    async def migrate(self, request: web.Request) -> web.Response:
+        asked = await _object(request, {"to", "reason", "by"}, optional={"dryRun"})
+        dry_run = asked.get("dryRun", False)
+        if not isinstance(dry_run, bool):
+            return problem(HTTPStatus.BAD_REQUEST, "dryRun is true or false")
+        id, words = request.match_info["id"], (asked["to"], asked["reason"], asked["by"])
+        try:
+            told = await self._executions().migrate(id, *words, dry_run=dry_run)
+        except Conflict as conflict:
+            return problem(HTTPStatus.CONFLICT, str(conflict))
+        except StagedoorError as error:
+            return problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
+        return _not_found() if told is None else web.json_response(told)
 
     async def resolve(self, request: web.Request) -> web.Response:
         asked = await _object(request, {"action", "reason", "by"}, optional={"arguments"})

@@ -30,6 +30,14 @@ class AdminUnavailable(StagedoorError):
     """The admin endpoint gave no answer that can be used."""
 
 
+class AdminRefused(AdminUnavailable):
+    """The endpoint says no."""
+
+    def __init__(self, url: str, status: int, detail: str) -> None:
+        super().__init__(f"{url}: {detail}")
+        self.status, self.detail = status, detail
+
+
 def admin_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--admin",
@@ -84,7 +92,7 @@ class Admin:
                 f" or {CERTIFICATE_VARIABLE}"
             )
         if response.status not in (200, 201, 202):
-            raise AdminUnavailable(f"{url}: {answer.get('detail', response.reason)}")
+            raise AdminRefused(url, response.status, answer.get("detail", response.reason))
         return answer
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 from urllib.parse import quote
 
-from stagedoor.cli import operator, search, timeline
+from stagedoor.cli import migrate, operator, search, timeline
 from stagedoor.cli.admin import admin_argument, find_admin
 from stagedoor.cli.output import json_argument, say, say_json
 
@@ -23,6 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     keeping = verbs.add_parser("history", help="all of its events as JSON, for 'stagedoor replay' and 'workflow graph'")
     keeping.add_argument("id", metavar="ID")
     operator.configure(verbs)
+    migrate.configure(verbs)
     for verb in (listing, showing, keeping):
         admin_argument(verb)
     for verb in (listing, showing):
@@ -33,6 +34,8 @@ def run(arguments: argparse.Namespace) -> int:
     admin = find_admin(arguments.admin)
     if arguments.verb in operator.VERBS:
         return operator.run(arguments, admin)
+    if arguments.verb == "migrate":
+        return migrate.run(arguments, admin)
     if arguments.verb == "history":
         say_json(admin.ask("GET", f"/executions/{quote(arguments.id, safe='')}/history"))
         return 0

@@ -45,7 +45,7 @@ def configure(verbs: Any) -> None:
 
 
 def run(arguments: argparse.Namespace, admin: Admin) -> int:
-    words = {"reason": arguments.reason, "by": arguments.by or _name()}
+    words = word(arguments, arguments.reason)
     path = f"/executions/{quote(arguments.id, safe='')}"
     if arguments.verb in WHOLE:
         admin.ask("POST", f"{path}/{arguments.verb}", words)
@@ -64,6 +64,11 @@ def run(arguments: argparse.Namespace, admin: Admin) -> int:
     admin.ask("POST", f"{path}/incidents/{quote(incident, safe='/')}", words)
     say(f"{incident}: {arguments.verb}")
     return 0
+
+
+def word(arguments: argparse.Namespace, reason: str) -> dict[str, Json]:
+    """Why, and who says so. Raises ``Nobody``."""
+    return {"reason": reason, "by": arguments.by or _name()}
 
 
 def _name() -> str:

@@ -37,6 +37,9 @@ def lines(execution: Json) -> Iterator[Text]:
     if execution["consumer"]:
         yield Text(f"consumer {execution['consumer']} · route {execution['route']}", style="dim")
     yield from _value("input", execution.get("input"))
+    for each in execution.get("migrations", ()):
+        told = f"migrated {each['at']} to version {each['version']} by {each['by']}: {each['reason']}"
+        yield Text(told, style="dim")
     begin = datetime.fromisoformat(execution["created"])
     for entry in execution["timeline"]:
         yield from step(entry, begin)

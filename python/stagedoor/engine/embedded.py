@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -36,18 +36,20 @@ from stagedoor.engine.statement import Start
 from stagedoor.engine.store import StoreError
 from stagedoor.engine.timers import Key
 from stagedoor.notices import Notices
-from stagedoor.workflow.commands import Command
+from stagedoor.workflow.commands import CancelTimer, Command, StartTimer
 from stagedoor.workflow.definition import Definition
 from stagedoor.workflow.events import (
     Event,
     EventEmitted,
     EventReceived,
+    ExecutionMigrated,
     ExecutionStarted,
     IncidentOpened,
     IncidentResolved,
     TimerFired,
 )
 from stagedoor.workflow.machine import Machine
+from stagedoor.workflow.migration import machine_of
 
 MAX_OPEN = 10_000
 """Executions that have not ended; one more is refused with 503 and ``Retry-After``."""
@@ -158,7 +160,7 @@ class Engine:
                 execution.caller_token = False if events[0].caller_token else None
             self._keep(execution)
             try:
-                machine = Machine(self._definitions.of(row.definition))
+                machine = machine_of(self._definitions.of(row.definition), events)
                 for event in events:
                     machine.feed(event)
                     if isinstance(event, IncidentOpened):
@@ -328,6 +330,31 @@ class Engine:
 
     # Feeding.
 
+    def flush(self) -> None:
+        """Hand over now what waits for the end of the turn."""
+        self._flush()
+
+    def migrate(
+        self, execution: Execution, event: ExecutionMigrated, attributes: dict[str, Any], done: Callable[[], None]
+    ) -> None:
+        """Write it down, whatever else is kept back; ``done`` once it is committed."""
+        row = replace(execution.row, version=event.version, definition=event.definition)
+        append = Append(row.id, execution.seq, "ExecutionMigrated", event.at, encode(event), lambda error: done())
+        append.migrates, append.attributes = (row.version, row.definition), attributes
+        execution.row, execution.updated = row, event.at
+        execution.seq += 1
+        self._appends.append(append)
+        self.flush_soon()
+
+    def exchange(self, execution: Execution, machine: Machine) -> None:
+        """Go on by another machine, which waits for the same but for timers."""
+        old = {} if execution.machine is None else timers(execution.machine)
+        new = timers(machine)
+        execution.machine = machine
+        gone = [CancelTimer(id) for id, at in old.items() if new.get(id) != at]
+        self._run(execution, [*gone, *(StartTimer(id, at) for id, at in new.items() if old.get(id) != at)])
+        self.flush_soon()
+
     def append(
         self,
         execution: Execution,
@@ -341,6 +368,10 @@ class Engine:
         incidents: int | None = None,
         attributes: dict[str, Any] | None = None,
     ) -> None:
+        if execution.kept is not None:
+            later = partial(self.append, execution, event, feed=feed, status=status, data=data, outbox=outbox)
+            execution.kept.append((event, partial(later, taken=taken, incidents=incidents, attributes=attributes)))
+            return
         data, kind = encode(event) if data is None else data, type(event).__name__
         if self._lifecycle and kind in LIFECYCLE:
             outbox = self._told(execution.row, event, execution.seq)
@@ -451,3 +482,8 @@ class Engine:
         if not self._flushing:
             self._flushing = True
             self._loop.call_soon(self._flush)
+
+
+def timers(machine: Machine) -> dict[str, float]:
+    """Those that it waits for, and when they are due."""
+    return {each.id: each.at for each in machine.pending() if isinstance(each, StartTimer)}

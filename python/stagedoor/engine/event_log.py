@@ -60,6 +60,8 @@ class Append:
     """How many wait for an operator from this event on."""
     attributes: dict[str, Value | None] | None = None
     """What the execution is about from now on; None: it has that attribute no more."""
+    migrates: tuple[str, str] | None = None
+    """The version and the hash of the definition that it runs by from this event on."""
 
 
 Task = Callable[[sqlite3.Connection], None]

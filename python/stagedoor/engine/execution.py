@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -49,6 +50,8 @@ class Execution:
     """Those that wait for an operator."""
     final: Final | None = None
     """Known before it is committed: it follows from what is committed."""
+    kept: list[tuple[Event, Callable[[], None]]] | None = None
+    """While it is migrated: what is to be appended once that is over."""
     broken: str | None = None
     """The machine failed; nothing more happens until the next start of the gateway."""
 

@@ -14,17 +14,20 @@ from stagedoor.engine.event_log import EventLog
 from stagedoor.engine.execution import STATUS, Execution, Final, status_of, when
 from stagedoor.engine.history import Row
 from stagedoor.engine.measure import render
+from stagedoor.engine.migrate import Migrator
 from stagedoor.engine.replay import recorded
+from stagedoor.errors import Conflict
 from stagedoor.workflow.events import (
     CancelRequested,
     Event,
+    ExecutionMigrated,
     ExecutionStarted,
     IncidentOpened,
     IncidentResolved,
     ResumeRequested,
     SuspendRequested,
 )
-from stagedoor.workflow.machine import Machine
+from stagedoor.workflow.migration import machine_of
 
 Json = Any
 Action = Literal["retry", "skip", "done", "edit"]
@@ -33,6 +36,7 @@ Action = Literal["retry", "skip", "done", "edit"]
 class Operator:
     def __init__(self, engine: Engine, event_log: EventLog, definitions: Definitions) -> None:
         self._engine, self._log, self._definitions = engine, event_log, definitions
+        self._migrator = Migrator(engine, event_log, definitions)
 
     @property
     def trouble(self) -> str | None:
@@ -73,14 +77,14 @@ class Operator:
         final = None if execution is None else execution.final
         events = await history.ask(lambda: history.events(id))
         last = final or events[-1]
-        shown = _origin(row) | {"incidents": _incidents(events)}
+        shown = _origin(row) | {"incidents": _incidents(events), "migrations": _migrations(events)}
         if isinstance(events[0], ExecutionStarted):
             shown["input"] = events[0].input
         if execution is not None and execution.broken is not None:
             why = f"the engine cannot go on with it: {execution.broken}"
             return status_of(row, last.at, row.status, last) | shown | {"waiting": [why], "timeline": []}
         # Fed anew rather than shown from the running machine: what is shown is what is committed.
-        machine = Machine(self._definitions.of(row.definition))
+        machine = machine_of(self._definitions.of(row.definition), events)
         for event in events:
             machine.feed(event)
         if isinstance(last, Final):
@@ -151,6 +155,27 @@ class Operator:
         self._engine.flush_soon()
         return True
 
+    async def migrate(self, id: str, version: str, reason: str, by: str, *, dry_run: bool) -> Json | None:
+        """See ``Migrator``. None if there is no such execution; ``Conflict`` also if it has ended."""
+        execution = await self._found(id)
+        if execution is None:
+            return None
+        return await self._migrator.migrate(execution, version, reason, by, dry_run=dry_run)
+
+    async def _found(self, id: str) -> Execution | None:
+        """One that has not ended and goes on. None: there is no such execution. Raises ``Conflict``."""
+        execution = self._engine.open.get(id)
+        if execution is None:
+            row = await self._log.history.ask(lambda: self._log.history.row(id))
+            if row is None:
+                return None
+            raise Conflict(f"it has ended: it is {row.status}")
+        if execution.broken is not None:
+            raise Conflict(f"the engine cannot go on with it: {execution.broken}")
+        if not execution.started or execution.final is not None:
+            raise Conflict("it has not begun" if execution.final is None else "it has ended")
+        return execution
+
     def metrics(self) -> str:
         """Prometheus text format."""
         engine, log = self._engine, self._log
@@ -217,6 +242,14 @@ class Operator:
 
 def _origin(row: Row) -> dict[str, Json]:
     return {"route": row.route, "consumer": row.consumer, "idempotencyKey": row.key, "definition": row.definition}
+
+
+def _migrations(events: list[Event]) -> list[Json]:
+    return [
+        {"at": when(each.at), "version": each.version, "previous": each.previous, "by": each.by, "reason": each.reason}
+        for each in events
+        if isinstance(each, ExecutionMigrated)
+    ]
 
 
 def _incidents(events: list[Event]) -> list[Json]:

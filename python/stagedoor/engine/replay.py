@@ -14,6 +14,7 @@ from stagedoor.workflow.commands import Command
 from stagedoor.workflow.definition import Definition
 from stagedoor.workflow.events import Event, ExecutionStarted
 from stagedoor.workflow.machine import Machine, ReplayMismatch
+from stagedoor.workflow.migration import machine_of
 from stagedoor.workflow.parse import restore
 
 FORMAT = 1
@@ -85,7 +86,8 @@ def replay(history: Json, definition: Definition | None = None) -> Replayed:
             own = restore(history["document"])
         except InvalidDefinition as invalid:
             raise NotAHistory(f"its document cannot be run by this release: {invalid}") from None
-    machine, commands, fed, mismatch = Machine(own), 0, 0, None
+    machine = machine_of(own, events) if definition is None else Machine(own)
+    commands, fed, mismatch = 0, 0, None
     for number, event in enumerate(events, start=1):
         if definition is not None and isinstance(event, ExecutionStarted):
             event = decode("ExecutionStarted", event.at, _with_hash(event, definition.hash))

@@ -80,7 +80,8 @@ def write(connection: sqlite3.Connection, appends: Sequence[Append], epoch: int)
     taken = [(append.taken,) for append in appends if append.taken is not None]
     incidents = [(append.incidents, append.execution) for append in appends if append.incidents is not None]
     attributes = [append for append in appends if append.attributes]
-    single = len(appends) <= ROWS and not (starts or status or owed or taken or incidents or attributes)
+    migrates = [(*append.migrates, append.execution) for append in appends if append.migrates is not None]
+    single = len(appends) <= ROWS and not (starts or status or owed or taken or incidents or attributes or migrates)
     try:
         if not single:
             connection.execute("BEGIN IMMEDIATE")
@@ -106,6 +107,8 @@ def write(connection: sqlite3.Connection, appends: Sequence[Append], epoch: int)
             connection.executemany("UPDATE inbox SET taken = 1 WHERE n = ?", taken)
         if incidents:
             connection.executemany("UPDATE execution SET incidents = ? WHERE id = ?", incidents)
+        if migrates:
+            connection.executemany("UPDATE execution SET version = ?, definition = ? WHERE id = ?", migrates)
         for append in attributes:
             _attributes(connection, append)
         for name, ids in status.items():

@@ -188,6 +188,20 @@ class IncidentResolved:
 
 
 @dataclass(frozen=True, slots=True)
+class ExecutionMigrated:
+    """From here on by another definition. By it, all that happened before happens just so: that was tried first."""
+
+    at: float
+    definition: str
+    """Its hash."""
+    version: str
+    previous: str
+    """The hash of the definition until then."""
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class ExecutionCompleted:
     at: float
     output: Json
@@ -234,6 +248,7 @@ Event = (
     | SuspendRequested
     | ResumeRequested
     | IncidentResolved
+    | ExecutionMigrated
     | ExecutionCompleted
     | ExecutionFaulted
     | ExecutionCancelled

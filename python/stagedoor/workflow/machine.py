@@ -52,6 +52,7 @@ from stagedoor.workflow.events import (
     ExecutionCancelled,
     ExecutionCompleted,
     ExecutionFaulted,
+    ExecutionMigrated,
     ExecutionStarted,
     IncidentOpened,
     IncidentResolved,
@@ -94,6 +95,7 @@ class Machine:
         "_root",
         "_waits",
         "attributes",
+        "began",
         "definition",
         "doubts",
         "draining",
@@ -109,8 +111,10 @@ class Machine:
         "taken",
     )
 
-    def __init__(self, definition: Definition) -> None:
+    def __init__(self, definition: Definition, began: str | None = None) -> None:
+        """``began`` is the hash of the definition that the execution began by, where it was migrated to this one."""
         self.definition = definition
+        self.began = began or definition.hash
         self.execution = ""
         self.now = 0.0
         """The time of the event being fed, in seconds since the epoch."""
@@ -393,7 +397,7 @@ class Machine:
 
     def _on_started(self, event: ExecutionStarted) -> None:
         definition = self.definition
-        if event.definition != definition.hash:
+        if event.definition != self.began:
             raise ReplayMismatch(f"the execution began with another version of {definition.key}")
         if event.engine > RULES:
             raise ReplayMismatch(f"the execution began with rules {event.engine}, this machine knows up to {RULES}")
@@ -513,6 +517,12 @@ class Machine:
         self._opened.discard(event.incident)
         found[1].resolved(event)
 
+    def _on_migrated(self, event: ExecutionMigrated) -> None:
+        # What this definition says of attributes is told together with this event.
+        for id, (command, _) in list(self._waits.items()):
+            if isinstance(command, SetAttributes):
+                del self._waits[id]
+
     def _on_completed(self, event: ExecutionCompleted) -> None:
         self._confirm(isinstance(self._conclusion, Complete) and self._conclusion.output == event.output, event)
 
@@ -554,6 +564,7 @@ _HANDLERS: dict[type, Callable[[Machine, Any], None]] = {
     ResumeRequested: Machine._on_resume,
     IncidentOpened: Machine._on_opened,
     IncidentResolved: Machine._on_resolved,
+    ExecutionMigrated: Machine._on_migrated,
     ExecutionCompleted: Machine._on_completed,
     ExecutionFaulted: Machine._on_faulted,
     ExecutionCancelled: Machine._on_cancelled,

@@ -112,6 +112,10 @@ class Service:
     def release(self) -> None:
         self._released.set()
 
+    def hold(self) -> None:
+        """From now on ``/hang`` hangs again."""
+        self._released.clear()
+
     def to(self, prefix: str) -> list[Seen]:
         with self._lock:
             return [seen for seen in self.requests if seen.path.startswith(prefix)]

@@ -6,12 +6,12 @@ from __future__ import annotations
 import argparse
 from urllib.parse import quote
 
-from stagedoor.cli import migrate, operator, search, timeline
+from stagedoor.cli import migrate, operator, search, store, timeline
 from stagedoor.cli.admin import admin_argument, find_admin
 from stagedoor.cli.output import json_argument, say, say_json
 
 NAME = "executions"
-HELP = "list and show running and past workflows, cancel one, decide on its incidents"
+HELP = "list and show running and past workflows, cancel one, decide on its incidents; back up and restore the store"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     keeping.add_argument("id", metavar="ID")
     operator.configure(verbs)
     migrate.configure(verbs)
+    store.configure(verbs)
     for verb in (listing, showing, keeping):
         admin_argument(verb)
     for verb in (listing, showing):
@@ -31,6 +32,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    if arguments.verb in store.VERBS:
+        return store.run(arguments)
     admin = find_admin(arguments.admin)
     if arguments.verb in operator.VERBS:
         return operator.run(arguments, admin)

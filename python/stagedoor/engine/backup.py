@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
 
-from stagedoor.engine.store import BUSY_S, StoreError, explained
+from stagedoor.engine.lock import Lock
+from stagedoor.engine.store import BUSY_S, StoreError, connect, explained
 
 PAGES = 1024
 """Copied at a time."""
@@ -37,6 +38,44 @@ def back_up(store: Path, path: Path, tell: Tell | None = None) -> None:
         raise StoreError(f"the store {store} cannot be read: {explained(error)}") from None
     finally:
         source.close()
+
+
+def restore(path: Path, store: Path, tell: Tell | None = None) -> None:
+    """A copy becomes the store, and stays what it is. StoreError says why not: a gateway runs, there is a store, or
+    there is what another one left."""
+    lock = Lock(store)
+    try:
+        for each in (store, *(store.with_name(store.name + end) for end in ("-wal", "-shm"))):
+            if os.path.lexists(each):
+                # SQLite would take another file's log for this one's.
+                raise StoreError(
+                    f"{each} is there: move {store.name}, {store.name}-wal and {store.name}-shm away first"
+                )
+        back_up(path, store, tell)
+    finally:
+        lock.release()
+
+
+def vacuum(store: Path) -> tuple[int, int]:
+    """Write the file anew without what is free in it, and so that later what becomes free can be given back while the
+    store is used. Its size in bytes before and after. StoreError if a gateway runs."""
+    if not store.is_file():
+        raise StoreError(f"there is no store {store}")
+    lock = Lock(store)
+    try:
+        before = store.stat().st_size
+        connection = connect(store)
+        try:
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.Error as error:
+            raise StoreError(f"the store {store} cannot be written anew: {explained(error)}") from None
+        finally:
+            connection.close()
+        return before, store.stat().st_size
+    finally:
+        lock.release()
 
 
 def copy(source: sqlite3.Connection, path: Path, tell: Tell | None = None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol
@@ -23,6 +24,8 @@ from stagedoor.workflow.events import (
     ExecutionFaulted,
 )
 
+RETRY_S = 0.5
+"""Before a store that cannot be read is asked again."""
 MAX_DEPTH = 16
 """Executions that run executions."""
 
@@ -94,6 +97,10 @@ class Children:
     ) -> None:
         if asked.cancelled() or parent.final is not None:
             return
+        if asked.exception() is not None:
+            loop = asyncio.get_running_loop()
+            loop.call_later(RETRY_S, partial(self._look, parent, wanted, wanted.child, missing))
+            return
         found = asked.result()
         if found is None:
             missing()
@@ -109,7 +116,11 @@ class Children:
             self._started(parent, wanted)
             return
         depth = 1 if parent.parent is None else parent.parent["depth"] + 1
-        definition = self._definitions.version(wanted.workflow, wanted.version)
+        try:
+            definition = self._definitions.version(wanted.workflow, wanted.version)
+        except sqlite3.Error:
+            asyncio.get_running_loop().call_later(RETRY_S, self._again, parent, wanted)
+            return
         if definition is None:
             self._refuse(parent, wanted, 404, f"there is no workflow {wanted.workflow} of version {wanted.version}")
         elif depth > MAX_DEPTH:
@@ -132,6 +143,11 @@ class Children:
                 self._refuse(parent, wanted, 400, str(error))
                 return
             self._started(parent, wanted)
+
+    def _again(self, parent: Execution, wanted: StartChild) -> None:
+        if parent.final is None:
+            self._begin(parent, wanted)
+            self._engine.flush_soon()
 
     def _started(self, parent: Execution, wanted: StartChild) -> None:
         self._engine.append(parent, ChildStarted(self._clock(), wanted.id, wanted.child))

@@ -33,7 +33,7 @@ from stagedoor.engine.reach import Reach
 from stagedoor.engine.record import encode, encode_json
 from stagedoor.engine.schedules import Schedules
 from stagedoor.engine.statement import Start
-from stagedoor.engine.store import StoreError
+from stagedoor.engine.store import StoreError, reading
 from stagedoor.engine.timers import Key
 from stagedoor.notices import Notices
 from stagedoor.workflow.commands import CancelTimer, Command, StartTimer
@@ -149,7 +149,12 @@ class Engine:
         self._performer.use(reach)
 
     def recover(self) -> int:
-        """Read back every open execution; how many there are. One that cannot be read stays open and is logged."""
+        """Read back every open execution; how many there are. One whose machine fails stays open and is logged;
+        StoreError if the store cannot be read."""
+        with reading(self._log.path):
+            return self._recover()
+
+    def _recover(self) -> int:
         self.inbox.load()
         for row in self._log.history.open():
             events = self._log.history.events(row.id)
@@ -181,7 +186,8 @@ class Engine:
                 self._run(execution, execution.machine.pending())
         self._notices.begin()
         self.outbox.wake()
-        self.schedules.begin()
+        with reading(self._log.path):
+            self.schedules.begin()
 
     def _arrived(self, stored: Stored) -> None:
         """An event is in the inbox."""

@@ -24,7 +24,18 @@ from stagedoor.engine.history import History
 from stagedoor.engine.lock import Lock
 from stagedoor.engine.measure import Histogram
 from stagedoor.engine.statement import Start, write
-from stagedoor.engine.store import SYNCHRONOUS, Files, StoreError, StoreInUse, connect, explained, owner, reader, take
+from stagedoor.engine.store import (
+    SYNCHRONOUS,
+    Files,
+    StoreError,
+    StoreInUse,
+    connect,
+    explained,
+    forget,
+    owner,
+    reader,
+    take,
+)
 from stagedoor.workflow.attribute import Value
 
 BATCH = 512
@@ -255,6 +266,7 @@ class EventLog:
                 self._mend()
 
     def _break(self, reason: str) -> None:
+        forget(self._connection)
         if self.broken != reason:
             log.error("the store cannot be written: %s", reason, extra={"store": str(self.path)})
         self.broken = reason

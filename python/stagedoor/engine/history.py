@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from stagedoor.engine.record import decode
+from stagedoor.engine.store import StoreError, explained, forget
 from stagedoor.workflow.events import Event
 
 T = TypeVar("T")
@@ -43,7 +44,8 @@ class Row:
 
 
 class History:
-    """The plain methods read at once and are for the time before serving; ``ask`` runs one in the reader's thread."""
+    """The plain methods read at once and are for the time before serving; ``ask`` runs one in the reader's thread, and
+    then what SQLite says is a StoreError."""
 
     def __init__(self, connection: sqlite3.Connection, loop: asyncio.AbstractEventLoop) -> None:
         self._connection = connection
@@ -51,7 +53,14 @@ class History:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="history")
 
     def ask(self, read: Callable[[], T]) -> asyncio.Future[T]:
-        return self._loop.run_in_executor(self._thread, read)
+        return self._loop.run_in_executor(self._thread, self._attempt, read)
+
+    def _attempt(self, read: Callable[[], T]) -> T:
+        try:
+            return read()
+        except sqlite3.Error as error:
+            forget(self._connection)
+            raise StoreError(f"the store cannot be read: {explained(error)}") from None
 
     def query(self, read: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
         return self.ask(lambda: read(self._connection))
@@ -81,12 +90,19 @@ class History:
     def ended(self, workflow: str, consumer: str | None, key: str) -> tuple[Row, Event] | None:
         """The execution with this key, and its last event."""
         row = self.with_key(workflow, consumer, key)
-        return None if row is None else (row, self.last(row.id))
+        return None if row is None else self._with_last(row)
 
     def shown(self, execution: str) -> tuple[Row, Event] | None:
         """The execution with this id, and its last event."""
         row = self.row(execution)
-        return None if row is None else (row, self.last(row.id))
+        return None if row is None else self._with_last(row)
+
+    def _with_last(self, row: Row) -> tuple[Row, Event] | None:
+        """None if it was purged meanwhile."""
+        try:
+            return row, self.last(row.id)
+        except KeyError:
+            return None
 
     def events(self, execution: str) -> list[Event]:
         found = self._connection.execute(
@@ -95,10 +111,12 @@ class History:
         return [decode(*row) for row in found]
 
     def last(self, execution: str) -> Event:
-        """The latest event; an execution always has one."""
+        """The latest event. An execution always has one; KeyError if there is no such execution."""
         found = self._connection.execute(
             "SELECT type, at, data FROM event WHERE execution = ? ORDER BY seq DESC LIMIT 1", (execution,)
         ).fetchone()
+        if found is None:
+            raise KeyError(execution)
         return decode(*found)
 
     def document(self, definition: str) -> Json:

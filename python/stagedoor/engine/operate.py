@@ -76,6 +76,9 @@ class Operator:
         # at before the events are read, so that these hold all that led to it.
         final = None if execution is None else execution.final
         events = await history.ask(lambda: history.events(id))
+        if await history.ask(lambda: history.row(id)) is None:
+            # Purged meanwhile: what was read may be a part.
+            return None
         last = final or events[-1]
         shown = _origin(row) | {"incidents": _incidents(events), "migrations": _migrations(events)}
         if isinstance(events[0], ExecutionStarted):
@@ -112,6 +115,8 @@ class Operator:
         if row is None:
             return None
         events = await reader.ask(lambda: reader.events(id))
+        if await reader.ask(lambda: reader.row(id)) is None:
+            return None
         return recorded(row, await reader.ask(lambda: reader.document(row.definition)), events)
 
     def cancel(self, id: str, reason: str, by: str) -> bool:

@@ -79,9 +79,12 @@ class Outbox:
 
     def _loaded(self, asked: asyncio.Future[list[tuple[int, str]]]) -> None:
         self._loading = False
-        if asked.cancelled() or asked.exception() is not None or self._closing:
+        if asked.cancelled() or self._closing:
             return
         loop = asyncio.get_running_loop()
+        if asked.exception() is not None:
+            loop.call_later(PAUSES_S[0], self.wake)
+            return
         for n, text in asked.result():
             self._last = n
             task = loop.create_task(self._deliver(n, json.loads(text)))

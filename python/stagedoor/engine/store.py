@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 
@@ -137,6 +139,21 @@ def reader(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA query_only = ON")
     connection.execute("PRAGMA cell_size_check = ON")
     return connection
+
+
+def forget(connection: sqlite3.Connection) -> None:
+    """What was read of a file that may have been read wrongly."""
+    with suppress(sqlite3.Error):
+        connection.execute("PRAGMA shrink_memory")
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """StoreError for what SQLite says."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StoreError(f"the store {path} cannot be read: {explained(error)}") from None
 
 
 class Files:

@@ -34,7 +34,7 @@ test-tools:    ## installs with apt and npm what tests of real clients and provi
 	for tests in oidc http_cache; do npm ci --prefix tests/$$tests --ignore-scripts --no-audit --no-fund --loglevel error || exit 1; done
 
 fuzz:    ## damaged requests and answers for FUZZ_SECONDS; FUZZ_SEED repeats a failure
-	FUZZ_SECONDS=$(or $(FUZZ_SECONDS),60) cargo test --quiet --package stagedoor-dataplane --test fuzz -- --nocapture
+	FUZZ_SECONDS=$(or $(FUZZ_SECONDS),60) cargo test --quiet --package stagedoor-dataplane --test all fuzz:: -- --nocapture
 
 lint: .venv/.built .venv/.tools
 	cargo fmt --check

@@ -1,10 +1,5 @@
 //! Answers that are made of several, through real sockets. `cases/aggregate.json` is the table: what each target makes of
 //! a request and of the services' answers; the rest of this file is what a table cannot say.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod door;
-mod endpoint;
-mod wire;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -12,8 +7,8 @@ use std::sync::mpsc;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use door::{Door, PATIENCE};
-use endpoint::Endpoint;
+use crate::door::{self, Door, PATIENCE};
+use crate::endpoint::Endpoint;
 use serde_json::{json, Map, Value};
 use stagedoor_dataplane::program::Program;
 use stagedoor_dataplane::shared::Shared;

@@ -1,7 +1,5 @@
 //! What a caller may do: expressions by a file of cases, conditions and Open Policy Agent through real sockets.
 
-#![allow(clippy::expect_used, clippy::panic)]
-
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{channel, Receiver};

@@ -1,18 +1,12 @@
 //! Who reads slowly is sent slowly: the gateway holds no more of a body than its buffers and those of the kernel.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod door;
-mod endpoint;
-mod wire;
-
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use door::Door;
-use endpoint::Endpoint;
+use crate::door::{self, Door};
+use crate::endpoint::{self, Endpoint};
 
 /// Far more than the kernel holds for the four sockets on the way, whose buffers it lets grow to some MiB each.
 const WHOLE: usize = 96 << 20;

@@ -1,20 +1,13 @@
 //! Names and passwords at the door (RFC 7617): who is let in, what guessing costs, and what it is bounded by.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod case;
-mod door;
-mod endpoint;
-mod wire;
-
 use std::time::Instant;
 
+use crate::door::{snapshot, Client, Door};
+use crate::endpoint::{Endpoint, OK};
+use crate::wire::Message;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use base64::Engine as _;
-use door::{snapshot, Client, Door};
-use endpoint::{Endpoint, OK};
 use serde_json::{json, Value};
-use wire::Message;
 
 const CHALLENGE: &str = "Basic realm=\"shop\", charset=\"UTF-8\"";
 

@@ -1,7 +1,5 @@
 //! What protects the users of browsers, as browsers and attackers meet it.
 
-#![allow(clippy::expect_used, clippy::panic)]
-
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 

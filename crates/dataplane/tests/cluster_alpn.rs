@@ -1,19 +1,12 @@
 //! HTTP/2 to endpoints over TLS, which choose it in the handshake (RFC 7301) or do not.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-#[allow(unused)]
-mod endpoint;
-#[allow(unused)]
-mod pki;
-
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use crate::endpoint::{get, on_worker, settings, Worker};
+use crate::pki::{Authority, Folder};
 use bytes::Bytes;
-use endpoint::{get, on_worker, settings, Worker};
-use pki::{Authority, Folder};
 use stagedoor_dataplane::error::Kind;
 use stagedoor_dataplane::snapshot::{self, Protocol};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

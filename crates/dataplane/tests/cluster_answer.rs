@@ -1,15 +1,11 @@
 //! Answers: late, broken, early, interim; and what becomes of the upload meanwhile.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod endpoint;
-
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use endpoint::*;
+use crate::endpoint::*;
 use http::StatusCode;
 use stagedoor_dataplane::cluster::InterimSink;
 use stagedoor_dataplane::error::Kind;

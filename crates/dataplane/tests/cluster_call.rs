@@ -1,14 +1,10 @@
 //! Calls of the engine: a whole answer, or a true word about whether anything was sent.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod endpoint;
-
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::endpoint::*;
 use bytes::Bytes;
-use endpoint::*;
 use http::{HeaderMap, Method};
 use stagedoor_dataplane::cluster::call::{run, Call, Outcome, ANSWER_BYTES};
 use stagedoor_dataplane::error::Kind;

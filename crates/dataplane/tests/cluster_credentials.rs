@@ -1,27 +1,21 @@
 //! How a cluster proves itself to its endpoints: fixed fields, tokens of a token endpoint that the test plays, honest and
 //! otherwise, and tokens for those of callers.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod door;
-mod endpoint;
-mod wire;
-
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::door::{snapshot, until, Door};
+use crate::endpoint::{self, Connection, Endpoint, OK};
+use crate::wire::Message;
 use base64::engine::general_purpose::STANDARD;
 use base64::Engine as _;
-use door::{snapshot, until, Door};
-use endpoint::{Connection, Endpoint, OK};
 use serde_json::{json, Value};
 use stagedoor_dataplane::explain;
 use stagedoor_dataplane::keys::{base64url, Algorithm, SigningKey, VerifyingKey};
 use stagedoor_dataplane::program::Program;
 use stagedoor_dataplane::shared::Shared;
 use stagedoor_dataplane::snapshot::Snapshot;
-use wire::Message;
 
 const REFUSED: &[u8] = b"HTTP/1.1 401 X\r\nContent-Length: 0\r\n\r\n";
 

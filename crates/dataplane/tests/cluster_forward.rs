@@ -1,15 +1,11 @@
 //! From a client's bytes to an endpoint's and back, through the front door.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod endpoint;
-
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use endpoint::{nobody, Endpoint, OK};
+use crate::endpoint::{nobody, Endpoint, OK};
 use serde_json::{json, Value};
 use sha2::{Digest, Sha256};
 use stagedoor_dataplane::server::Server;

@@ -1,14 +1,10 @@
 //! Endpoints that keep failing are left out for a while and come back by one probe.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod endpoint;
-
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{mpsc, Arc};
 use std::time::Duration;
 
-use endpoint::*;
+use crate::endpoint::*;
 use stagedoor_dataplane::error::Kind;
 use stagedoor_dataplane::protocol::body::Body;
 use stagedoor_dataplane::snapshot;

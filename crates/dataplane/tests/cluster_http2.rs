@@ -1,21 +1,16 @@
 //! HTTP/2 to endpoints: many exchanges on one connection, and what becomes of them when one side ends it.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod endpoint;
-mod frames;
-
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{mpsc, Arc, Mutex};
 use std::time::Duration;
 
-use bytes::Bytes;
-use endpoint::{
+use crate::endpoint::{
     collect, data, get, nobody, on_worker, request, settings, streamed, until, Connection, Endpoint, Worker,
 };
-use frames::*;
+use crate::frames::*;
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use http_body::{Body as _, Frame as BodyFrame};
 use stagedoor_dataplane::error::{Error, Kind, Retry};

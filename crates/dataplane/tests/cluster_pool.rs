@@ -1,13 +1,9 @@
 //! Connections: kept, bounded, never lent again when anything about them is doubtful.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod endpoint;
-
 use std::sync::mpsc;
 use std::time::Duration;
 
-use endpoint::*;
+use crate::endpoint::*;
 use stagedoor_dataplane::error::Kind;
 use stagedoor_dataplane::protocol::body::Body;
 

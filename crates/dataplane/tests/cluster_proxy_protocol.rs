@@ -1,19 +1,14 @@
 //! The PROXY header to endpoints: it goes before everything else, names the client of the exchange, and no connection
 //! serves a client that its header does not name.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod door;
-mod wire;
-
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc;
 
-use door::{Client, Door};
+use crate::door::{self, Client, Door};
+use crate::wire::{self, Kind, Taken};
 use serde_json::{json, Value};
 use stagedoor_dataplane::transport::proxy_protocol::{parse, Parsed};
-use wire::{Kind, Taken};
 
 /// One request: the connection that it came on, counted from 0, the header of that, and `X-Forwarded-For`.
 #[derive(Debug, PartialEq, Eq)]

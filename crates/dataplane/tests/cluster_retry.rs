@@ -1,13 +1,9 @@
 //! What is tried again, what is not, and that nothing of the request is lost on the way.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod endpoint;
-
 use std::time::Duration;
 
+use crate::endpoint::*;
 use bytes::Bytes;
-use endpoint::*;
 use http_body::Frame;
 use stagedoor_dataplane::error::{Error, Kind};
 use stagedoor_dataplane::protocol::body::Body;

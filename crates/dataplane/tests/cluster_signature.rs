@@ -1,15 +1,9 @@
 //! Requests that the gateway signs, verified by another gateway: HTTP message signatures and Standard Webhooks.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod door;
-mod endpoint;
-mod wire;
-
+use crate::door::{snapshot, Door};
+use crate::endpoint::{self, Connection, Endpoint, OK};
 use base64::engine::general_purpose::STANDARD;
 use base64::Engine as _;
-use door::{snapshot, Door};
-use endpoint::{Connection, Endpoint, OK};
 use serde_json::{json, Value};
 use stagedoor_dataplane::keys::SigningKey;
 use stagedoor_dataplane::program::Program;

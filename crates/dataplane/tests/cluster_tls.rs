@@ -1,18 +1,12 @@
 //! TLS to endpoints: who is believed, what the gateway shows, and whose connections are never lent to whom.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-#[allow(unused)]
-mod endpoint;
-mod pki;
-
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use endpoint::{get, on_worker, settings, Worker};
-use pki::{Authority, Folder, Pair};
+use crate::endpoint::{get, on_worker, settings, Worker};
+use crate::pki::{Authority, Folder, Pair};
 use stagedoor_dataplane::error::Kind;
 use stagedoor_dataplane::snapshot;
 use tokio_rustls::rustls::pki_types::CertificateDer;

@@ -1,20 +1,14 @@
 //! Compressed responses as clients get them, decoded by the decoders of the same libraries.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod door;
-mod endpoint;
-mod wire;
-
 use std::io::Read;
 use std::sync::{mpsc, Mutex};
 
-use door::{snapshot, Door, End};
-use endpoint::Endpoint;
+use crate::door::{self, snapshot, Door, End};
+use crate::endpoint::Endpoint;
+use crate::wire::{self, Kind, Message, Taken};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{json, Value};
-use wire::{Kind, Message, Taken};
 
 fn policy() -> Value {
     json!({"algorithms": ["zstd", "br", "gzip"], "min_bytes": 100, "types": ["text/*", "application/*+json"], "streams": true})

@@ -1,16 +1,10 @@
 //! How connections of clients end, and that one of them does not harm the others.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod door;
-mod endpoint;
-mod wire;
-
 use std::sync::{mpsc, Mutex};
 use std::time::Duration;
 
-use door::{until, Client, Door, End};
-use endpoint::{Endpoint, OK};
+use crate::door::{self, until, Client, Door, End};
+use crate::endpoint::{Endpoint, OK};
 use serde_json::json;
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";

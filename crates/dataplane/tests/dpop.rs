@@ -1,21 +1,12 @@
 //! Tokens with proofs of possession (RFC 9449) as clients send them and as thieves do, through real sockets.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-#[allow(unused)]
-mod door;
-#[allow(unused)]
-mod endpoint;
-#[allow(unused)]
-mod wire;
-
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::door::{self, snapshot, Door};
+use crate::endpoint::{Endpoint, OK};
 use aws_lc_rs::digest::{digest, SHA256};
-use door::{snapshot, Door};
-use endpoint::{Endpoint, OK};
 use serde_json::{json, Map, Value};
 use stagedoor_dataplane::keys::{base64url, Algorithm, SigningKey};
 use stagedoor_dataplane::program::Program;

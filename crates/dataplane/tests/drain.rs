@@ -1,17 +1,11 @@
 //! Drain with a connection in each state: what is under way ends, what is idle closes, nothing new comes in.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod door;
-mod endpoint;
-mod wire;
-
 use std::net::TcpStream;
 use std::sync::{mpsc, Mutex};
 use std::time::Duration;
 
-use door::{until, Client, Door};
-use endpoint::{Endpoint, OK};
+use crate::door::{self, until, Client, Door};
+use crate::endpoint::{Endpoint, OK};
 use serde_json::json;
 
 const FIXED: &[u8] = b"GET /fixed HTTP/1.1\r\nHost: a\r\n\r\n";

@@ -1,8 +1,6 @@
 //! What people are told about a request and about the table, as `cases/explain` has it. With `STAGEDOOR_ACCEPT=1` the
 //! cases are written anew from what the program says, to be read before they are committed.
 
-#![allow(clippy::expect_used)]
-
 use serde_json::Value;
 use stagedoor_dataplane::explain::{explain, routes};
 use stagedoor_dataplane::program::Program;

@@ -1,7 +1,5 @@
 //! Policies as clients meet them: many connections at once to a real gateway with two workers.
 
-#![allow(clippy::expect_used, clippy::panic)]
-
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;

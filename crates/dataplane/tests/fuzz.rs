@@ -1,23 +1,17 @@
 //! The raw cases, damaged at random: whatever comes of them, nobody may read it in two ways. Runs for two seconds each,
 //! or for `FUZZ_SECONDS` (`make fuzz`). A failure names the seed; `FUZZ_SEED` runs it again.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod case;
-mod door;
-mod wire;
-mod witness;
-
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{mpsc, Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use door::{Client, Door, End};
+use crate::case;
+use crate::door::{self, Client, Door, End};
+use crate::wire::{self, Kind, Message, Taken};
+use crate::witness::{Seen, Witness};
 use fastrand::Rng;
 use stagedoor_dataplane::route::path::normalise;
-use wire::{Kind, Message, Taken};
-use witness::{Seen, Witness};
 
 /// What parsers stumble over.
 const WORDS: &[&[u8]] = &[

@@ -1,17 +1,13 @@
 //! Calls of gRPC through the front door: statuses of the gateway's own, deadlines, and gRPC-Web.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod endpoint;
-mod frames;
-
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use endpoint::{nobody, Connection, Endpoint};
-use frames::*;
+use crate::endpoint::{nobody, Connection, Endpoint};
+use crate::frames;
+use crate::frames::*;
 use serde_json::{json, Value};
 use stagedoor_dataplane::server::Server;
 

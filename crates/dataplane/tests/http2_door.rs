@@ -1,21 +1,13 @@
 //! HTTP/2 from clients: streams are requests like any other, and what a client may not do too often ends its connection.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod case;
-mod door;
-mod endpoint;
-mod frames;
-mod wire;
-
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use door::{snapshot, until, Door, PATIENCE};
-use endpoint::{Endpoint, OK};
-use frames::{field, Frame, CANCEL, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, RST_STREAM, SETTINGS};
+use crate::door::{snapshot, until, Door, PATIENCE};
+use crate::endpoint::{Endpoint, OK};
+use crate::frames::{field, Frame, CANCEL, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, RST_STREAM, SETTINGS};
 use serde_json::json;
 
 const ENHANCE_YOUR_CALM: u32 = 11;

@@ -1,20 +1,14 @@
 //! HTTP/2 from clients under pressure: sides that do not read, bodies that stop, and trailers both ways, with a client of
 //! the `h2` crate.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod door;
-mod endpoint;
-mod wire;
-
 use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::door::{snapshot, Door};
+use crate::endpoint::{on_worker, until, Endpoint, OK};
 use bytes::Bytes;
-use door::{snapshot, Door};
-use endpoint::{on_worker, until, Endpoint, OK};
 use h2::client::SendRequest;
 use h2::Reason;
 use http::{HeaderMap, HeaderValue, Request};

@@ -1,16 +1,8 @@
 //! Fields that say who calls are the gateway's own: a client's never reach a service, however they are written.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod case;
-mod door;
-mod endpoint;
-mod frames;
-mod wire;
-
-use door::{snapshot, until, Door};
-use endpoint::{Endpoint, OK};
-use frames::{field, END_HEADERS, END_STREAM, HEADERS, SETTINGS};
+use crate::door::{snapshot, until, Door};
+use crate::endpoint::{Endpoint, OK};
+use crate::frames::{field, END_HEADERS, END_STREAM, HEADERS, SETTINGS};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 

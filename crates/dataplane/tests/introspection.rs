@@ -1,21 +1,12 @@
 //! Tokens that an issuer is asked about (RFC 7662), whatever it answers, through real sockets.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-#[allow(unused)]
-mod door;
-#[allow(unused)]
-mod endpoint;
-#[allow(unused)]
-mod wire;
-
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use door::{snapshot, until, Door};
-use endpoint::{Endpoint, OK};
+use crate::door::{self, snapshot, until, Door};
+use crate::endpoint::{Endpoint, OK};
 use serde_json::{json, Value};
 
 /// What the issuer answers, in raw bytes; None closes the connection.

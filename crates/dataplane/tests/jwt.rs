@@ -1,7 +1,5 @@
 //! Bearer tokens as issuers sign them and as attackers bend them, through real sockets.
 
-#![allow(clippy::expect_used, clippy::panic)]
-
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -1,7 +1,5 @@
 //! Keys and signatures by the vectors of their RFCs, and keys that are not what they seem.
 
-#![allow(clippy::expect_used, clippy::panic)]
-
 use serde_json::{json, Value};
 use stagedoor_dataplane::keys::{base64url, Algorithm, KeySet, PublicKey, SigningKey, VerifyingKey};
 

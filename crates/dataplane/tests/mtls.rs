@@ -1,26 +1,15 @@
 //! Who a client certificate is, what is bound to one, and what endpoints are told of it.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-#[allow(unused)]
-mod door;
-#[allow(unused)]
-mod endpoint;
-#[allow(unused)]
-mod pki;
-#[allow(unused)]
-mod wire;
-
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 
+use crate::door::{self, snapshot, Door};
+use crate::endpoint::{Endpoint, OK};
+use crate::pki::{self, Authority, Folder, Pair, BOTH};
 use aws_lc_rs::digest::{digest, SHA256};
 use base64::engine::general_purpose::STANDARD;
 use base64::Engine as _;
-use door::{snapshot, Door};
-use endpoint::{Endpoint, OK};
-use pki::{Authority, Folder, Pair, BOTH};
 use rcgen::SanType;
 use serde_json::{json, Value};
 use stagedoor_dataplane::keys::{base64url, Algorithm, SigningKey};

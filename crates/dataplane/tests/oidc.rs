@@ -1,14 +1,10 @@
 //! Logins of browsers against a provider that the test plays, honest and otherwise, through real sockets.
 
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
-
-mod provider;
-
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use provider::{Answer, Provider};
+use crate::provider::{self, Answer, Provider};
 use serde_json::{json, Value};
 use stagedoor_dataplane::program::Program;
 use stagedoor_dataplane::server::Server;

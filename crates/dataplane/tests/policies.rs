@@ -1,7 +1,5 @@
 //! What policies do to requests and responses, from a snapshot on: one route, every policy as a user may set it.
 
-#![allow(clippy::expect_used, clippy::panic)]
-
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

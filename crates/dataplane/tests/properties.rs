@@ -1,18 +1,12 @@
 //! What holds for every path and every head, tried on many that nobody has thought of.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod door;
-mod wire;
-mod witness;
-
-use door::Door;
+use crate::door::Door;
+use crate::witness::{Seen, Witness};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{select, Index};
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use stagedoor_dataplane::route::path::normalise;
-use witness::{Seen, Witness};
 
 fn check<S: Strategy>(cases: u32, strategy: &S, test: impl Fn(S::Value) -> Result<(), TestCaseError>) {
     let config = Config { cases, failure_persistence: None, ..Config::default() };

@@ -1,18 +1,11 @@
 //! The PROXY header in front of connections, by `cases/proxy_protocol`: what each makes of the client, whole, cut
 //! anywhere and with each byte in a write of its own; and who must send one.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod case;
-mod door;
-mod wire;
-mod witness;
-
-use case::Case;
-use door::{until, Client, Door, End};
+use crate::case::{self, Case};
+use crate::door::{self, until, Client, Door, End};
+use crate::witness::{Seen, Witness};
 use serde_json::{json, Value};
 use stagedoor_dataplane::transport::proxy_protocol::{parse, Parsed};
-use witness::{Seen, Witness};
 
 const REQUEST: &[u8] = b"GET /who HTTP/1.1\r\nHost: a\r\n\r\n";
 

@@ -1,15 +1,8 @@
 //! Consumers of the registry at the door: effective at the next request, on connections that are open already.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod case;
-mod door;
-mod endpoint;
-mod wire;
-
+use crate::door::{snapshot, Client, Door};
+use crate::endpoint::{Endpoint, OK};
 use aws_lc_rs::hmac;
-use door::{snapshot, Client, Door};
-use endpoint::{Endpoint, OK};
 use serde_json::{json, Value};
 
 const SECRET: [u8; 32] = [7; 32];

@@ -5,17 +5,10 @@
 //! client says after its bytes that nothing more comes); of a request: `begun` (it may be seen, but never whole); of an
 //! answer: `head` (it answers HEAD), `maybe` (it may be missing). `< 4xx` stands for any status of that class.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod case;
-mod door;
-mod wire;
-mod witness;
-
-use case::{Case, Expected};
-use door::{Client, Door, End};
-use wire::{Kind, Message, Taken};
-use witness::{Seen, Witness};
+use crate::case::{self, Case, Expected};
+use crate::door::{Client, Door, End};
+use crate::wire::{self, Kind, Message, Taken};
+use crate::witness::{Seen, Witness};
 
 const WORDS: &[&str] = &["open", "close", "either", "shut"];
 

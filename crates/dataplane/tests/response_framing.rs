@@ -7,20 +7,14 @@
 //! on), `after the head` (they come when the body has not been read); of an
 //! answer: `head` (it answers HEAD). Without `>` the client sends a plain GET.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod case;
-mod door;
-mod wire;
-
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{mpsc, Arc};
 use std::time::Duration;
 
-use case::Case;
-use door::{Client, Door, End};
-use wire::{Kind, Message, Taken};
+use crate::case::{self, Case};
+use crate::door::{self, Client, Door, End};
+use crate::wire::{self, Kind, Message, Taken};
 
 const WORDS: &[&str] = &[
     "reused",

@@ -3,8 +3,6 @@
 //! `route ID METHODS HOSTS PATH [header:N[=V]] [query:N[=V]] [priority=N] [cors]`, `-` is any;
 //! `ask METHOD HOST TARGET [header:N=V] -> ROUTE [PARAM=VALUE...] | 404 | 405 ALLOW`; `error TEXT`; `warning TEXT`.
 
-#![allow(clippy::expect_used, clippy::panic)]
-
 use serde_json::{json, Map, Value};
 use stagedoor_dataplane::program::Program;
 use stagedoor_dataplane::route::Found;

@@ -1,14 +1,7 @@
 //! Several ways to prove who calls: any of them, all of them, or none at all.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod case;
-mod door;
-mod endpoint;
-mod wire;
-
-use door::{snapshot, Door};
-use endpoint::{Endpoint, OK};
+use crate::door::{snapshot, Door};
+use crate::endpoint::{Endpoint, OK};
 use serde_json::{json, Value};
 use sha2::{Digest, Sha256};
 

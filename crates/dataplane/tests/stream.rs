@@ -1,17 +1,11 @@
 //! Streams of events: they arrive as they are sent, and end when nobody has said anything for too long.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod door;
-mod endpoint;
-mod wire;
-
 use std::sync::{mpsc, Mutex};
 
-use door::{snapshot, Door, End};
-use endpoint::Endpoint;
+use crate::door::{self, snapshot, Door, End};
+use crate::endpoint::{self, Endpoint};
+use crate::wire::{self, Kind, Taken};
 use serde_json::{json, Value};
-use wire::{Kind, Taken};
 
 const GET: &[u8] = b"GET /events HTTP/1.1\r\nHost: h\r\n\r\n";
 

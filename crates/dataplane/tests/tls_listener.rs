@@ -1,22 +1,12 @@
 //! TLS with clients: which certificate they are shown, what they must show, and what a reload changes.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-#[allow(unused)]
-mod door;
-#[allow(unused)]
-mod endpoint;
-mod pki;
-#[allow(unused)]
-mod wire;
-
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 
-use door::{snapshot, Door};
-use endpoint::{Endpoint, OK};
-use pki::{Authority, Folder, Pair, BOTH};
+use crate::door::{self, snapshot, Door};
+use crate::endpoint::{Endpoint, OK};
+use crate::pki::{self, Authority, Folder, Pair, BOTH};
 use serde_json::{json, Value};
 use stagedoor_dataplane::program::Program;
 use stagedoor_dataplane::shared::Shared;

@@ -1,13 +1,7 @@
 //! `TRACE` (RFC 9110 §9.3.8): refused unless a route names it, and never a way to see what is secret.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod door;
-mod endpoint;
-mod wire;
-
-use door::Door;
-use endpoint::{Endpoint, OK};
+use crate::door::{self, Door};
+use crate::endpoint::{Endpoint, OK};
 use serde_json::{json, Value};
 
 const SECRETS: &str = "Authorization: Bearer s3cret\r\nCookie: session=s3cret\r\nProxy-Authorization: Basic s3cret\r\n\

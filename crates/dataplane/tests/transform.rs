@@ -1,17 +1,12 @@
 //! Requests and responses made into others, through real sockets. `cases/transform.json` is the table; the rest of this
 //! file is what a table cannot say.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod changes;
-mod door;
-mod endpoint;
-mod wire;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use door::Door;
-use endpoint::Endpoint;
+use crate::door::{self, Door};
+use crate::endpoint::{self, Endpoint};
+use crate::{changes, wire};
 use serde_json::{json, Map, Value};
 use stagedoor_dataplane::program::Program;
 use stagedoor_dataplane::shared::Shared;

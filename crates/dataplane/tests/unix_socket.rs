@@ -1,11 +1,5 @@
 //! Unix-domain sockets: listeners on them, their files, who their clients are, and endpoints behind them.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod door;
-mod wire;
-mod witness;
-
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -14,10 +8,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 
+use crate::door;
+use crate::wire::{self, Kind, Message, Taken};
+use crate::witness::{Seen, Witness};
 use serde_json::{json, Value};
 use stagedoor_dataplane::server::Server;
-use wire::{Kind, Message, Taken};
-use witness::{Seen, Witness};
 
 const REQUEST: &[u8] = b"GET /a HTTP/1.1\r\nHost: shop\r\n\r\n";
 

@@ -1,14 +1,10 @@
 //! An answer that comes before its request's body has been read, and the connection after it.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod endpoint;
-
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use endpoint::{Endpoint, OK};
+use crate::endpoint::{Endpoint, OK};
 use serde_json::json;
 use stagedoor_dataplane::server::Server;
 

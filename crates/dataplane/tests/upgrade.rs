@@ -1,17 +1,11 @@
 //! Connections that go over to another protocol: what is asked of them before, what goes through, and how they end.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod door;
-mod endpoint;
-mod wire;
-
 use std::net::Shutdown;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use door::{until, Client, Door, End};
-use endpoint::{Connection, Endpoint, OK};
+use crate::door::{self, until, Client, Door, End};
+use crate::endpoint::{Connection, Endpoint, OK};
 use serde_json::{json, Value};
 
 const ASK: &[u8] = b"GET /chat HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n\

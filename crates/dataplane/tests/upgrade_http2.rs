@@ -1,16 +1,10 @@
 //! WebSocket over HTTP/2 (RFC 8441): an extended CONNECT on one side, an upgrade in HTTP/1.1 on the other.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod door;
-mod endpoint;
-mod wire;
-
 use std::io::{Read, Write};
 
+use crate::door::{self, Door};
+use crate::endpoint::{on_worker, until, Connection, Endpoint};
 use bytes::Bytes;
-use door::Door;
-use endpoint::{on_worker, until, Connection, Endpoint};
 use h2::client::{ResponseFuture, SendRequest};
 use h2::ext::Protocol;
 use h2::{Reason, RecvStream, SendStream};

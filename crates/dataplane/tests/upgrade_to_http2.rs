@@ -1,17 +1,11 @@
 //! WebSockets to endpoints that speak HTTP/2 (RFC 8441), whatever the client speaks.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod door;
-mod endpoint;
-mod wire;
-
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
+use crate::door::{self, until, Client, Door};
+use crate::endpoint::{self, on_worker};
 use bytes::Bytes;
-use door::{until, Client, Door};
-use endpoint::on_worker;
 use h2::ext::Protocol;
 use h2::Reason;
 use http::{Request, Response, StatusCode};

@@ -1,7 +1,5 @@
 //! Requests and responses as OpenAPI and JSON Schema describe them, through real sockets.
 
-#![allow(clippy::expect_used, clippy::panic)]
-
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Instant;

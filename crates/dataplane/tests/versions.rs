@@ -1,18 +1,13 @@
 //! Versions of APIs, through real sockets. `cases/versions.json` is the table; the rest of this file is what a table cannot
 //! say. Of times only those are used that are long over or far ahead.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod changes;
-mod door;
-mod endpoint;
-mod wire;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use door::Door;
-use endpoint::Endpoint;
+use crate::door::{self, Door};
+use crate::endpoint::{self, Endpoint};
+use crate::{changes, wire};
 use serde_json::{json, Map, Value};
 
 /// An API as cases write it, with what they leave out.

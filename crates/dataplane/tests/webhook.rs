@@ -1,18 +1,12 @@
 //! Signed messages as their senders sign them, as attackers bend them, and as they come again.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod door;
-mod endpoint;
-mod wire;
-
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::door::{snapshot, Door};
+use crate::endpoint::{Endpoint, OK};
 use aws_lc_rs::hmac;
 use base64::engine::general_purpose::STANDARD;
 use base64::Engine as _;
-use door::{snapshot, Door};
-use endpoint::{Endpoint, OK};
 use serde_json::json;
 
 const NEW: [u8; 32] = [7; 32];

@@ -1,14 +1,5 @@
 //! The cache as clients and services see it, over real sockets.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-#[path = "../door/mod.rs"]
-mod door;
-#[path = "../endpoint/mod.rs"]
-mod endpoint;
-#[path = "../wire/mod.rs"]
-mod wire;
-
 mod attacks;
 mod collapsing;
 mod disk;
@@ -21,10 +12,10 @@ mod using;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use door::{snapshot, Client, Door};
-use endpoint::Endpoint;
+use crate::door::{snapshot, Client, Door};
+use crate::endpoint::Endpoint;
+use crate::wire::{self, Kind, Message, Taken};
 use serde_json::{json, Value};
-use wire::{Kind, Message, Taken};
 
 fn policy(changes: Value) -> Value {
     let mut policy = json!({

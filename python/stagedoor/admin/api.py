@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any, Protocol
 
 from aiohttp import web
 
 from stagedoor.admin import search
-from stagedoor.errors import Conflict, StagedoorError
+from stagedoor.errors import Conflict, Unavailable
 
 Json = Any
 ACTIONS = ("retry", "skip", "done", "edit")
@@ -28,6 +28,9 @@ class Executions(Protocol):
     def suspend(self, id: str, reason: str, by: str) -> bool: ...
     def resume(self, id: str, reason: str, by: str) -> bool: ...
     async def migrate(self, id: str, version: str, reason: str, by: str, *, dry_run: bool) -> Json | None: ...
+    async def restart(self, id: str, *, dry_run: bool, **asked: Any) -> Json | None:
+        """``reason by task edited version take_undos``."""
+
     def resolve(self, id: str, incident: str, action: Any, by: str, reason: str, arguments: Json = None) -> bool: ...
 
 
@@ -47,6 +50,7 @@ def add(app: web.Application, executions: Callable[[], Executions | None]) -> No
     app.router.add_post("/executions/{id}/suspend", handlers.suspend)
     app.router.add_post("/executions/{id}/resume", handlers.resume)
     app.router.add_post("/executions/{id}/migrate", handlers.migrate)
+    app.router.add_post("/executions/{id}/restart", handlers.restart)
     # An incident's id holds slashes, since it is made of the task's reference.
     app.router.add_post("/executions/{id}/incidents/{incident:.+}", handlers.resolve)
 
@@ -101,17 +105,26 @@ class _Handlers:
 
     async def migrate(self, request: web.Request) -> web.Response:
         asked = await _object(request, {"to", "reason", "by"}, optional={"dryRun"})
-        dry_run = asked.get("dryRun", False)
-        if not isinstance(dry_run, bool):
-            return problem(HTTPStatus.BAD_REQUEST, "dryRun is true or false")
         id, words = request.match_info["id"], (asked["to"], asked["reason"], asked["by"])
-        try:
-            told = await self._executions().migrate(id, *words, dry_run=dry_run)
-        except Conflict as conflict:
-            return problem(HTTPStatus.CONFLICT, str(conflict))
-        except StagedoorError as error:
-            return problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
-        return _not_found() if told is None else web.json_response(told)
+        return await _told(self._executions().migrate(id, *words, dry_run=_flag(asked, "dryRun")))
+
+    async def restart(self, request: web.Request) -> web.Response:
+        optional = {"from", "input", "context", "version", "takeUndos", "dryRun"}
+        asked = await _object(request, {"reason", "by"}, optional=optional)
+        for name in ("from", "version"):
+            if name in asked and not (isinstance(asked[name], str) and 0 < len(asked[name]) <= 1000):
+                return problem(HTTPStatus.BAD_REQUEST, f"{name} is a text of 1 to 1000 characters")
+        restarted = self._executions().restart(
+            request.match_info["id"],
+            dry_run=_flag(asked, "dryRun"),
+            reason=asked["reason"],
+            by=asked["by"],
+            task=asked.get("from"),
+            edited={name: asked[name] for name in ("input", "context") if name in asked},
+            version=asked.get("version"),
+            take_undos=_flag(asked, "takeUndos"),
+        )
+        return await _told(restarted)
 
     async def resolve(self, request: web.Request) -> web.Response:
         asked = await _object(request, {"action", "reason", "by"}, optional={"arguments"})
@@ -128,6 +141,26 @@ class _Handlers:
     async def _not_open(self, request: web.Request, detail: str) -> web.Response:
         known = await self._executions().show(request.match_info["id"])
         return _not_found() if known is None else problem(HTTPStatus.CONFLICT, detail)
+
+
+async def _told(asked: Awaitable[Json | None]) -> web.Response:
+    """What came of it: 201 if another execution did."""
+    try:
+        told = await asked
+    except Conflict as conflict:
+        return problem(HTTPStatus.CONFLICT, str(conflict))
+    except Unavailable as error:
+        return problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
+    if told is None:
+        return _not_found()
+    return web.json_response(told, status=201 if told["status"] == "restarted" else 200)
+
+
+def _flag(asked: Json, name: str) -> bool:
+    value = asked.get(name, False)
+    if not isinstance(value, bool):
+        raise web.HTTPBadRequest(reason=f"{name} is true or false")
+    return value
 
 
 def _not_found() -> web.Response:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 from urllib.parse import quote
 
-from stagedoor.cli import migrate, operator, search, store, timeline
+from stagedoor.cli import migrate, operator, restart, search, store, timeline
 from stagedoor.cli.admin import admin_argument, find_admin
 from stagedoor.cli.output import json_argument, say, say_json
 
@@ -24,6 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     keeping.add_argument("id", metavar="ID")
     operator.configure(verbs)
     migrate.configure(verbs)
+    restart.configure(verbs)
     store.configure(verbs)
     for verb in (listing, showing, keeping):
         admin_argument(verb)
@@ -39,6 +40,8 @@ def run(arguments: argparse.Namespace) -> int:
         return operator.run(arguments, admin)
     if arguments.verb == "migrate":
         return migrate.run(arguments, admin)
+    if arguments.verb == "restart":
+        return restart.run(arguments, admin)
     if arguments.verb == "history":
         say_json(admin.ask("GET", f"/executions/{quote(arguments.id, safe='')}/history"))
         return 0

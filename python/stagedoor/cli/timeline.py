@@ -37,13 +37,29 @@ def lines(execution: Json) -> Iterator[Text]:
     if execution["consumer"]:
         yield Text(f"consumer {execution['consumer']} · route {execution['route']}", style="dim")
     yield from _value("input", execution.get("input"))
+    yield from _origin(execution.get("origin"))
     for each in execution.get("migrations", ()):
         told = f"migrated {each['at']} to version {each['version']} by {each['by']}: {each['reason']}"
         yield Text(told, style="dim")
-    begin = datetime.fromisoformat(execution["created"])
+    # What was taken over from another execution lies before.
+    begin = min(datetime.fromisoformat(at) for at in (execution["created"], *_first(execution["timeline"])))
     for entry in execution["timeline"]:
         yield from step(entry, begin)
     yield from end(execution)
+
+
+def _first(timeline: Json) -> list[str]:
+    return [timeline[0]["at"]] if timeline else []
+
+
+def _origin(origin: Json) -> Iterator[Text]:
+    if origin is None:
+        return
+    place = "the start" if origin["task"] is None else f"{origin['task']}, behind event {origin['event']}"
+    edited = f", {' and '.join(origin['edited'])} edited" if origin["edited"] else ""
+    undos = ", with the undos of what was done before" if origin["undos"] == "taken" else ""
+    told = f"restarted from {origin['execution']} at {place}{edited}{undos}, by {origin['by']}: {origin['reason']}"
+    yield Text(told, style="dim")
 
 
 def end(execution: Json) -> Iterator[Text]:

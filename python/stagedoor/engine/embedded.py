@@ -340,6 +340,20 @@ class Engine:
         """Hand over now what waits for the end of the turn."""
         self._flush()
 
+    def adopt(self, execution: Execution) -> None:
+        """Go on with one that is in the log already."""
+        self._keep(execution)
+        self.counters.started += 1
+        if self._lifecycle:
+            self.outbox.wake()
+        if execution.machine is not None:
+            self._run(execution, execution.machine.pending())
+        self.flush_soon()
+
+    def told(self, row: Row, event: ExecutionStarted) -> str | None:
+        """What the sink is told of a start, if it is."""
+        return self._told(row, event, 0) if self._lifecycle else None
+
     def migrate(
         self, execution: Execution, event: ExecutionMigrated, attributes: dict[str, Any], done: Callable[[], None]
     ) -> None:

@@ -16,6 +16,7 @@ from stagedoor.engine.history import Row
 from stagedoor.engine.measure import render
 from stagedoor.engine.migrate import Migrator
 from stagedoor.engine.replay import recorded
+from stagedoor.engine.restart import Restarter, Wish
 from stagedoor.errors import Conflict
 from stagedoor.workflow.events import (
     CancelRequested,
@@ -30,6 +31,7 @@ from stagedoor.workflow.events import (
 from stagedoor.workflow.migration import machine_of
 
 Json = Any
+ORIGIN = ("execution", "event", "task", "edited", "undos", "by", "reason")
 Action = Literal["retry", "skip", "done", "edit"]
 
 
@@ -37,6 +39,7 @@ class Operator:
     def __init__(self, engine: Engine, event_log: EventLog, definitions: Definitions) -> None:
         self._engine, self._log, self._definitions = engine, event_log, definitions
         self._migrator = Migrator(engine, event_log, definitions)
+        self._restarter = Restarter(engine, event_log, definitions)
 
     @property
     def trouble(self) -> str | None:
@@ -59,6 +62,7 @@ class Operator:
                 **_origin(row),
                 "ended": None if row.ended is None else when(row.ended),
                 "incidents": row.incidents,
+                "origin": row.origin,
                 "attributes": attributes.get(row.id, {}),
             }
             for row, updated in found.rows
@@ -83,6 +87,7 @@ class Operator:
         shown = _origin(row) | {"incidents": _incidents(events), "migrations": _migrations(events)}
         if isinstance(events[0], ExecutionStarted):
             shown["input"] = events[0].input
+            shown["origin"] = _restarted(events[0].origin)
         if execution is not None and execution.broken is not None:
             why = f"the engine cannot go on with it: {execution.broken}"
             return status_of(row, last.at, row.status, last) | shown | {"waiting": [why], "timeline": []}
@@ -167,6 +172,11 @@ class Operator:
             return None
         return await self._migrator.migrate(execution, version, reason, by, dry_run=dry_run)
 
+    async def restart(self, id: str, *, dry_run: bool, **asked: Any) -> Json | None:
+        """See ``Restarter``; what is asked are the fields of ``Wish``. None if there is no such execution."""
+        row = await self._log.history.ask(lambda: self._log.history.row(id))
+        return None if row is None else await self._restarter.restart(row, Wish(**asked), dry_run=dry_run)
+
     async def _found(self, id: str) -> Execution | None:
         """One that has not ended and goes on. None: there is no such execution. Raises ``Conflict``."""
         execution = self._engine.open.get(id)
@@ -247,6 +257,11 @@ class Operator:
 
 def _origin(row: Row) -> dict[str, Json]:
     return {"route": row.route, "consumer": row.consumer, "idempotencyKey": row.key, "definition": row.definition}
+
+
+def _restarted(origin: Json) -> Json:
+    """From where an execution was restarted, without what only a machine needs; null if it was not."""
+    return None if origin is None else {name: origin[name] for name in ORIGIN}
 
 
 def _migrations(events: list[Event]) -> list[Json]:

@@ -69,8 +69,8 @@ _ENDED = [
 
 
 def write(connection: sqlite3.Connection, appends: Sequence[Append], epoch: int) -> None:
-    """All of it in one transaction, or nothing of it and sqlite3.Error: IntegrityError if the store is owned with
-    another epoch."""
+    """All of it in one transaction, that of the caller if there is one, or nothing of it and sqlite3.Error:
+    IntegrityError if the store is owned with another epoch."""
     starts = [append for append in appends if append.start is not None]
     status: dict[str, list[str]] = {}
     for append in appends:
@@ -81,9 +81,10 @@ def write(connection: sqlite3.Connection, appends: Sequence[Append], epoch: int)
     incidents = [(append.incidents, append.execution) for append in appends if append.incidents is not None]
     attributes = [append for append in appends if append.attributes]
     migrates = [(*append.migrates, append.execution) for append in appends if append.migrates is not None]
+    within = connection.in_transaction
     single = len(appends) <= ROWS and not (starts or status or owed or taken or incidents or attributes or migrates)
     try:
-        if not single:
+        if not single and not within:
             connection.execute("BEGIN IMMEDIATE")
         for chunk in _chunks(appends):
             values: list[Any] = []
@@ -115,10 +116,10 @@ def write(connection: sqlite3.Connection, appends: Sequence[Append], epoch: int)
             statement = _ENDED if name in ENDED else _STATUS
             for some in _chunks(ids):
                 connection.execute(statement[len(some)], [name, *some])
-        if not single:
+        if not single and not within:
             connection.execute("COMMIT")
     except sqlite3.Error:
-        if connection.in_transaction:
+        if connection.in_transaction and not within:
             connection.execute("ROLLBACK")
         raise
 

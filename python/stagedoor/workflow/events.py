@@ -32,6 +32,11 @@ class ExecutionStarted:
     """``{execution, run, depth}`` of the task that runs it."""
     engine: int = RULES
     """Version of the machine's rules, so that a later machine can keep the older ones."""
+    origin: Json = None
+    """``{execution, event, task, edited, undos, by, reason}`` of one that was restarted from another: which one, up to
+    which of its events (from 1; 0: from the start, and ``task`` is null), at which task, and what was edited of
+    ``input`` and ``context``. What had happened there follows then, up to an ``ExecutionRestarted``. For that,
+    ``began`` is the id under which it began, and ``stops`` are the events and tasks at which there was a restart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +207,23 @@ class ExecutionMigrated:
 
 
 @dataclass(frozen=True, slots=True)
+class ExecutionRestarted:
+    """All before it was taken over from another execution. From here on it is this one's, with a task that begins."""
+
+    at: float
+    execution: str
+    """The id from here on."""
+    task: str
+    edited: list[str]
+    """``input``, ``context``, both or none: those are other than they were there."""
+    input: Json = None
+    """Of the task, before its ``input.from``."""
+    context: Json = None
+    undos: Literal["left", "taken"] = "left"
+    """Whether what was done before is undone if this execution fails."""
+
+
+@dataclass(frozen=True, slots=True)
 class ExecutionCompleted:
     at: float
     output: Json
@@ -249,6 +271,7 @@ Event = (
     | ResumeRequested
     | IncidentResolved
     | ExecutionMigrated
+    | ExecutionRestarted
     | ExecutionCompleted
     | ExecutionFaulted
     | ExecutionCancelled

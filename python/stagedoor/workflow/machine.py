@@ -53,6 +53,7 @@ from stagedoor.workflow.events import (
     ExecutionCompleted,
     ExecutionFaulted,
     ExecutionMigrated,
+    ExecutionRestarted,
     ExecutionStarted,
     IncidentOpened,
     IncidentResolved,
@@ -85,7 +86,9 @@ class Machine:
     __slots__ = (
         "_agenda",
         "_conclusion",
+        "_cut",
         "_drained",
+        "_fed",
         "_held",
         "_opened",
         "_out",
@@ -93,6 +96,7 @@ class Machine:
         "_reason",
         "_resolved",
         "_root",
+        "_stops",
         "_waits",
         "attributes",
         "began",
@@ -146,6 +150,11 @@ class Machine:
         """Incidents on which an operator's word was heard, and whose: the first one counts."""
         self.started: ExecutionStarted | None = None
         self._conclusion: Complete | Fault | Cancel | None = None
+        self._fed = 0
+        self._stops: tuple[tuple[int, str], ...] = ()
+        """Events, by their number, and the tasks that then wait for ``ExecutionRestarted`` to begin: the next first."""
+        self._cut: tuple[Frame, Json, float] | None = None
+        """The task that waits for it, what goes into it, and since when."""
 
     # What drivers use
 
@@ -157,6 +166,7 @@ class Machine:
         if (self.started is None) is not (type(event) is ExecutionStarted):
             raise ReplayMismatch(f"{type(event).__name__} is out of place: an execution is started once, and first")
         self.now = event.at
+        self._fed += 1
         handler(self, event)
         self._run()
         commands, self._out = self._out, []
@@ -212,6 +222,16 @@ class Machine:
             if isinstance(command, _WAITED):
                 reasons.append(owner.waits_for(command))
         return reasons
+
+    @property
+    def about_to_begin(self) -> str | None:
+        """The task that waits for ``ExecutionRestarted``, with its iterations."""
+        return None if self._cut is None else self._cut[0].identity
+
+    @property
+    def undisturbed(self) -> bool:
+        """It goes forward: nothing is being stopped, undone or held."""
+        return self._phase == "running" and self.draining == 0 and self._held is None and not self._drained
 
     def wants(self, listener: str, event: Json) -> bool:
         """Whether a listener would take an event now, which is a CloudEvent."""
@@ -344,10 +364,13 @@ class Machine:
         agenda = self._agenda
         transitions = 0
         while True:
-            while agenda and self._held is None:
+            while agenda and self._held is None and self._cut is None:
                 frame, data = agenda.popleft()
                 if frame.cancelled:
                     continue
+                if self._stops and self._stops[0] == (self._fed, frame.identity):
+                    self._cut = (frame, data, self.now)
+                    break
                 transitions += 1
                 if transitions > MAX_TRANSITIONS:
                     self._break(frame)
@@ -403,6 +426,10 @@ class Machine:
             raise ReplayMismatch(f"the execution began with rules {event.engine}, this machine knows up to {RULES}")
         self.started = event
         self.execution = event.execution
+        if event.origin is not None and event.origin["task"] is not None:
+            # What was done before the restart was done under that id, and has it in its data.
+            self.execution = event.origin["began"]
+            self._stops = tuple((number, task) for number, task in event.origin["stops"])
         self.input = event.input
         self._phase = "running"
         root = definition.root
@@ -523,6 +550,22 @@ class Machine:
             if isinstance(command, SetAttributes):
                 del self._waits[id]
 
+    def _on_restarted(self, event: ExecutionRestarted) -> None:
+        if self._cut is None or self._cut[0].identity != event.task:
+            raise ReplayMismatch(f"nothing was about to begin at {event.task}")
+        frame, data, since = self._cut
+        self._cut, self._stops = None, self._stops[1:]
+        self.execution = event.execution
+        # Time has stood still.
+        for id, (command, owner) in list(self._waits.items()):
+            if isinstance(command, StartTimer):
+                self._waits[id] = (StartTimer(id, command.at + event.at - since), owner)
+        if event.undos == "left":
+            self.saga.leave()
+        if "context" in event.edited:
+            frame.strand.context = event.context
+        self._agenda.appendleft((frame, event.input if "input" in event.edited else data))
+
     def _on_completed(self, event: ExecutionCompleted) -> None:
         self._confirm(isinstance(self._conclusion, Complete) and self._conclusion.output == event.output, event)
 
@@ -565,6 +608,7 @@ _HANDLERS: dict[type, Callable[[Machine, Any], None]] = {
     IncidentOpened: Machine._on_opened,
     IncidentResolved: Machine._on_resolved,
     ExecutionMigrated: Machine._on_migrated,
+    ExecutionRestarted: Machine._on_restarted,
     ExecutionCompleted: Machine._on_completed,
     ExecutionFaulted: Machine._on_faulted,
     ExecutionCancelled: Machine._on_cancelled,

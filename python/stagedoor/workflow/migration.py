@@ -61,6 +61,11 @@ def compare(old: Definition, new: Definition, events: Sequence[Event]) -> tuple[
     if not isinstance(first, ExecutionStarted):
         raise ReplayMismatch("the history does not go back to the start")
     one, other = machine_of(old, events), Machine(new, first.definition)
+    return differ(one, other, events) or (one, other)
+
+
+def differ(one: Machine, other: Machine, events: Sequence[Event]) -> Difference | None:
+    """Feeds both, as far as they ask for the same. Raises ``ReplayMismatch`` if the events are not of the first."""
     for number, event in enumerate(events, start=1):
         was = _counted(one.feed(event))
         try:
@@ -72,7 +77,7 @@ def compare(old: Definition, new: Definition, events: Sequence[Event]) -> tuple[
             right = would[index] if index < len(would) else None
             if left is None or right is None or _essence(left) != _essence(right):
                 return Difference(number, type(event).__name__, _told(left), _told(right, left))
-    return one, other
+    return None
 
 
 def _counted(commands: list[Command]) -> list[Command]:

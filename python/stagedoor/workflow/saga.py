@@ -136,6 +136,11 @@ class Saga:
         for undo in self._registered():
             undo.status = "kept"
 
+    def leave(self) -> None:
+        """What was done so far is not this execution's to undo."""
+        for undo in self._registered():
+            undo.status = "kept"
+
     def _registered(self, scope: Frame | None = None) -> list[Undo]:
         """In the order of their registration: of one scope, or of all of them."""
         chosen: list[Undo] = []

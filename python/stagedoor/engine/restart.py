@@ -1,0 +1,193 @@
+"""An execution that has ended is begun anew, from its start or from a task, as another execution that names it."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Literal
+
+from stagedoor.engine.definitions import Definitions
+from stagedoor.engine.embedded import Engine
+from stagedoor.engine.event_log import Append, EventLog
+from stagedoor.engine.execution import Execution, new_id
+from stagedoor.engine.history import Row
+from stagedoor.engine.perform import MAX_BYTES
+from stagedoor.engine.record import encode, encode_json
+from stagedoor.engine.statement import Start, write
+from stagedoor.engine.store import StoreError
+from stagedoor.errors import Conflict, InvalidDefinition
+from stagedoor.workflow.definition import Definition
+from stagedoor.workflow.events import RULES, Event, ExecutionRestarted, ExecutionStarted
+from stagedoor.workflow.machine import Machine
+from stagedoor.workflow.restart import Cut, cut
+
+MAX_EVENTS = 20_000
+"""Events that a restart takes over."""
+
+Json = Any
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What an operator asks for."""
+
+    reason: str
+    by: str
+    task: str | None = None
+    """A name or a reference; None: from the start."""
+    edited: Mapping[str, Json] | None = None
+    """``input`` of the task, or of the workflow, and ``context``; what is not there stays as it was."""
+    version: str | None = None
+    """None: that of the origin."""
+    take_undos: bool = False
+    """What the origin did before the task is undone if the new one fails."""
+
+
+class Restarter:
+    def __init__(self, engine: Engine, event_log: EventLog, definitions: Definitions) -> None:
+        self._engine, self._log, self._definitions = engine, event_log, definitions
+
+    async def restart(self, row: Row, wish: Wish, *, dry_run: bool) -> Json:
+        """``{origin, workflow, version, event, task, undos, status}`` with ``restarted`` and the new ``execution``, or
+        with ``possible``. Raises ``Conflict``: it cannot be, ``StoreError``: not now."""
+        if row.id in self._engine.open:
+            raise Conflict("it has not ended: cancel it first, or let it end")
+        _check(wish)
+        new = self._definition(row, wish.version)
+        history = self._log.history
+        events = await history.ask(lambda: history.events(row.id))
+        first = events[0]
+        if not isinstance(first, ExecutionStarted):
+            raise Conflict("its history does not go back to its start any more")
+        place = None
+        if wish.task is not None:
+            if len(events) > MAX_EVENTS:
+                raise Conflict(f"its history has more than {MAX_EVENTS} events: restart it from the start")
+            old = self._definitions.of(row.definition)
+            place = await history.ask(partial(cut, old, new, events, wish.task))
+        if wish.take_undos:
+            _may_take(first, place)
+        id, now = new_id(), time.time()
+        written = _events(first, place, wish, row, id, now, new)
+        told = {
+            "origin": row.id,
+            "workflow": new.key,
+            "version": new.version,
+            "event": 0 if place is None else place.event,
+            "task": None if place is None else place.task,
+            "undos": place.undos if place is not None and wish.take_undos else [],
+        }
+        machine = await history.ask(partial(_fed, new, written))
+        if dry_run:
+            await history.query(partial(_untaken, row.id) if wish.take_undos else lambda connection: None)
+            return told | {"status": "possible"}
+        await self._begin(row, wish, new, machine, written, now)
+        return told | {"execution": id, "status": "restarted"}
+
+    def _definition(self, row: Row, version: str | None) -> Definition:
+        try:
+            if version is None:
+                return self._definitions.of(row.definition)
+            found = self._definitions.version(row.workflow, version)
+        except InvalidDefinition as invalid:
+            raise Conflict(f"its definition cannot be run by this release: {invalid}") from None
+        if found is None:
+            raise Conflict(f"there is no version {version} of {row.workflow}")
+        return found
+
+    async def _begin(
+        self, row: Row, wish: Wish, new: Definition, machine: Machine, events: list[Event], now: float
+    ) -> None:
+        engine, started = self._engine, events[0]
+        assert isinstance(started, ExecutionStarted)
+        if not engine.startable or engine.full:
+            raise StoreError("no execution can be started now")
+        start = Start(
+            *(new.key, new.version, new.hash, row.route, row.consumer),
+            origin=row.id,
+            heir=wish.take_undos,
+            created=now,
+        )
+        appends = [
+            Append(started.execution, seq, type(event).__name__, event.at, encode(event))
+            for seq, event in enumerate(events)
+        ]
+        appends[0].start, appends[0].attributes = start, dict(machine.attributes)
+        fresh = Row(
+            started.execution, new.key, new.version, new.hash, "running", row.route, row.consumer, None, None, now
+        )
+        appends[0].outbox = engine.told(fresh, replace(started, at=now))
+
+        def put(connection: sqlite3.Connection) -> None:
+            if wish.take_undos:
+                _untaken(row.id, connection)
+            write(connection, appends, self._log.epoch)
+
+        await self._log.run(put)
+        execution = Execution(replace(fresh, origin=row.id), machine, seq=len(events), updated=now, started=True)
+        execution.caller_token = False if started.caller_token else None
+        engine.adopt(execution)
+
+
+def _check(wish: Wish) -> None:
+    edited = wish.edited or {}
+    if "context" in edited and wish.task is None:
+        raise Conflict("the context is edited for a task: say from which")
+    for name, value in edited.items():
+        if len(encode_json(value)) > MAX_BYTES:
+            raise Conflict(f"the {name} is larger than {MAX_BYTES} bytes")
+    if wish.take_undos and wish.task is None:
+        raise Conflict("from the start there is nothing to take over")
+
+
+def _may_take(first: ExecutionStarted, place: Cut | None) -> None:
+    if first.parent is not None:
+        raise Conflict("it was run by another execution, which may undo it: its undos cannot be taken over")
+    if place is not None and place.kept:
+        raise Conflict(f"what {place.kept[0]} did is not to be undone any more: restart without taking undos over")
+
+
+def _untaken(origin: str, connection: sqlite3.Connection) -> None:
+    """Raises ``Conflict`` if another execution has taken its undos over."""
+    found = connection.execute("SELECT id FROM execution WHERE origin = ? AND heir = 1", (origin,)).fetchone()
+    if found is not None:
+        raise Conflict(f"its undos were taken over by {found[0]}")
+
+
+def _events(
+    first: ExecutionStarted, place: Cut | None, wish: Wish, row: Row, id: str, now: float, new: Definition
+) -> list[Event]:
+    edited = dict(wish.edited or {})
+    undos: Literal["left", "taken"] = "taken" if wish.take_undos else "left"
+    origin = {
+        "execution": row.id,
+        "event": 0 if place is None else place.event,
+        "task": None if place is None else place.task,
+        "edited": sorted(edited),
+        "undos": undos,
+        "by": wish.by,
+        "reason": wish.reason,
+    }
+    if place is None:
+        input = edited.get("input", first.input)
+        return [
+            ExecutionStarted(
+                now, id, new.hash, input, row.consumer, None, first.caller_token, engine=RULES, origin=origin
+            )
+        ]
+    origin |= {"began": place.began, "stops": place.stops}
+    started = replace(first, execution=id, definition=new.hash, trace=None, parent=None, origin=origin)
+    restarted = ExecutionRestarted(
+        now, id, place.task, sorted(edited), edited.get("input"), edited.get("context"), undos
+    )
+    return [started, *place.events[1:], restarted]
+
+
+def _fed(definition: Definition, events: list[Event]) -> Machine:
+    machine = Machine(definition)
+    for event in events:
+        machine.feed(event)
+    return machine

@@ -26,6 +26,12 @@ async def main(path: Path) -> None:
     (error,) = await appended(log, [started("e2")])
     assert isinstance(error, StoreError), error
     assert "cannot be written" in str(error), error
+    # What came of an execution that was refused is not written later, without its beginning.
+    end = Append("e3", 1, "ExecutionCompleted", 2.0, '{"output":1}', status="completed")
+    beginning = started("e3")
+    refused = asyncio.ensure_future(appended(log, [beginning]))
+    log.append([end])
+    assert isinstance((await refused)[0], StoreError)
     assert log.broken
     assert not kept.done()
 

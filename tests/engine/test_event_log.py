@@ -92,6 +92,20 @@ def test_a_status_moves_an_execution_out_of_the_open_ones(tmp_path: Path) -> Non
     asyncio.run(main())
 
 
+def test_an_execution_that_ends_as_it_begins_is_never_among_the_open_ones(tmp_path: Path) -> None:
+    async def main() -> None:
+        log = EventLog(tmp_path / "store.db", asyncio.get_running_loop())
+        ended = Append("e1", 1, "ExecutionCompleted", 2.0, '{"output":7}', status="completed")
+        await appended(log, [started("e1"), ended, started("e2")])
+        assert [row.id for row in log.history.open()] == ["e2"]
+        row = log.history.row("e1")
+        assert row is not None
+        assert (row.status, row.ended) == ("completed", 2.0)
+        await log.close()
+
+    asyncio.run(main())
+
+
 def test_the_first_execution_with_a_key_is_found_by_it(tmp_path: Path) -> None:
     async def main() -> None:
         log = EventLog(tmp_path / "store.db", asyncio.get_running_loop())

@@ -27,16 +27,18 @@ from stagedoor.engine.history import Row
 from stagedoor.engine.inbox import Inbox, Stored
 from stagedoor.engine.listeners import Listeners
 from stagedoor.engine.outbox import Outbox, Sink
-from stagedoor.engine.perform import MAX_BYTES, Performer
+from stagedoor.engine.parking import Parking
+from stagedoor.engine.perform import MAX_BYTES, Performer, conclusion
 from stagedoor.engine.processes import Confinement, Processes
 from stagedoor.engine.reach import Reach
 from stagedoor.engine.record import encode, encode_json
+from stagedoor.engine.recovery import revive
 from stagedoor.engine.schedules import Schedules
 from stagedoor.engine.statement import Start
 from stagedoor.engine.store import StoreError, reading
 from stagedoor.engine.timers import Key
 from stagedoor.notices import Notices
-from stagedoor.workflow.commands import CancelTimer, Command, StartTimer
+from stagedoor.workflow.commands import CancelTimer, Command, Complete, Fault, StartTimer
 from stagedoor.workflow.definition import Definition
 from stagedoor.workflow.events import (
     Event,
@@ -44,12 +46,9 @@ from stagedoor.workflow.events import (
     EventReceived,
     ExecutionMigrated,
     ExecutionStarted,
-    IncidentOpened,
-    IncidentResolved,
     TimerFired,
 )
 from stagedoor.workflow.machine import Machine
-from stagedoor.workflow.migration import machine_of
 
 MAX_OPEN = 10_000
 """Executions that have not ended; one more is refused with 503 and ``Retry-After``."""
@@ -99,6 +98,7 @@ class Engine:
         self.listeners = Listeners(self, self.inbox, clock)
         self.schedules = Schedules(self, event_log, self.inbox, self._loop, clock)
         self.outbox = Outbox(plane, notices, event_log, self.inbox)
+        self.parking = Parking(self, event_log, definitions, self._loop, clock)
         self._appends: list[Append] = []
         self._flushing = False
         self._lifecycle = False
@@ -156,26 +156,19 @@ class Engine:
 
     def _recover(self) -> int:
         self.inbox.load()
+        self.parking.load()
         for row in self._log.history.open():
+            parked = self.parking.recovered(row)
+            if parked is not None:
+                self._keep(parked)
+                continue
             events = self._log.history.events(row.id)
             execution = Execution(row, None, seq=len(events), updated=events[-1].at, started=True, recovered=True)
-            if isinstance(events[0], ExecutionStarted):
-                execution.parent = events[0].parent
-                execution.trace = events[0].trace
-                execution.caller_token = False if events[0].caller_token else None
             self._keep(execution)
             try:
-                machine = machine_of(self._definitions.of(row.definition), events)
-                for event in events:
-                    machine.feed(event)
-                    if isinstance(event, IncidentOpened):
-                        execution.incidents.add(event.incident)
-                    elif isinstance(event, IncidentResolved):
-                        execution.incidents.discard(event.incident)
+                revive(execution, events, self._definitions)
             except Exception as failure:  # noqa: BLE001 - logged, and one execution's own
                 self._break(execution, failure)
-            else:
-                execution.machine = machine
         self.counters.recovered = len(self.open)
         return self.counters.recovered
 
@@ -184,6 +177,7 @@ class Engine:
         for execution in list(self.open.values()):
             if execution.machine is not None:
                 self._run(execution, execution.machine.pending())
+        self.parking.begin()
         self._notices.begin()
         self.outbox.wake()
         with reading(self._log.path):
@@ -210,6 +204,7 @@ class Engine:
             log.warning("calls were still on their way", extra={"calls": self._performer.calls})
         self._notices.stop()
         self._flush()
+        await self.parking.stop(self.open.values())
 
     def give_up(self) -> None:
         """Another process has the store, and goes on with what is in it. Whoever waits here is told to ask again."""
@@ -317,9 +312,16 @@ class Engine:
         execution.caller_token, execution.parent = token, parent
         self._keep(execution)
         execution.seq, execution.updated = 1, now
-        done = partial(self._committed, execution, event)
         outbox = self._told(row, event, 0) if self._lifecycle else None
-        self._appends.append(Append(id, 0, "ExecutionStarted", now, data, done, start, outbox=outbox))
+        begun = Append(id, 0, "ExecutionStarted", now, data, None, start, outbox=outbox)
+        self._appends.append(begun)
+        wanted = self._feed(execution, event)
+        final: Final | None = None
+        if len(wanted) == 1 and isinstance(wanted[0], Complete | Fault):
+            # It needs nobody: its end is written together with its beginning.
+            final = conclusion(wanted[0], self._clock())
+            self.append(execution, final, status=STATUS[type(final)])
+        begun.done = partial(self._begun, execution, wanted, final)
         return execution
 
     def _keep(self, execution: Execution) -> None:
@@ -392,6 +394,8 @@ class Engine:
             later = partial(self.append, execution, event, feed=feed, status=status, data=data, outbox=outbox)
             execution.kept.append((event, partial(later, taken=taken, incidents=incidents, attributes=attributes)))
             return
+        if not self.wake(execution):
+            return
         data, kind = encode(event) if data is None else data, type(event).__name__
         if self._lifecycle and kind in LIFECYCLE:
             outbox = self._told(execution.row, event, execution.seq)
@@ -421,37 +425,52 @@ class Engine:
         event_of = lifecycle.told(row, event, seq)
         return None if event_of is None else encode_json(event_of)
 
+    def _begun(
+        self, execution: Execution, wanted: list[Command], final: Final | None, error: StoreError | None
+    ) -> None:
+        """Its first event is committed, or cannot be: nothing that it asks for was done before."""
+        self.flush_soon()
+        if error is not None:
+            log.error("execution refused: %s", error, extra={"workflow": execution.row.workflow})
+            self._drop(execution)
+            if execution.parent is not None:
+                # Its parent waits for it, in a store that cannot be written: asked for again at the next start.
+                return
+            refusal = ("refused", "engine-unavailable", "The store cannot be written.", RETRY_AFTER_S)
+            self._callers.release(execution, lambda callout: (callout, *refusal))
+            return
+        if self._lifecycle:
+            self.outbox.wake()
+        self.counters.started += 1
+        execution.started = True
+        self._callers.started(execution)
+        if final is not None:
+            self._ended(execution, final)
+        elif execution.broken is None:
+            self._run(execution, wanted)
+
     def _committed(self, execution: Execution, event: Event, error: StoreError | None) -> None:
         self.flush_soon()
         kind = type(event)
         if kind is EventEmitted or (self._lifecycle and error is None and kind in lifecycle.TOLD):
             self.outbox.wake()
-        if kind is ExecutionStarted:
-            if error is not None:
-                log.error("execution refused: %s", error, extra={"workflow": execution.row.workflow})
-                self._drop(execution)
-                if execution.parent is not None:
-                    # Its parent waits for it, in a store that cannot be written: asked for again at the next start.
-                    return
-                refusal = ("refused", "engine-unavailable", "The store cannot be written.", RETRY_AFTER_S)
-                self._callers.release(execution, lambda callout: (callout, *refusal))
-                return
-            self.counters.started += 1
-            execution.started = True
-            self._callers.started(execution)
-        elif kind in STATUS:
+        if kind in STATUS:
             self._drop(execution)
             return
         if execution.machine is None or execution.broken is not None or execution.final is not None:
             return
+        self._run(execution, self._feed(execution, event))
+        if isinstance(event, EventReceived) and execution.broken is None:
+            self.listeners.fed(execution, event.listener)
+
+    def _feed(self, execution: Execution, event: Event) -> list[Command]:
+        """What the machine asks for; nothing if it fails, and then the execution is broken."""
+        assert execution.machine is not None
         try:
-            wanted = execution.machine.feed(event)
+            return execution.machine.feed(event)
         except Exception as failure:  # noqa: BLE001 - logged, and one execution's own
             self._break(execution, failure)
-        else:
-            self._run(execution, wanted)
-            if isinstance(event, EventReceived):
-                self.listeners.fed(execution, event.listener)
+            return []
 
     def _run(self, execution: Execution, wanted: list[Command]) -> None:
         try:
@@ -475,11 +494,13 @@ class Engine:
 
     def end(self, execution: Execution, final: Final) -> None:
         """The end follows from outcomes that are committed, so the answer need not wait for its own commit."""
-        status = STATUS[type(final)]
-        self.append(execution, final, status=status)
+        self.append(execution, final, status=STATUS[type(final)])
+        self._ended(execution, final)
+
+    def _ended(self, execution: Execution, final: Final) -> None:
         execution.final = final
         self._performer.forget(execution)
-        self.counters.finished[status] += 1
+        self.counters.finished[STATUS[type(final)]] += 1
         if execution.parent is not None:
             self.children.ended(execution, final)
         self.schedules.ended(execution)
@@ -496,6 +517,19 @@ class Engine:
         if execution is not None and execution.final is None:
             self.append(execution, TimerFired(self._clock(), key[1]))
             self.flush_soon()
+
+    def wait_until(self, key: Key, at: float) -> None:
+        self._performer.wait_until(key, at)
+
+    def wake(self, execution: Execution) -> bool:
+        """It has a machine from now on, also if it was parked; False if it is broken."""
+        try:
+            if execution.parked:
+                self.parking.wake(execution)
+        except Exception as failure:  # noqa: BLE001 - logged, and one execution's own
+            self._break(execution, failure)
+            return False
+        return True
 
     def flush_soon(self) -> None:
         """Whoever appends from outside a notice calls this after it."""

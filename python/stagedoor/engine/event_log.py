@@ -105,6 +105,8 @@ class EventLog:
             self._lock.release()
             raise
         self.history = History(reader(path), loop)
+        self.recall = History(reader(path), loop)
+        """For the loop's own thread, which waits for no long question to ``history``."""
         self.broken: str | None = None
         """Why the store cannot be written at present."""
         self.events = 0
@@ -152,6 +154,7 @@ class EventLog:
         self._queue.put(None)
         await self._loop.run_in_executor(None, self._thread.join)
         self.history.close()
+        self.recall.close()
         self._connection.close()
         self._lock.release()
 
@@ -243,12 +246,14 @@ class EventLog:
         return []
 
     def _hold(self, appends: list[Append], reason: str) -> list[Append]:
-        """Refuse what is only about to start; nobody has been promised anything yet."""
+        """Refuse what is only about to start, with all that came of it; nobody has been promised anything yet."""
         self._break(reason)
         refused = [append for append in appends if append.start is not None]
-        self._refused += len(refused)
+        gone = {append.execution for append in refused}
+        kept = [append for append in appends if append.execution not in gone]
+        self._refused += len(appends) - len(kept)
         self._loop.call_soon_threadsafe(_acknowledge, refused, StoreError(f"the store cannot be written: {reason}"))
-        return [append for append in appends if append.start is None]
+        return kept
 
     def _probe(self) -> None:
         """Whether it can be written again."""

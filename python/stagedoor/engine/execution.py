@@ -23,18 +23,21 @@ STATUS: dict[type, str] = {
     ExecutionFaulted: "faulted",
     ExecutionCancelled: "cancelled",
 }
+_ENDED = frozenset(STATUS.values())
 
 
 @dataclass(slots=True, eq=False)
 class Execution:
     row: Row
     machine: Machine | None
-    """None where its history could not be read back."""
+    """None while it is parked, and where its history could not be read back."""
     trace: str | None = None
     caller_token: _core.CallerToken | Literal[False] | None = None
     """Of whoever started it, for calls on its behalf: in memory alone. False: there was one, before a restart."""
     parent: Json = None
     """``{execution, run, depth}`` of the task that runs it."""
+    parked: bool = False
+    """It waits for points in time alone, and its machine is out of memory."""
     recovered: bool = False
     """Read back from the store at the start."""
     seq: int = 0
@@ -61,10 +64,13 @@ class Execution:
 
     @property
     def status(self) -> str:
-        """One of ``STATUS``, or how the machine is getting on."""
+        """One of ``STATUS``, or how the machine is getting on; what that has come to counts once it is ``final``."""
         if self.final is not None:
             return STATUS[type(self.final)]
-        return self.row.status if self.machine is None else self.machine.status
+        if self.parked:
+            return "waiting"
+        status = self.row.status if self.machine is None else self.machine.status
+        return "running" if status in _ENDED else status
 
 
 def new_id() -> str:

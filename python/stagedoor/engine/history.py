@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -74,7 +74,26 @@ class History:
         found = self._connection.execute(
             f"SELECT {COLUMNS} FROM execution WHERE status IN ('running', 'suspended') ORDER BY id"
         )
-        return [Row(*row) for row in found]
+        # Many of one workflow say the same: once in memory is enough.
+        same: dict[Json, Json] = {}
+        return [Row(row[0], *(same.setdefault(each, each) for each in row[1:7]), *row[7:]) for row in found]
+
+    def timers(self) -> Iterator[tuple[str, str, float, bool]]:
+        """Execution, timer and time of what parked executions wait for, and whether it still counts."""
+        found = self._connection.execute(
+            "SELECT execution, timer, at, "
+            "EXISTS (SELECT 1 FROM event WHERE event.execution = timer.execution AND event.seq = timer.seq - 1) "
+            "AND NOT EXISTS (SELECT 1 FROM event WHERE event.execution = timer.execution AND event.seq = timer.seq) "
+            "FROM timer ORDER BY execution"
+        )
+        return ((execution, timer, at, bool(counts)) for execution, timer, at, counts in found)
+
+    def reach(self, execution: str) -> tuple[int, float]:
+        """The number of the next event, and the time of the last."""
+        found = self._connection.execute(
+            "SELECT seq + 1, at FROM event WHERE execution = ? ORDER BY seq DESC LIMIT 1", (execution,)
+        ).fetchone()
+        return int(found[0]), float(found[1])
 
     def row(self, execution: str) -> Row | None:
         found = self._connection.execute(f"SELECT {COLUMNS} FROM execution WHERE id = ?", (execution,)).fetchone()

@@ -40,6 +40,8 @@ class Migrator:
             return told | {"status": "possible"}
         if self._log.broken is not None:
             raise StoreError(f"the store cannot be written: {self._log.broken}")
+        if not self._engine.wake(execution):
+            raise Conflict(f"the engine cannot go on with it: {execution.broken}")
         # What happens to it from now on is kept back, and happens once it is over.
         execution.kept = []
         try:

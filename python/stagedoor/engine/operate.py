@@ -231,6 +231,7 @@ class Operator:
                 render("stagedoor_events_delivered_total", "counter", "Events delivered.", engine.outbox.delivered),
                 render("stagedoor_events_given_up_total", "counter", "Events not delivered.", engine.outbox.given_up),
                 render("stagedoor_events_under_way", "gauge", "Events being delivered.", engine.outbox.under_way),
+                render("stagedoor_executions_parked", "gauge", "Waiting ones out of memory.", engine.parking.parked),
                 render("stagedoor_engine_timers", "gauge", "Timers that have not fired.", engine.timers),
                 render("stagedoor_event_log_waiting", "gauge", "Events not committed yet.", log.waiting),
                 render("stagedoor_event_log_events_total", "counter", "Events committed.", log.events),

@@ -14,6 +14,7 @@ from stagedoor.engine.conversation import Conversation, Notice, Outcome, Surroun
 from stagedoor.engine.execution import Execution, Final
 from stagedoor.engine.functions import Functions
 from stagedoor.engine.listeners import Listeners
+from stagedoor.engine.parking import Parking
 from stagedoor.engine.processes import Processes
 from stagedoor.engine.reach import Reach
 from stagedoor.engine.record import encode, encode_json
@@ -70,6 +71,8 @@ class Engine(Protocol):
     @property
     def listeners(self) -> Listeners: ...
     @property
+    def parking(self) -> Parking: ...
+    @property
     def processes(self) -> Processes: ...
     def end(self, execution: Execution, final: Final) -> None: ...
     def timer_fired(self, key: Key) -> None: ...
@@ -112,9 +115,9 @@ class Performer:
             command.RunProcess: self._run_process,
             command.CancelProcess: self._cancel_process,
             command.OpenIncident: self._open_incident,
-            command.Complete: self._complete,
-            command.Fault: self._fault,
-            command.Cancel: self._cancel,
+            command.Complete: self._conclude,
+            command.Fault: self._conclude,
+            command.Cancel: self._conclude,
         }
 
     @property
@@ -271,6 +274,11 @@ class Performer:
     def _start_timer(self, execution: Execution, timer: command.StartTimer) -> None:
         if not self._closing:
             self._timers.start((execution.id, timer.id), timer.at)
+            self._engine.parking.resting(execution, timer.at)
+
+    def wait_until(self, key: Key, at: float) -> None:
+        if not self._closing:
+            self._timers.start(key, at)
 
     def _cancel_timer(self, execution: Execution, timer: command.CancelTimer) -> None:
         self._timers.cancel((execution.id, timer.id))
@@ -316,11 +324,13 @@ class Performer:
         where = {"execution": execution.id, "workflow": execution.row.workflow, "incident": wanted.id}
         log.warning("incident: the execution waits for an operator", extra=where)
 
-    def _complete(self, execution: Execution, wanted: command.Complete) -> None:
-        self._engine.end(execution, ExecutionCompleted(self._clock(), wanted.output))
+    def _conclude(self, execution: Execution, wanted: command.Complete | command.Fault | command.Cancel) -> None:
+        self._engine.end(execution, conclusion(wanted, self._clock()))
 
-    def _fault(self, execution: Execution, wanted: command.Fault) -> None:
-        self._engine.end(execution, ExecutionFaulted(self._clock(), wanted.error, wanted.compensation))
 
-    def _cancel(self, execution: Execution, wanted: command.Cancel) -> None:
-        self._engine.end(execution, ExecutionCancelled(self._clock(), wanted.reason, wanted.compensation))
+def conclusion(wanted: command.Complete | command.Fault | command.Cancel, at: float) -> Final:
+    if isinstance(wanted, command.Complete):
+        return ExecutionCompleted(at, wanted.output)
+    if isinstance(wanted, command.Fault):
+        return ExecutionFaulted(at, wanted.error, wanted.compensation)
+    return ExecutionCancelled(at, wanted.reason, wanted.compensation)

@@ -51,14 +51,14 @@ def _insert(table: str, columns: int, first: str | None = None) -> list[str]:
     ]
 
 
-COLUMNS = "id, workflow, version, definition, status, route, consumer, key, fingerprint, created, origin, heir"
+COLUMNS = "id, workflow, version, definition, status, route, consumer, key, fingerprint, created, origin, heir, ended"
 ENDED = frozenset({"completed", "faulted", "cancelled"})
 
 # Whoever does not own the store any more has no number for its event, and an event without one is refused with all that
 # it is written with: a statement of its own would have the writer give up the interpreter once more.
 _FENCE = "(?,CASE (SELECT epoch FROM owner) WHEN ? THEN ? END,?,?,?)"
 _EVENTS = _insert("event", 5, _FENCE)
-_EXECUTIONS = _insert(f"execution ({COLUMNS})", 12)
+_EXECUTIONS = _insert(f"execution ({COLUMNS})", 13)
 _STATUS = [f"UPDATE execution SET status = ? WHERE id IN ({','.join('?' * count)})" for count in range(ROWS + 1)]
 _ENDED = [
     f"UPDATE execution SET status = ?, incidents = 0, ended = "
@@ -72,10 +72,12 @@ def write(connection: sqlite3.Connection, appends: Sequence[Append], epoch: int)
     """All of it in one transaction, that of the caller if there is one, or nothing of it and sqlite3.Error:
     IntegrityError if the store is owned with another epoch."""
     starts = [append for append in appends if append.start is not None]
+    latest = {append.execution: append for append in appends if append.status is not None}
+    # An execution that ends as it begins has its status from the first.
+    rows = [_row(append, latest.pop(append.execution, None)) for append in starts]
     status: dict[str, list[str]] = {}
-    for append in appends:
-        if append.status is not None:
-            status.setdefault(append.status, []).append(append.execution)
+    for execution, append in latest.items():
+        status.setdefault(append.status or "", []).append(execution)
     owed = [(append.execution, append.outbox) for append in appends if append.outbox is not None]
     taken = [(append.taken,) for append in appends if append.taken is not None]
     incidents = [(append.incidents, append.execution) for append in appends if append.incidents is not None]
@@ -92,8 +94,8 @@ def write(connection: sqlite3.Connection, appends: Sequence[Append], epoch: int)
                 values += (each.execution, each.seq, each.type, each.at, each.data)
             values.insert(1, epoch)
             connection.execute(_EVENTS[len(chunk)], values)
-        for chunk in _chunks(starts):
-            connection.execute(_EXECUTIONS[len(chunk)], [value for each in chunk for value in _row(each)])
+        for some_rows in _chunks(rows):
+            connection.execute(_EXECUTIONS[len(some_rows)], [value for row in some_rows for value in row])
         ticks = [
             (each.start.workflow, tick, each.execution, at)
             for each in starts
@@ -124,7 +126,7 @@ def write(connection: sqlite3.Connection, appends: Sequence[Append], epoch: int)
         raise
 
 
-def _row(append: Append) -> tuple[Any, ...]:
+def _row(append: Append, latest: Append | None) -> tuple[Any, ...]:
     start = append.start
     assert start is not None
     return (
@@ -132,7 +134,7 @@ def _row(append: Append) -> tuple[Any, ...]:
         start.workflow,
         start.version,
         start.definition,
-        append.status or "running",
+        "running" if latest is None else latest.status,
         start.route,
         start.consumer,
         start.key,
@@ -140,6 +142,7 @@ def _row(append: Append) -> tuple[Any, ...]:
         append.at if start.created is None else start.created,
         start.origin,
         int(start.heir),
+        None if latest is None or latest.status not in ENDED else latest.at,
     )
 
 

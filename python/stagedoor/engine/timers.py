@@ -12,6 +12,8 @@ from itertools import count
 
 LOOK_S = 60.0
 """The wall clock may be set while the loop sleeps: look at it at least this often."""
+AT_ONCE = 200
+"""Timers fired in one turn of the loop: many that are due together leave room for others."""
 
 Key = tuple[str, str]
 
@@ -59,9 +61,11 @@ class Timers:
 
     def _look(self) -> None:
         now = self._clock()
-        while self._heap and self._heap[0][0] <= now:
+        fired = 0
+        while self._heap and self._heap[0][0] <= now and fired < AT_ONCE:
             at, _, key = heappop(self._heap)
             if self._at.get(key) == at:
                 del self._at[key]
                 self._fire(key)
+                fired += 1
         self._arm()

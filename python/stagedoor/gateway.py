@@ -23,6 +23,7 @@ from stagedoor.config.admin import context as admin_context
 from stagedoor.config.admin import faults as admin_faults
 from stagedoor.engine.measure import render
 from stagedoor.engine.operate import Operator
+from stagedoor.engine.retention import Retention
 from stagedoor.engine.store import StoreInUse
 from stagedoor.errors import StagedoorError
 from stagedoor.identity.fetch import Fetcher
@@ -158,6 +159,7 @@ class Gateway:
         self._issuers.use(configuration.settings.issuers)
         if self._orchestrator is not None:
             self._orchestrator.engine.begin()
+            self._orchestrator.retention.begin()
         # What is here stays: the collector need not look through it again and again. What comes and goes with each
         # execution is mostly freed without it.
         gc.collect()
@@ -332,6 +334,7 @@ class Gateway:
         if orchestrator is None and fresh:
             orchestrator = await self._orchestrate(new)
             orchestrator.engine.begin()
+            orchestrator.retention.begin()
         elif orchestrator is not None:
             await orchestrator.definitions.keep(new.workflows.values())
             # Both are known while the programs change places: a route never meets a workflow that is not there.
@@ -391,6 +394,7 @@ class Gateway:
         await asyncio.to_thread(self._registry.close)
         await asyncio.to_thread(self._plane.stop)
         if self._orchestrator is not None:
+            await self._orchestrator.retention.stop()
             # Last: whoever waits for the store finds everything else free as well.
             await self._orchestrator.event_log.close()
         log.info("ended")
@@ -413,7 +417,9 @@ class Gateway:
     def metrics(self) -> str:
         if self._waits_for is not None:
             return render("stagedoor_standby", "gauge", "1 while it waits for the store.", 1)
-        own = "" if self._orchestrator is None else self._orchestrator.operator.metrics()
+        own = ""
+        if self._orchestrator is not None:
+            own = self._orchestrator.operator.metrics() + self._orchestrator.retention.metrics()
         return self._plane.metrics() + own
 
     def purge(self, what: str, value: str, soft: bool) -> int:
@@ -429,6 +435,9 @@ class Gateway:
 
     def events(self) -> Operator | None:
         return self.executions()
+
+    def retention(self) -> Retention | None:
+        return None if self._orchestrator is None else self._orchestrator.retention
 
     def executions(self) -> Operator | None:
         return None if self._orchestrator is None else self._orchestrator.operator

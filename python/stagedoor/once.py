@@ -55,6 +55,7 @@ async def once(
             return await _run(orchestrator, workflow, input, tell, stop)
         finally:
             await orchestrator.engine.stop(SETTLE_S)
+            await orchestrator.retention.stop()
             await orchestrator.event_log.close()
             await asyncio.to_thread(plane.drain, DRAIN_S)
             await asyncio.to_thread(plane.stop)

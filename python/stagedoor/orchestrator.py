@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from stagedoor.engine.operate import Operator
 from stagedoor.engine.outbox import Sink
 from stagedoor.engine.processes import Confinement
 from stagedoor.engine.reach import Reach
+from stagedoor.engine.retention import Retention
 from stagedoor.errors import StagedoorError
 from stagedoor.notices import Notices
 
@@ -32,6 +34,7 @@ class Orchestrator:
     event_log: EventLog
     definitions: Definitions
     engine: Engine
+    retention: Retention
     operator: Operator
 
 
@@ -53,13 +56,16 @@ async def orchestrate(
         await event_log.close()
         raise
     engine = Engine(plane, notices, event_log, definitions)
-    return Orchestrator(store, event_log, definitions, engine, Operator(engine, event_log, definitions))
+    retention = Retention(event_log, definitions, time.time)
+    operator = Operator(engine, event_log, definitions)
+    return Orchestrator(store, event_log, definitions, engine, retention, operator)
 
 
 def use(orchestrator: Orchestrator, configuration: Configuration) -> None:
     """From now on by this configuration; its definitions must be kept already."""
     reach(orchestrator, configuration)
     orchestrator.engine.schedules.use(configuration.workflows)
+    orchestrator.retention.use(configuration.settings.engine.retention.seconds())
 
 
 def reach(orchestrator: Orchestrator, configuration: Configuration) -> None:

@@ -14,10 +14,11 @@ from typing import Any, Protocol
 
 from aiohttp import web
 
-from stagedoor.admin import api, apis, cache, events, registry
+from stagedoor.admin import api, apis, cache, events, purge, registry
 from stagedoor.admin.api import Executions, problem
 from stagedoor.admin.certificate import marks
 from stagedoor.admin.events import Events
+from stagedoor.admin.purge import Retention
 from stagedoor.admin.registry import WHO, Registry
 from stagedoor.errors import StagedoorError, Unavailable
 
@@ -54,6 +55,9 @@ class Gateway(Protocol):
         """What the cache holds."""
 
     def executions(self) -> Executions | None:
+        """None where no workflows are configured."""
+
+    def retention(self) -> Retention | None:
         """None where no workflows are configured."""
 
     def events(self) -> Events | None:
@@ -118,6 +122,7 @@ class Admin:
         app.router.add_get("/readyz", self._ready)
         app.router.add_get("/metrics", self._metrics)
         api.add(app, self._gateway.executions)
+        purge.add(app, self._gateway.retention)
         events.add(app, self._gateway.events)
         cache.add(app, self._gateway)
         apis.add(app, self._gateway)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 from urllib.parse import quote
 
-from stagedoor.cli import migrate, operator, restart, search, store, timeline
+from stagedoor.cli import migrate, operator, purge, restart, search, store, timeline
 from stagedoor.cli.admin import admin_argument, find_admin
 from stagedoor.cli.output import json_argument, say, say_json
 
@@ -26,6 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     migrate.configure(verbs)
     restart.configure(verbs)
     store.configure(verbs)
+    purge.configure(verbs)
     for verb in (listing, showing, keeping):
         admin_argument(verb)
     for verb in (listing, showing):
@@ -42,6 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
         return migrate.run(arguments, admin)
     if arguments.verb == "restart":
         return restart.run(arguments, admin)
+    if arguments.verb == purge.VERB:
+        return purge.run(arguments, admin)
     if arguments.verb == "history":
         say_json(admin.ask("GET", f"/executions/{quote(arguments.id, safe='')}/history"))
         return 0

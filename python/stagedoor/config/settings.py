@@ -19,6 +19,7 @@ from stagedoor.config.consumer import Consumer
 from stagedoor.config.issuer import Issuer
 from stagedoor.config.listener import Listener
 from stagedoor.config.plan import Plan
+from stagedoor.config.retention import Retention
 from stagedoor.config.route import Route
 from stagedoor.config.run import Run
 from stagedoor.policies import Policies
@@ -122,6 +123,9 @@ class Engine(Strict):
     """Python functions that workflows may call."""
     run: Run = Run()
     """What workflows may run beside calls."""
+
+    retention: Retention = Retention()
+    """How long executions are kept that have ended."""
 
     def store_path(self, folder: Path) -> Path:
         """The database's file."""

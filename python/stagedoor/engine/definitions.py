@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
+from contextlib import contextmanager
 
 from stagedoor.engine.event_log import EventLog
 from stagedoor.engine.record import encode_json
@@ -11,17 +12,35 @@ from stagedoor.workflow.parse import restore, stored
 
 
 class Definitions:
-    """Documents that were ever run by stay in the store; those in use are compiled once and kept."""
+    """Documents stay in the store as long as an execution does that ran by them; those in use are compiled once and
+    kept."""
 
     def __init__(self, log: EventLog) -> None:
         self._log = log
         self._current: dict[str, Definition] = {}
         self._by_hash: dict[str, Definition] = {}
+        self._leaving: set[str] = set()
+
+    @property
+    def known(self) -> Set[str]:
+        """Hashes of those that may be run by at any time."""
+        return self._by_hash.keys()
+
+    @contextmanager
+    def leaving(self, hashes: Iterable[str]) -> Iterator[set[str]]:
+        """They are being removed from the store, one after the other as they are taken from what is yielded: nothing
+        begins by them from now on, unless ``keep`` brings them again."""
+        self._leaving |= set(hashes) - self.known
+        try:
+            yield self._leaving
+        finally:
+            self._leaving.clear()
 
     async def keep(self, definitions: Iterable[Definition]) -> None:
         """Put their documents into the store. StoreError if that cannot be."""
         new = [each for each in definitions if each.hash not in self._by_hash]
         if new:
+            self._leaving.difference_update(each.hash for each in new)
             await self._log.define([(each.hash, each.key, each.version, encode_json(stored(each))) for each in new])
         self._by_hash |= {each.hash: each for each in new}
 
@@ -38,7 +57,7 @@ class Definitions:
         if current is not None and version in ("latest", current.version):
             return current
         found = self._log.history.definition(workflow, version)
-        return None if found is None else self.of(found)
+        return None if found is None or found in self._leaving else self.of(found)
 
     def of(self, hash: str) -> Definition:
         """KeyError if the store never had it, InvalidDefinition if this release cannot run it."""

@@ -35,6 +35,7 @@ from stagedoor.engine.store import (
     owner,
     reader,
     take,
+    write_ahead,
 )
 from stagedoor.workflow.attribute import Value
 
@@ -130,6 +131,14 @@ class EventLog:
         """Appends that are not committed yet."""
         return self._appended - self.events - self._refused
 
+    @property
+    def wal_bytes(self) -> int:
+        """Of SQLite's write-ahead log."""
+        try:
+            return write_ahead(self.path).stat().st_size
+        except OSError:
+            return 0
+
     def append(self, appends: list[Append]) -> None:
         """In this order, as one commit or several, together with what others append meanwhile."""
         self._appended += len(appends)
@@ -214,7 +223,8 @@ class EventLog:
                 self._lose()
                 raise StoreError(f"the store cannot be written: {self._barred}")
             task(self._connection)
-            self._connection.execute("COMMIT")
+            if self._connection.in_transaction:
+                self._connection.execute("COMMIT")
         finally:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from stagedoor.config.address import PORTS
 from stagedoor.config.cluster import Cluster, endpoint
@@ -49,6 +49,8 @@ class Surroundings:
     clusters: Mapping[str, Cluster] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)
     """``scheme://HOST:PORT`` → the cluster that has such an endpoint."""
+    alone: bool = False
+    """There is no configuration that could say where a description's server is: its file's name stands for it."""
 
 
 def surroundings(folder: Path, settings: Settings | None) -> Surroundings:
@@ -173,6 +175,8 @@ class Files:
             return self._around.files[url]
         if parts.scheme == "grpc":
             return self._grpc(url, parts.netloc)
+        if parts.scheme not in PORTS and self._around.alone:
+            return f"cluster://{quote(parts.path.rpartition('/')[2])}"
         if self._around.servers.lead(url) is None:
             cluster = self._around.origins.get(origin(parts) or "")
             if cluster is not None:

@@ -69,7 +69,7 @@ def read_document(
         raise InvalidConfiguration(reader.problems)
     from stagedoor.workflow.parse import parse
 
-    around = Surroundings(file.parent, file.parent / DOCUMENTS)
+    around = Surroundings(file.parent, file.parent / DOCUMENTS, alone=True)
     try:
         definition = parse(plain(node), Files(reader, around, file, node))
     except InvalidDefinition as invalid:

@@ -28,6 +28,7 @@ from stagedoor.workflow.commands import (
     StartChild,
     StartTimer,
     Subscribe,
+    UndoChild,
     Unsubscribe,
 )
 from stagedoor.workflow.definition import Definition
@@ -39,6 +40,7 @@ from stagedoor.workflow.events import (
     CancelRequested,
     ChildEnded,
     ChildStarted,
+    ChildUndone,
     CompensationRegistered,
     Event,
     EventEmitted,
@@ -54,6 +56,7 @@ from stagedoor.workflow.events import (
     ResumeRequested,
     SuspendRequested,
     TimerFired,
+    UndoRequested,
 )
 from stagedoor.workflow.machine import Machine
 from stand_in import Scene, stand_in
@@ -95,9 +98,12 @@ class Driver:
         self._arrived: list[Any] = []
         self._sequence = 0
         self._now = self.start
+        self._children: dict[str, Driver] = {}
+        self.outlook: Any = None
+        """What of it can be undone, now that it has completed."""
 
-    def run(self, input: Any) -> Machine:
-        started = ExecutionStarted(self._now, "e1", self.definition.hash, input)
+    def run(self, input: Any, parent: Any = None) -> Machine:
+        started = ExecutionStarted(self._now, "e1", self.definition.hash, input, parent=parent)
         if self.cancel is not None:
             self._later(self.cancel.get("after", 0), lambda at: CancelRequested(at, self.cancel["reason"], "operator"))
         if self.suspend is not None:
@@ -108,6 +114,10 @@ class Driver:
             event = {"specversion": "1.0", "id": str(number), "source": "/test", **arrival}
             self._later(event.pop("after", 1), lambda at, event=event: event)
         self._feed(started)
+        self._play()
+        return self.machine
+
+    def _play(self) -> None:
         while self._due and len(self.log) < MAX_EVENTS:
             at, _, event = heapq.heappop(self._due)
             if isinstance(event, dict):
@@ -118,7 +128,6 @@ class Driver:
             elif self._wanted(event):
                 self._now = at
                 self._feed(event)
-        return self.machine
 
     def _deliver(self) -> None:
         """Whatever has arrived, to every listener that wants it."""
@@ -168,8 +177,9 @@ class Driver:
                         1.0,
                         lambda at: IncidentResolved(at, id, word["action"], "ann", "told so", word.get("arguments")),
                     )
-            case Complete(output):
-                self._append(ExecutionCompleted(self._now, output), command)
+            case Complete(output, undo):
+                self.outlook = undo
+                self._append(ExecutionCompleted(self._now, output, undo), command)
             case Fault(error, compensation):
                 self._append(ExecutionFaulted(self._now, error, compensation), command)
             case Cancel(reason, compensation):
@@ -180,6 +190,9 @@ class Driver:
             case StartChild() | RunProcess() if command.id not in self._used:
                 self._used[command.id] = 1
                 self._run(command)
+            case UndoChild() if command.id not in self._used:
+                self._used[command.id] = 1
+                self._undo(command)
             case CancelChild(id) if f"cancel {id}" not in self._used:
                 self._used[f"cancel {id}"] = 1
                 self._later(2, lambda at: ChildEnded(at, id, "cancelled", error={"title": "Cancelled"}))
@@ -231,6 +244,26 @@ class Driver:
             code, out, err = answer.get("code", 0), answer.get("stdout", ""), answer.get("stderr", "")
             self._later(after, lambda at: ProcessEnded(at, id, code, out, err))
 
+    def _undo(self, command: UndoChild) -> None:
+        """Of a child that was really run: by itself. Of another one: as ``undo NAME`` says, else all of it is."""
+        child = self._children.get(command.child)
+        if child is not None:
+            report, after = child.undo(command.id)
+        else:
+            scripted = self.answers.get(f"undo {last(command.task)}", [{}])
+            number = self._used[f"undo {command.task}"] = self._used.get(f"undo {command.task}", 0) + 1
+            report, after = dict(scripted[min(number, len(scripted)) - 1]), 1.0
+        error = report.get("error")
+        told = None if error else {"status": "complete", "entries": []} | report
+        self._later(after, lambda at: ChildUndone(at, command.id, told, error))
+
+    def undo(self, run: str) -> tuple[Any, float]:
+        """Its report, and how long it takes."""
+        begun = self._now
+        self._feed(UndoRequested(self._now, "undone by whoever ran it", run))
+        self._play()
+        return self.machine.saga.report(), self._now - begun
+
     def _really(self, command: StartChild | RunProcess) -> None:
         """The other workflow, or the process, to its end: now, and told at the time when it would have ended."""
         id = command.id
@@ -240,12 +273,13 @@ class Driver:
             return
         [definition] = [each for each in self.workflows if each.key == command.workflow]
         child = Driver(definition, scene=self.scene, secrets=self.secrets, workflows=self.workflows, start=self._now)
-        machine = child.run(command.input)
+        self._children[command.child] = child
+        machine = child.run(command.input, parent={"execution": self.machine.execution, "run": id, "depth": 1})
         self._later(0, lambda at: ChildStarted(at, id, command.child))
         if command.awaited and machine.status in ("completed", "faulted", "cancelled"):
             self._later(
                 child._now - self._now,
-                lambda at: ChildEnded(at, id, machine.status, output=machine.output, error=machine.error),
+                lambda at: ChildEnded(at, id, machine.status, machine.output, machine.error, child.outlook),
             )
 
     def _later(self, after: float, make: Any) -> None:

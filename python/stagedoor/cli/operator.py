@@ -51,13 +51,16 @@ def run(arguments: argparse.Namespace, admin: Admin) -> int:
         admin.ask("POST", f"{path}/{arguments.verb}", words)
         say(f"{arguments.id} is being {WHOLE[arguments.verb]}")
         return 0
-    incident = arguments.incident
-    if incident is None:
-        open_ones = [each["id"] for each in admin.ask("GET", path)["incidents"] if each["resolved"] is None]
-        if len(open_ones) != 1:
-            which = "has no open incident" if not open_ones else "has several: choose one with --incident"
-            return fail("\n  ".join([f"{arguments.id} {which}", *open_ones]))
-        [incident] = open_ones
+    open_ones = [each for each in admin.ask("GET", path)["incidents"] if each["resolved"] is None]
+    if arguments.incident is not None:
+        open_ones = [each for each in open_ones if each["id"] == arguments.incident] or [{"id": arguments.incident}]
+    if len(open_ones) != 1:
+        which = "has no open incident" if not open_ones else "has several: choose one with --incident"
+        where = [f"{each['id']} of {each['execution']}" if "execution" in each else each["id"] for each in open_ones]
+        return fail("\n  ".join([f"{arguments.id} {which}", *where]))
+    incident = open_ones[0]["id"]
+    # It may be one of a workflow that this one runs.
+    path = f"/executions/{quote(open_ones[0].get('execution', arguments.id), safe='')}"
     words |= {"action": arguments.verb}
     if arguments.verb == "edit":
         words |= {"arguments": json_value("--arguments", arguments.arguments)}

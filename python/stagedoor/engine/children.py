@@ -12,16 +12,19 @@ from stagedoor.engine.definitions import Definitions
 from stagedoor.engine.event_log import EventLog
 from stagedoor.engine.execution import STATUS, Execution, Final
 from stagedoor.engine.history import Row
-from stagedoor.workflow.commands import CancelChild, StartChild
+from stagedoor.workflow.commands import CancelChild, StartChild, UndoChild
 from stagedoor.workflow.definition import Definition
 from stagedoor.workflow.error import standard
 from stagedoor.workflow.events import (
     CancelRequested,
     ChildEnded,
     ChildStarted,
+    ChildUndone,
     Event,
+    ExecutionCancelled,
     ExecutionCompleted,
     ExecutionFaulted,
+    UndoRequested,
 )
 
 RETRY_S = 0.5
@@ -42,6 +45,9 @@ class Engine(Protocol):
         self, definition: Definition, input: Json, *, like: Row, trace: str | None, token: Any, id: str, parent: Json
     ) -> Execution:
         """ValueError says why it cannot be."""
+
+    def reopen(self, row: Row, events: list[Event], request: UndoRequested, token: Any) -> None:
+        """An execution that has completed, to be undone."""
 
     @property
     def crowded(self) -> bool: ...
@@ -71,12 +77,48 @@ class Children:
             reason = f"the execution {parent.id} that ran it was stopped"
             self._engine.append(child, CancelRequested(self._clock(), reason, "parent"))
 
+    def undo(self, parent: Execution, wanted: UndoChild) -> None:
+        """Undo what a completed child did. One that is open is undone already, and will tell its end."""
+        if wanted.child in self._engine.open:
+            return
+        history = self._log.history
+        asked = history.ask(lambda: (history.row(wanted.child), history.events(wanted.child)))
+        asked.add_done_callback(partial(self._completed, parent, wanted))
+
     def ended(self, child: Execution, final: Final) -> None:
         """Tell whoever runs it."""
         link = child.parent
         parent = None if link is None else self._engine.open.get(link["execution"])
-        if parent is not None and parent.final is None:
+        if parent is None or parent.final is not None:
+            return
+        undo = None if child.machine is None else child.machine.undo
+        if undo is not None and isinstance(final, ExecutionCancelled):
+            self._engine.append(parent, ChildUndone(self._clock(), undo.run, final.compensation))
+        else:
             self._engine.append(parent, self._end(link["run"], final))
+
+    def _completed(
+        self,
+        parent: Execution,
+        wanted: UndoChild,
+        asked: asyncio.Future[tuple[Row | None, list[Event]]],
+    ) -> None:
+        if asked.cancelled() or parent.final is not None:
+            return
+        row, events = asked.result()
+        last = events[-1] if events else None
+        if row is None or not isinstance(last, ExecutionCompleted | ExecutionCancelled):
+            detail = f"there is no execution {wanted.child} that has completed"
+            error = standard("runtime", 404, "The workflow cannot be undone", wanted.task, detail)
+            self._engine.append(parent, ChildUndone(self._clock(), wanted.id, error=error))
+        elif isinstance(last, ExecutionCancelled):
+            # Undone before a crash.
+            self._engine.append(parent, ChildUndone(self._clock(), wanted.id, last.compensation))
+        elif wanted.child not in self._engine.open:
+            reason = f"the execution {parent.id} that ran it is undone"
+            request = UndoRequested(self._clock(), reason, wanted.id)
+            self._engine.reopen(row, events, request, parent.caller_token)
+        self._engine.flush_soon()
 
     def _look(
         self, parent: Execution, wanted: StartChild | CancelChild, child: str, missing: Callable[[], None]
@@ -161,7 +203,7 @@ class Children:
 
     def _end(self, run: str, final: Event) -> ChildEnded:
         if isinstance(final, ExecutionCompleted):
-            return ChildEnded(self._clock(), run, "completed", final.output)
+            return ChildEnded(self._clock(), run, "completed", final.output, undo=final.undo)
         if isinstance(final, ExecutionFaulted):
             return ChildEnded(self._clock(), run, "faulted", error=final.error)
         return ChildEnded(self._clock(), run, STATUS[type(final)])  # type: ignore[arg-type]

@@ -47,6 +47,7 @@ from stagedoor.workflow.events import (
     ExecutionMigrated,
     ExecutionStarted,
     TimerFired,
+    UndoRequested,
 )
 from stagedoor.workflow.machine import Machine
 
@@ -161,16 +162,26 @@ class Engine:
             parked = self.parking.recovered(row)
             if parked is not None:
                 self._keep(parked)
-                continue
-            events = self._log.history.events(row.id)
-            execution = Execution(row, None, seq=len(events), updated=events[-1].at, started=True, recovered=True)
-            self._keep(execution)
-            try:
-                revive(execution, events, self._definitions)
-            except Exception as failure:  # noqa: BLE001 - logged, and one execution's own
-                self._break(execution, failure)
+            else:
+                self._read_back(row, self._log.history.events(row.id))
         self.counters.recovered = len(self.open)
         return self.counters.recovered
+
+    def _read_back(self, row: Row, events: list[Event]) -> Execution:
+        execution = Execution(row, None, seq=len(events), updated=events[-1].at, started=True, recovered=True)
+        self._keep(execution)
+        try:
+            revive(execution, events, self._definitions)
+        except Exception as failure:  # noqa: BLE001 - logged, and one execution's own
+            self._break(execution, failure)
+        return execution
+
+    def reopen(self, row: Row, events: list[Event], request: UndoRequested, token: Any) -> None:
+        """An execution that has completed, to be undone by whoever ran it, on behalf of the same caller."""
+        execution = self._read_back(replace(row, status="running", ended=None), events)
+        execution.caller_token = token
+        if execution.machine is not None:
+            self.append(execution, request, status="running")
 
     def begin(self) -> None:
         """Carry out what has no outcome yet, and take callouts."""

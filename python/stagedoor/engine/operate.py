@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Literal
 
 from stagedoor.engine import cloud_events, search
@@ -84,7 +85,8 @@ class Operator:
             # Purged meanwhile: what was read may be a part.
             return None
         last = final or events[-1]
-        shown = _origin(row) | {"incidents": _incidents(events), "migrations": _migrations(events)}
+        incidents = [*_incidents(events), *await self._incidents_below(id)]
+        shown = _origin(row) | {"incidents": incidents, "migrations": _migrations(events)}
         if isinstance(events[0], ExecutionStarted):
             shown["input"] = events[0].input
             shown["origin"] = _restarted(events[0].origin)
@@ -106,6 +108,17 @@ class Operator:
             for entry in machine.timeline()
         ]
         return shown | {"waiting": machine.waiting(), "timeline": timeline}
+
+    async def _incidents_below(self, id: str) -> list[Json]:
+        """Those that are open in what an execution runs, or has undone, each with its ``execution``."""
+        found: list[Json] = []
+        history = self._log.history
+        below = [each.id for each in self._engine.open.values() if each.parent and each.parent["execution"] == id]
+        for child in below:
+            events = await history.ask(partial(history.events, child))
+            found += [each | {"execution": child} for each in _incidents(events) if each["resolved"] is None]
+            found += await self._incidents_below(child)
+        return found
 
     async def receive(self, headers: Sequence[tuple[str, str]], body: bytes) -> int:
         """CloudEvents by HTTP, in; how many of them are new. ValueError says what is wrong with them, StoreError why

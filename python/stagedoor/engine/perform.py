@@ -112,6 +112,7 @@ class Performer:
             command.Unsubscribe: self._unsubscribe,
             command.StartChild: self._start_child,
             command.CancelChild: self._cancel_child,
+            command.UndoChild: self._undo_child,
             command.RunProcess: self._run_process,
             command.CancelProcess: self._cancel_process,
             command.OpenIncident: self._open_incident,
@@ -310,6 +311,10 @@ class Performer:
     def _cancel_child(self, execution: Execution, wanted: command.CancelChild) -> None:
         self._engine.children.cancel(execution, wanted)
 
+    def _undo_child(self, execution: Execution, wanted: command.UndoChild) -> None:
+        if not self._closing:
+            self._engine.children.undo(execution, wanted)
+
     def _run_process(self, execution: Execution, wanted: command.RunProcess) -> None:
         if not self._closing:
             self._engine.processes.run((execution.id, wanted.id), execution.row.workflow, wanted)
@@ -330,7 +335,7 @@ class Performer:
 
 def conclusion(wanted: command.Complete | command.Fault | command.Cancel, at: float) -> Final:
     if isinstance(wanted, command.Complete):
-        return ExecutionCompleted(at, wanted.output)
+        return ExecutionCompleted(at, wanted.output, wanted.undo)
     if isinstance(wanted, command.Fault):
         return ExecutionFaulted(at, wanted.error, wanted.compensation)
     return ExecutionCancelled(at, wanted.reason, wanted.compensation)

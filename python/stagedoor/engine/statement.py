@@ -59,7 +59,9 @@ ENDED = frozenset({"completed", "faulted", "cancelled"})
 _FENCE = "(?,CASE (SELECT epoch FROM owner) WHEN ? THEN ? END,?,?,?)"
 _EVENTS = _insert("event", 5, _FENCE)
 _EXECUTIONS = _insert(f"execution ({COLUMNS})", 13)
-_STATUS = [f"UPDATE execution SET status = ? WHERE id IN ({','.join('?' * count)})" for count in range(ROWS + 1)]
+_STATUS = [
+    f"UPDATE execution SET status = ?, ended = NULL WHERE id IN ({','.join('?' * count)})" for count in range(ROWS + 1)
+]
 _ENDED = [
     f"UPDATE execution SET status = ?, incidents = 0, ended = "
     f"(SELECT at FROM event WHERE execution = execution.id ORDER BY seq DESC LIMIT 1) "

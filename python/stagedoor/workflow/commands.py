@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from stagedoor.workflow.events import Outlook
 from stagedoor.workflow.manner import Manner
 
 Json = Any
@@ -126,6 +127,15 @@ class CancelChild:
 
 
 @dataclass(frozen=True, slots=True)
+class UndoChild:
+    """Undo what an execution did that has completed. Answered by ``ChildUndone``."""
+
+    id: str
+    task: str
+    child: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunProcess:
     """Run a script or a shell command. Answered by ``ProcessEnded`` or ``ProcessFailed``."""
 
@@ -160,6 +170,8 @@ class OpenIncident:
 @dataclass(frozen=True, slots=True)
 class Complete:
     output: Json
+    undo: Outlook | None = None
+    """Of one that another one runs: what of it can be undone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +200,7 @@ Command = (
     | Unsubscribe
     | StartChild
     | CancelChild
+    | UndoChild
     | RunProcess
     | CancelProcess
     | OpenIncident

@@ -16,6 +16,10 @@ RULES = 2
 gone."""
 
 
+Outlook = Literal["due", "irreversible"]
+"""Of a workflow that was run and has completed: it has undos, or it did what nothing undoes."""
+
+
 @dataclass(frozen=True, slots=True)
 class ExecutionStarted:
     at: float
@@ -133,6 +137,21 @@ class ChildEnded:
     status: Literal["completed", "faulted", "cancelled"]
     output: Json = None
     error: Json = None
+    undo: Outlook | None = None
+    """What can be undone of one that completed. None: nothing, or it ended before that was told."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChildUndone:
+    """What a completed child did is undone, as far as it can be."""
+
+    at: float
+    run: str
+    """The id of ``UndoChild``."""
+    compensation: Json = None
+    """Its report."""
+    error: Json = None
+    """Why it cannot be undone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +182,16 @@ class CancelRequested:
     at: float
     reason: str
     by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UndoRequested:
+    """Of an execution that has completed: whoever ran it undoes what it did. It ends once more, as cancelled."""
+
+    at: float
+    reason: str
+    run: str
+    """The id of the parent's ``UndoChild``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +256,8 @@ class ExecutionRestarted:
 class ExecutionCompleted:
     at: float
     output: Json
+    undo: Outlook | None = None
+    """Of one that another one runs: what of it can be undone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,9 +295,11 @@ Event = (
     | EventReceived
     | ChildStarted
     | ChildEnded
+    | ChildUndone
     | ProcessEnded
     | ProcessFailed
     | CancelRequested
+    | UndoRequested
     | SuspendRequested
     | ResumeRequested
     | IncidentResolved

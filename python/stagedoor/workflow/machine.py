@@ -31,6 +31,7 @@ from stagedoor.workflow.commands import (
     StartChild,
     StartTimer,
     Subscribe,
+    UndoChild,
     Unsubscribe,
 )
 from stagedoor.workflow.consumption import Taken
@@ -45,6 +46,7 @@ from stagedoor.workflow.events import (
     CancelRequested,
     ChildEnded,
     ChildStarted,
+    ChildUndone,
     CompensationRegistered,
     Event,
     EventEmitted,
@@ -62,6 +64,7 @@ from stagedoor.workflow.events import (
     ResumeRequested,
     SuspendRequested,
     TimerFired,
+    UndoRequested,
 )
 from stagedoor.workflow.frame import Frame, Strand
 from stagedoor.workflow.identifiers import Identifiers, Owner
@@ -113,6 +116,7 @@ class Machine:
         "saga",
         "started",
         "taken",
+        "undo",
     )
 
     def __init__(self, definition: Definition, began: str | None = None) -> None:
@@ -149,6 +153,8 @@ class Machine:
         self._resolved: dict[str, str] = {}
         """Incidents on which an operator's word was heard, and whose: the first one counts."""
         self.started: ExecutionStarted | None = None
+        self.undo: UndoRequested | None = None
+        """Whoever ran it undoes it, although it had completed."""
         self._conclusion: Complete | Fault | Cancel | None = None
         self._fed = 0
         self._stops: tuple[tuple[int, str], ...] = ()
@@ -186,7 +192,7 @@ class Machine:
             return "running"
         if OpenIncident in kinds:
             return "suspended"
-        return "waiting" if kinds & {StartTimer, Subscribe, StartChild, CancelChild} else "running"
+        return "waiting" if kinds & {StartTimer, Subscribe, StartChild, CancelChild, UndoChild} else "running"
 
     def pending(self) -> list[Command]:
         """Commands that the events fed so far leave unanswered, in the order in which they were given.
@@ -249,7 +255,7 @@ class Machine:
         """Start a frame in the machine's loop, not on the caller's stack: a long loop does not grow it."""
         self._agenda.append((frame, data))
 
-    def ask(self, command: Call | Subscribe | StartChild | RunProcess | OpenIncident, owner: Any) -> None:
+    def ask(self, command: Call | Subscribe | StartChild | UndoChild | RunProcess | OpenIncident, owner: Any) -> None:
         self._waits[command.id] = (command, owner)
         self._out.append(command)
 
@@ -351,7 +357,8 @@ class Machine:
         except Failure as failure:
             self.child_failed(child, failure)
             return
-        self._conclude(Complete(self.output))
+        run = self.started is not None and self.started.parent is not None
+        self._conclude(Complete(self.output, self.saga.outlook if run else None))
 
     def child_failed(self, child: Frame, failure: Failure) -> None:
         self.error = failure.error
@@ -413,7 +420,7 @@ class Machine:
                 self.withdraw(CancelChild(identifier, command.child))
             elif isinstance(command, RunProcess):
                 self.withdraw(CancelProcess(identifier))
-            elif isinstance(command, OpenIncident):
+            elif isinstance(command, OpenIncident | UndoChild):
                 del self._waits[identifier]
         self._waits["conclusion"] = (conclusion, self)
         self._out.append(conclusion)
@@ -521,6 +528,21 @@ class Machine:
             self._held = None
             self._root.cancel(drain=True)
 
+    def _on_undone(self, event: ChildUndone) -> None:
+        undo = self.told(event.run)
+        if undo is not None:
+            undo.child_undone(event)
+        elif not self.identifiers.numbered(event.run):
+            raise ReplayMismatch(f"{event.run!r} was never asked to be undone")
+
+    def _on_undo(self, event: UndoRequested) -> None:
+        if not isinstance(self._conclusion, Complete) or "conclusion" in self._waits:
+            raise ReplayMismatch("only what has completed is undone by whoever ran it")
+        self.undo, self._reason = event, event.reason
+        self._conclusion = None
+        self._phase = "undoing"
+        self.saga.begin()
+
     def _on_suspend(self, event: SuspendRequested) -> None:
         if self._phase == "running" and self._held is None:
             self._held = event
@@ -585,7 +607,7 @@ class Machine:
         self._waits.pop("conclusion", None)
 
 
-_WAITED = Call | StartTimer | Subscribe | StartChild | CancelChild | RunProcess | OpenIncident
+_WAITED = Call | StartTimer | Subscribe | StartChild | CancelChild | UndoChild | RunProcess | OpenIncident
 """Commands for whose answers an execution waits."""
 
 _HANDLERS: dict[type, Callable[[Machine, Any], None]] = {
@@ -600,9 +622,11 @@ _HANDLERS: dict[type, Callable[[Machine, Any], None]] = {
     EventReceived: Machine._on_received,
     ChildStarted: Machine._on_run,
     ChildEnded: Machine._on_run,
+    ChildUndone: Machine._on_undone,
     ProcessEnded: Machine._on_run,
     ProcessFailed: Machine._on_run,
     CancelRequested: Machine._on_cancel,
+    UndoRequested: Machine._on_undo,
     SuspendRequested: Machine._on_suspend,
     ResumeRequested: Machine._on_resume,
     IncidentOpened: Machine._on_opened,

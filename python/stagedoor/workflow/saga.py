@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
 from stagedoor.workflow.address import addresses
+from stagedoor.workflow.child_undo import ChildUndo
 from stagedoor.workflow.commands import RegisterCompensation
 from stagedoor.workflow.definition import SagaPolicy
 from stagedoor.workflow.error import Failure, standard
-from stagedoor.workflow.events import CompensationRegistered
+from stagedoor.workflow.events import CompensationRegistered, Outlook
 from stagedoor.workflow.frame import Frame, Scope
 from stagedoor.workflow.undo import Undo
 from stagedoor.workflow.unwinding import Unwinding
@@ -69,6 +70,25 @@ class Saga:
         elif task.mark == "irreversible":
             self._count += 1
             self.entries[self._count] = Irreversible(forward)
+
+    def ran(self, forward: Frame, child: str, outlook: Outlook) -> None:
+        """A workflow that a task ran has completed; ``outlook`` is what of it can be undone."""
+        self._count += 1
+        if outlook == "irreversible":
+            self.entries[self._count] = Irreversible(forward)
+            return
+        scope = scope_of(forward)
+        undo = self.entries[self._count] = ChildUndo(forward, child, scope, self._count)
+        self._due.setdefault(scope, deque()).append(undo)
+
+    @property
+    def outlook(self) -> Outlook | None:
+        """What of it can be undone by whoever ran this workflow, now that it has completed. None: it did nothing that
+        it knows of."""
+        if self._registered():
+            return "due"
+        standing = any(isinstance(each, Irreversible) or each.status == "kept" for each in self.entries.values())
+        return "irreversible" if standing else None
 
     def doubted(self, forward: Frame) -> None:
         """A task may be done, or not."""
@@ -195,7 +215,8 @@ def report(entries: Iterable[Undo | Irreversible]) -> dict[str, Json]:
     elif good == len(told):
         status = "complete"
     else:
-        status = "partial" if good else "failed"
+        some = good or any(entry["status"] == "partial" for entry in told)
+        status = "partial" if some else "failed"
     return {"status": status, "entries": told}
 
 

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from stagedoor.errors import StagedoorError
 from stagedoor.workflow import commands, events, manner
 from stagedoor.workflow.address import Addresses, addresses
+from stagedoor.workflow.child_undo import ChildUndo
 from stagedoor.workflow.commands import Call
 from stagedoor.workflow.consumption import Consumption, Taken
 from stagedoor.workflow.deadline import Deadline
@@ -49,6 +50,7 @@ UPGRADES: dict[int, Callable[[Json], Json]] = {}
 """Format → makes the next one of it."""
 
 KINDS: dict[str, Any] = {
+    "child_undo": ChildUndo,
     "consumption": Consumption,
     "deadline": Deadline,
     "identifiers": Identifiers,
@@ -69,6 +71,7 @@ RECORDS: dict[str, type] = {
         *get_args(commands.Command),
         events.ExecutionStarted,
         events.SuspendRequested,
+        events.UndoRequested,
         manner.Authentication,
         manner.Mcp,
         manner.Manner,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from stagedoor.workflow.commands import Command, OpenIncident, StartTimer
 from stagedoor.workflow.deadline import Deadline
-from stagedoor.workflow.definition import Compensation, Task
+from stagedoor.workflow.definition import Compensation, OnFailure, Task
 from stagedoor.workflow.duration import moment
 from stagedoor.workflow.error import Failure
 from stagedoor.workflow.events import IncidentResolved, TimerFired
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from stagedoor.workflow.unwinding import Unwinding
 
 Json = Any
-Status = Literal["registered", "undoing", "suspended", "compensated", "skipped", "done", "failed", "kept"]
+Status = Literal["registered", "undoing", "suspended", "compensated", "partial", "skipped", "done", "failed", "kept"]
 
 
 class Undo:
@@ -50,6 +50,10 @@ class Undo:
     def __init__(self, forward: Frame, group: int, scope: Frame | None, number: int) -> None:
         compensation = forward.task.compensation
         assert compensation is not None
+        self.compensation: Compensation = compensation
+        self._prepare(forward, group, scope, number)
+
+    def _prepare(self, forward: Frame, group: int, scope: Frame | None, number: int) -> None:
         self.machine = forward.machine
         self.scope = scope
         """The list of tasks whose failure it belongs to; None: the workflow's."""
@@ -58,7 +62,6 @@ class Undo:
         """Of its registration: the later, the higher."""
         # Not the frame itself: its data would be kept until the end of the execution.
         self.task: Task = forward.task
-        self.compensation: Compensation = compensation
         self.reference = forward.reference
         """Of the task to be undone."""
         self.path = forward.path
@@ -80,6 +83,20 @@ class Undo:
         """The same for every attempt to undo the same thing with the same arguments."""
         suffix = (f":g{self.group}" if self.group else "") + (f":e{self.edits}" if self.edits else "")
         return f"{self.path}{suffix}"
+
+    @property
+    def call(self) -> str:
+        """What it does, for people."""
+        return self.compensation.call
+
+    @property
+    def on_failure(self) -> OnFailure:
+        return self.compensation.on_failure
+
+    @property
+    def origin(self) -> str:
+        """The reference that its ids begin with."""
+        return self.compensation.task.reference
 
     @property
     def repeatable(self) -> bool:
@@ -132,12 +149,12 @@ class Undo:
         self.attempt()
 
     def give_up(self, failure: Failure) -> None:
-        policy = self.compensation.on_failure
+        policy = self.on_failure
         if policy == "suspend":
             self.status = "suspended"
             self.incidents += 1
-            identifier = f"{self.compensation.task.reference}{self.identity}!{self.incidents}"
-            shown = Shown(self.reference, self.compensation.call, "incident", self.path, self.machine.now, None)
+            identifier = f"{self.origin}{self.identity}!{self.incidents}"
+            shown = Shown(self.reference, self.call, "incident", self.path, self.machine.now, None)
             shown.outcome, shown.error = "open", failure.error
             self.incident = self.machine.note(shown)
             self.machine.ask(OpenIncident(identifier, self.reference, failure.error, self.arguments), self)
@@ -183,7 +200,7 @@ class Undo:
 
     def report(self) -> dict[str, Json]:
         """What an answer and the history say of it."""
-        entry: dict[str, Json] = {"task": self.reference, "call": self.compensation.call}
+        entry: dict[str, Json] = {"task": self.reference, "call": self.call}
         if self.path:
             entry["iteration"] = self.path
         entry["status"] = "skipped" if self.status == "registered" else self.status

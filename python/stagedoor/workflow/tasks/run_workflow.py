@@ -42,6 +42,9 @@ class WorkflowFrame(Frame):
 
     def child_ended(self, event: ChildEnded) -> None:
         if event.status == "completed":
+            own = self.task.compensation is not None or self.task.mark is not None
+            if event.undo is not None and not own and self.strand.undoes is None:
+                self.machine.saga.ran(self, self.command.child, event.undo)
             self.complete(event.output)
             return
         error = event.error if isinstance(event.error, dict) else {}

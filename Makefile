@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 RUST := $(shell find crates -name '*.rs' -o -name '*.toml') Cargo.toml Cargo.lock
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: build demo test test-rust test-python test-tools fuzz lint bench docs verify lock clean
+.PHONY: build demo test test-rust test-python test-tools fuzz soak lint bench docs verify lock clean
 
 build: .venv/.built
 
@@ -35,6 +35,9 @@ test-tools:    ## installs with apt and npm what tests of real clients and provi
 
 fuzz:    ## damaged requests and answers for FUZZ_SECONDS; FUZZ_SEED repeats a failure
 	FUZZ_SECONDS=$(or $(FUZZ_SECONDS),60) cargo test --quiet --package stagedoor-dataplane --test all fuzz:: -- --nocapture
+
+soak: .venv/.built .venv/.tools    ## a thousand orders while the gateway is killed fifty times, in about two minutes; SOAK="--orders N --kills N --seed N"
+	$(BIN)/python tests/system/soak.py $(SOAK)
 
 lint: .venv/.built .venv/.tools
 	cargo fmt --check

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import random
@@ -11,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from load import Client, Closed
-from shop import DECLINED, ORDER, ORDER_SERVICES, USER, USER_SERVICES, WEB, Shop, fates
+from shop import DECLINED, ORDER, ORDER_SERVICES, USER, USER_SERVICES, Shop, fates
+from soak import soak
 from stagedoor.demo.processes import Services, until
 
 Json = Any
 
-LIVES, ORDERS = 20, 100
-CARDS = ("4242", "declined", "lost-answer")
+ORDERS, KILLS = 100, 20
 
 CASES = {
     "order": ("/v1/orders", ORDER, ORDER_SERVICES, 201, "complete"),
@@ -72,57 +70,8 @@ def _crash(shop: Shop, events: int, workflow: str, path: str, body: Json) -> boo
 def test_a_hundred_orders_survive_twenty_kills(own_services: Services, tmp_path: Path) -> None:
     seed = int(os.environ.get("SEED", random.SystemRandom().randrange(2**32)))
     print(f"SEED={seed}")
-    chance = random.Random(seed)
-    shop = Shop(own_services, tmp_path)
-    statuses = asyncio.run(_lives(shop, chance))
-    assert len(statuses) == ORDERS
-    for number, status in statuses.items():
-        assert status == (402 if CARDS[number % 3] == "declined" else 201), f"order {number}"
-    executions = shop.executions()
-    assert len(executions) == ORDERS, "one execution for each key"
-    for execution in executions:
-        shop.ended(execution["id"])
-    found = fates(own_services, ORDER_SERVICES)
-    assert set(found) == {execution["id"] for execution in executions}
-    declined = sum(CARDS[number % 3] == "declined" for number in range(ORDERS))
-    assert sorted(found.values()) == ["complete"] * (ORDERS - declined) + ["undone"] * declined
-    shop.kill()
-
-
-async def _lives(shop: Shop, chance: random.Random) -> dict[int, int]:
-    """Each life of the gateway gets new orders and is ended at a random moment; the last one finishes them all."""
-    statuses: dict[int, int] = {}
-    serving = asyncio.Event()
-    tasks = []
-    for life in range(LIVES):
-        await asyncio.to_thread(shop.open)
-        serving.set()
-        share = ORDERS // LIVES
-        tasks += [
-            asyncio.create_task(_order(shop, number, serving, statuses))
-            for number in range(life * share, (life + 1) * share)
-        ]
-        await asyncio.sleep(chance.uniform(0, 0.5))
-        serving.clear()
-        await asyncio.to_thread(shop.kill)
-    await asyncio.to_thread(shop.open)
-    serving.set()
-    await asyncio.gather(*tasks)
-    return statuses
-
-
-async def _order(shop: Shop, number: int, serving: asyncio.Event, statuses: dict[int, int]) -> None:
-    order = ORDER | {"card": CARDS[number % 3]}
-    while True:
-        await serving.wait()
-        address = shop.address
-        try:
-            async with Client(address) as client:
-                answer = await client.ask("POST", "/v1/orders", order, x_api_key=WEB, idempotency_key=f"order-{number}")
-        except (OSError, Closed, asyncio.IncompleteReadError):
-            await asyncio.sleep(0.01)
-            continue
-        if answer.status != 202:
-            statuses[number] = answer.status
-            return
-        await asyncio.sleep(0.05)
+    found = soak(Shop(own_services, tmp_path), ORDERS, KILLS, seed)
+    print(found.report())
+    assert found.wrong == []
+    assert (found.kills, len(found.statuses), sum(found.ends.values())) == (KILLS, ORDERS, ORDERS)
+    assert found.acknowledged

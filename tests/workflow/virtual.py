@@ -260,7 +260,7 @@ class Driver:
     def undo(self, run: str) -> tuple[Any, float]:
         """Its report, and how long it takes."""
         begun = self._now
-        self._feed(UndoRequested(self._now, "undone by whoever ran it", run))
+        self._feed(UndoRequested(self._now, "undone by whoever ran it", run, "e1"))
         self._play()
         return self.machine.saga.report(), self._now - begun
 

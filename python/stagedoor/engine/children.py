@@ -87,15 +87,14 @@ class Children:
 
     def ended(self, child: Execution, final: Final) -> None:
         """Tell whoever runs it."""
-        link = child.parent
-        parent = None if link is None else self._engine.open.get(link["execution"])
+        parent = self._engine.open.get(child.above) if child.above is not None else None
         if parent is None or parent.final is not None:
             return
         undo = None if child.machine is None else child.machine.undo
         if undo is not None and isinstance(final, ExecutionCancelled):
             self._engine.append(parent, ChildUndone(self._clock(), undo.run, final.compensation))
         else:
-            self._engine.append(parent, self._end(link["run"], final))
+            self._engine.append(parent, self._end(child.parent["run"], final))
 
     def _completed(
         self,
@@ -116,7 +115,7 @@ class Children:
             self._engine.append(parent, ChildUndone(self._clock(), wanted.id, last.compensation))
         elif wanted.child not in self._engine.open:
             reason = f"the execution {parent.id} that ran it is undone"
-            request = UndoRequested(self._clock(), reason, wanted.id)
+            request = UndoRequested(self._clock(), reason, wanted.id, parent.id)
             self._engine.reopen(row, events, request, parent.caller_token)
         self._engine.flush_soon()
 

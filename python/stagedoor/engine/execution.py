@@ -63,6 +63,13 @@ class Execution:
         return self.row.id
 
     @property
+    def above(self) -> str | None:
+        """The execution that runs it, or undoes it."""
+        if self.machine is not None and self.machine.undo is not None:
+            return self.machine.undo.by
+        return None if self.parent is None else str(self.parent["execution"])
+
+    @property
     def status(self) -> str:
         """One of ``STATUS``, or how the machine is getting on; what that has come to counts once it is ``final``."""
         if self.final is not None:

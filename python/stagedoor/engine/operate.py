@@ -113,7 +113,7 @@ class Operator:
         """Those that are open in what an execution runs, or has undone, each with its ``execution``."""
         found: list[Json] = []
         history = self._log.history
-        below = [each.id for each in self._engine.open.values() if each.parent and each.parent["execution"] == id]
+        below = [each.id for each in self._engine.open.values() if each.above == id]
         for child in below:
             events = await history.ask(partial(history.events, child))
             found += [each | {"execution": child} for each in _incidents(events) if each["resolved"] is None]

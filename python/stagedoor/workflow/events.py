@@ -191,7 +191,9 @@ class UndoRequested:
     at: float
     reason: str
     run: str
-    """The id of the parent's ``UndoChild``."""
+    """The id of ``UndoChild``."""
+    by: str
+    """The execution that asks for it: the one that ran it, or one that took over what that did."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
@@ -13,6 +14,7 @@ from flow import call, config, undo, write
 from running import Gateway, until
 from service import Service
 from stagedoor.cli import main
+from stagedoor.engine import purge
 
 Json = Any
 Start = Callable[..., Gateway]
@@ -47,6 +49,12 @@ def only(running: Gateway, workflow: str) -> Json:
     found = running.admin(f"/executions?workflow={workflow}").json["executions"]
     assert len(found) < 2
     return found[0] if found else {"status": None, "ended": None}
+
+
+def removable(folder: Path, ids: list[str]) -> int:
+    """How many of them would leave the store now."""
+    with contextlib.closing(sqlite3.connect(folder / "stagedoor.db")) as connection:
+        return purge.remove(connection, ids)
 
 
 ALL = ["/first", "/child", "/grandchild", "/last", "/status/409"]
@@ -122,10 +130,13 @@ def test_a_cancelled_parent_undoes_its_child_and_one_that_nobody_awaits_is_on_it
     id = begin(running)
     until(lambda: only(running, "test/child")["ended"])
     until(lambda: only(running, "test/alone")["ended"])
+    ids = [only(running, f"test/{name}")["id"] for name in ("alone", "child", "grandchild")]
+    assert removable(tmp_path, ids) == 0, "what may yet be undone stays in the store"
     running.admin(f"/executions/{id}/cancel", "POST", {"reason": "enough", "by": "ann"})
     assert ended(running, id)["status"] == "cancelled"
     assert [seen.path for seen in service.requests if "undo" in seen.path] == ["/undo-grandchild", "/undo-child"]
     assert only(running, "test/alone")["status"] == "completed"
+    until(lambda: removable(tmp_path, ids) == 3)
 
 
 @pytest.mark.timeout(600)

@@ -33,6 +33,16 @@ class Ended:
     """In seconds since the epoch."""
 
 
+_NEEDED = """
+WITH RECURSIVE above(id) AS (
+    SELECT json_extract(data, '$.parent.execution') FROM event WHERE event.execution = execution.id AND seq = 0
+    UNION
+    SELECT json_extract(data, '$.parent.execution') FROM above JOIN event ON event.execution = above.id AND seq = 0
+)
+SELECT 1 FROM above JOIN execution AS other ON other.id = above.id WHERE other.ended IS NULL
+"""
+"""One that another one ran, and may yet undo: that has not ended itself, or what ran that has not."""
+
 Position = tuple[float, str]
 BEGIN: Position = (-1.0, "")
 
@@ -86,9 +96,13 @@ def old_ticks(connection: sqlite3.Connection, but: str, before: float) -> list[t
 
 
 def remove(connection: sqlite3.Connection, ids: Sequence[str]) -> int:
-    """These are no more; how many of them there were."""
+    """These are no more, but for what may yet be undone; how many of them there were."""
     marks = ",".join("?" * len(ids))
-    connection.execute(f"INSERT INTO purged SELECT id FROM execution WHERE id IN ({marks}) AND ended IS NOT NULL", ids)
+    connection.execute(
+        f"INSERT INTO purged SELECT id FROM execution WHERE id IN ({marks}) AND ended IS NOT NULL "
+        f"AND NOT EXISTS ({_NEEDED})",
+        ids,
+    )
     connection.execute(f"DELETE FROM attribute WHERE execution IN ({marks}) AND execution IN purged", ids)
     return connection.execute(f"DELETE FROM execution WHERE id IN ({marks}) AND id IN purged", ids).rowcount
 

@@ -19,6 +19,7 @@ from stagedoor.cli import main
 from stagedoor.engine import purge
 from stagedoor.engine.definitions import Definitions
 from stagedoor.engine.event_log import Append, EventLog
+from stagedoor.engine.inbox import Inbox
 from stagedoor.engine.retention import Retention
 from stagedoor.engine.statement import Start
 from stagedoor.workflow.parse import parse
@@ -129,6 +130,21 @@ def test_the_file_becomes_smaller_while_it_is_used(tmp_path: Path, monkeypatch: 
             assert retention.bytes < pages * size / 4
             assert retention.free_bytes <= 16 * size
             assert f"stagedoor_store_bytes {retention.bytes}" in retention.metrics()
+
+    asyncio.run(main())
+
+
+def test_an_event_from_before_what_schedules_remember_is_not_there_after_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+
+    async def main() -> None:
+        async with opened(path, 0.0) as (log, _):
+            for at in (1 * DAY, 2 * DAY):
+                event = {"specversion": "1.0", "source": "shop", "id": str(at), "type": "order"}
+                assert await Inbox(log, lambda at=at: at, lambda _: None).receive([event]) == 1
+            later = Inbox(log, lambda: 2.5 * DAY, lambda _: None)
+            later.load()
+            assert [stored.at for stored in later.events] == [2 * DAY]
 
     asyncio.run(main())
 

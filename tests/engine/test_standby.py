@@ -34,12 +34,15 @@ def events(folder: Path) -> list[tuple[str, int]]:
         connection.close()
 
 
-def test_a_standby_says_whom_it_waits_for_and_goes_on_with_what_a_killed_one_left(
+def test_a_standby_waits_and_takes_over_from_one_that_was_killed_and_from_one_that_drains(
     gateway: Start, service: Service, tmp_path: Path
 ) -> None:
     write(tmp_path, [{"first": call("/a")}, {"second": call("/hang")}])
-    first = gateway(config(service.port))
-    second = gateway(standby="second-")
+    settings = config(service.port).replace('bind: "127.0.0.1:0"', 'bind: "127.0.0.1:${env:DOOR:-0}"', 1)
+    settings = settings.replace('admin: {bind: "127.0.0.1:0"}', 'admin: {bind: "127.0.0.1:${env:ADMIN:-0}"}')
+    first = gateway(settings)
+    door = first.addresses["listeners"]["door"]
+    second = gateway(standby="second-", environment={"DOOR": door.rpartition(":")[2]})
     admin = waits(second)
     ready = request(admin, "GET", "/readyz")
     assert ready.status == 503
@@ -52,36 +55,30 @@ def test_a_standby_says_whom_it_waits_for_and_goes_on_with_what_a_killed_one_lef
 
     accepted = first.request("POST", "/flow", {"sku": "chair"}, LATER)
     assert accepted.status == 202
-    until(lambda: [seen for seen in service.requests if seen.path == "/hang"])
+    [one] = service.await_request("/hang")
     first.process.kill()
     second.serves()
+    assert second.addresses == {"listeners": {"door": door}, "admin": admin}
     service.release()
-    shown = until(
-        lambda: (it := second.request("GET", accepted.headers["location"]).json)["status"] == "completed" and it
-    )
-    assert shown["output"]["path"] == "/hang"
+    place = accepted.headers["location"]
+    until(lambda: second.request("GET", place).json["status"] == "completed")
     assert request(admin, "GET", "/readyz").status == 200
-    one, again = [seen for seen in service.requests if seen.path == "/hang"]
-    assert one.key == again.key
+    assert [seen.key for seen in service.to("/hang")] == [one.key, one.key]
     assert "executions recovered" in second.log
 
-
-def test_a_standby_follows_its_configuration_and_takes_over_from_one_that_drains(
-    gateway: Start, service: Service, tmp_path: Path
-) -> None:
-    write(tmp_path, [{"only": call("/a")}])
-    first = gateway(config(service.port))
-    second = gateway(standby="second-")
-    waits(second)
-    new = config(service.port).replace("path: /flow", "path: /renamed")
-    (tmp_path / "stagedoor.yaml").write_text(new)
-    until(lambda: "configuration read" in second.log)
-    assert first.end() == 0
-    second.serves()
-    assert second.request("POST", "/renamed", {}).status == 200
-    third = gateway(standby="third-")
-    waits(third)
-    assert third.end() == 0, "nothing is lost by ending one that waits"
+    # All its addresses are the other's: it can be asked nothing while it waits.
+    ports = {"DOOR": door.rpartition(":")[2], "ADMIN": admin.rpartition(":")[2]}
+    third, fourth = gateway(standby="third-", environment=ports), gateway(standby="fourth-")
+    until(lambda: "standing by: " in third.log)
+    (tmp_path / "stagedoor.yaml").write_text(settings.replace("path: /flow", "path: /renamed"))
+    until(lambda: "configuration read" in third.log)
+    waits(fourth)
+    assert fourth.end() == 0, "nothing is lost by ending one that waits"
+    assert second.end() == 0
+    third.serves()
+    assert third.addresses == second.addresses
+    assert third.request("GET", place).status == 404, "the route has another path now"
+    assert third.request("POST", "/renamed", {}).json["path"] == "/hang"
 
 
 def test_one_that_was_stopped_while_another_took_over_writes_nothing_and_ends(

@@ -100,9 +100,14 @@ class EventLog:
         self._lock = Lock(path)
         try:
             self._connection = connect(path, synchronous)
+        except StoreError:
+            self._lock.release()
+            raise
+        try:
             self.epoch = take(self._connection)
             self._files = Files(path)
         except (StoreError, OSError):
+            self._connection.close()
             self._lock.release()
             raise
         self.history = History(reader(path), loop)

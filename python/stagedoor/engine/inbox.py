@@ -48,6 +48,8 @@ class Inbox:
         """At the start, before anything listens."""
         for n, at, text, taken in self._log.history.inbox():
             self._keep(Stored(n, at, json.loads(text), len(text), bool(taken)))
+        # Schedules do not remember for longer what they were started by.
+        self._prune(self._clock())
 
     def first(self, n: int) -> int:
         """The index of the first event that came as the n-th or later."""

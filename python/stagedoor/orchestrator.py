@@ -22,7 +22,6 @@ from stagedoor.engine.outbox import Sink
 from stagedoor.engine.processes import Confinement
 from stagedoor.engine.reach import Reach
 from stagedoor.engine.retention import Retention
-from stagedoor.engine.snapshots import Snapshots
 from stagedoor.errors import StagedoorError
 from stagedoor.notices import Notices
 
@@ -56,9 +55,7 @@ async def orchestrate(
     except StagedoorError:
         await event_log.close()
         raise
-    wanted = configuration.settings.engine.snapshots
-    snapshots = Snapshots(event_log, every=wanted.every, compact=wanted.compact)
-    engine = Engine(plane, notices, event_log, definitions, snapshots=snapshots)
+    engine = Engine(plane, notices, event_log, definitions)
     retention = Retention(event_log, definitions, time.time)
     operator = Operator(engine, event_log, definitions)
     return Orchestrator(store, event_log, definitions, engine, retention, operator)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import resource
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from stagedoor.engine.event_log import Append, EventLog
 from stagedoor.engine.store import StoreError
-from test_event_log import appended, started
+from test_event_log import START, appended, started
 
 
 def limit(soft: int) -> None:
@@ -22,7 +23,8 @@ async def main(path: Path) -> None:
     limit(path.with_name(path.name + "-wal").stat().st_size)
 
     outcome = Append("e1", 1, "TimerFired", 2.0, '{"timer":"t"}')
-    kept = asyncio.ensure_future(appended(log, [outcome]))
+    child = started("c1", start=replace(START, child=True))
+    kept = asyncio.ensure_future(appended(log, [outcome, child]))
     (error,) = await appended(log, [started("e2")])
     assert isinstance(error, StoreError), error
     assert "cannot be written" in str(error), error
@@ -36,10 +38,11 @@ async def main(path: Path) -> None:
     assert not kept.done()
 
     limit(resource.RLIM_INFINITY)
-    assert await kept == [None]
+    assert await kept == [None, None]
     assert log.broken is None
     assert await appended(log, [started("e2")]) == [None]
     assert len(log.history.events("e1")) == 2
+    assert len(log.history.events("c1")) == 1
     await log.close()
 
 

@@ -161,7 +161,10 @@ def test_the_door_says_503_while_the_store_fails_and_all_goes_on_by_itself(
     store = tmp_path / "stagedoor.db"
     disk = Disk(store, tmp_path / "disk")
     write(tmp_path, [{"only": call("/hang")}])
-    running = gateway(config(service.port), environment=disk.environment)
+    write(tmp_path, [{"only": {"wait": {"days": 1}}}], name="parked")
+    route = "  parked: {match: {path: /parked, methods: [POST]}, target: {workflow: test/parked}}\n"
+    running = gateway(config(service.port).replace("  mine:\n", route + "  mine:\n"), environment=disk.environment)
+    parked = running.request("POST", "/parked", {}, {"prefer": "respond-async"}).json["id"]
     faults = {name: disk.fault(name) for name in ("write", "full", "sync")}
     faults |= {"locked": locked(store), "moved": moved(store)}
     places = []
@@ -179,7 +182,9 @@ def test_the_door_says_503_while_the_store_fails_and_all_goes_on_by_itself(
             # Where the file is moved, SQLite writes what comes before that is noticed.
             shown = running.request("GET", places[-1], headers=WEB).json["status"]
             assert shown == "running" or name == "moved", name
-            assert running.admin("/events", "POST", {}).status in (400, 503)
+            event = {"specversion": "1.0", "id": name, "source": "test", "type": "any"}
+            answer = running.admin("/events", "POST", event, {"content-type": "application/cloudevents+json"})
+            assert (answer.status, answer.headers["retry-after"]) == (503, "1")
         until(lambda: running.admin("/readyz").status == 200)
         done = until(
             lambda: (it := running.request("GET", places[-1], headers=WEB)).json["status"] == "completed" and it
@@ -187,12 +192,19 @@ def test_the_door_says_503_while_the_store_fails_and_all_goes_on_by_itself(
         assert done.json["output"] == {"path": "/hang", "number": 2 * len(places) - 1}
         assert running.request("POST", "/mine", {}, WEB | {"idempotency-key": name}).status == 200
 
+    until(lambda: "stagedoor_executions_parked 1\n" in running.metrics())
     with disk.fault("read"):
+        until(lambda: running.admin("/executions").status == 503)
+        cancel = running.admin(f"/executions/{parked}/cancel", "POST", {"reason": "not needed", "by": "test"})
+        assert cancel.status == 202
+        until(lambda: "execution is not woken yet" in running.log)
         refused(running, {}, {"idempotency-key": "write"})
         assert running.request("GET", places[0], headers=WEB).status == 503
         listed = running.admin("/executions")
         assert (listed.status, listed.headers["retry-after"]) == (503, "1")
     assert running.request("GET", places[0], headers=WEB).json["status"] == "completed"
+
+    until(lambda: running.admin(f"/executions/{parked}").json["status"] == "cancelled")
 
     for file in tmp_path.glob("stagedoor.db*"):
         file.unlink()
@@ -253,5 +265,37 @@ def test_a_page_that_is_damaged_stops_what_is_written_until_it_is_right(tmp_path
         assert await kept_one == [None]
         assert await log.history.ask(lambda: len(log.history.events("e1"))) == 2
         await log.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("lost", ["-wal", "replaced"])
+def test_what_was_in_files_without_a_name_is_saved_at_the_end(tmp_path: Path, lost: str) -> None:
+    path = tmp_path / "store.db"
+
+    async def main() -> None:
+        log = EventLog(path, asyncio.get_running_loop())
+        assert await appended(log, [started("e1"), Append("e1", 1, "TimerFired", 2.0, '{"timer":"t"}')]) == [None] * 2
+        if lost == "replaced":
+            other = tmp_path / "other.db"
+            connection = sqlite3.connect(other)
+            connection.execute("CREATE TABLE mine (x)")
+            connection.close()
+            other.rename(path)
+        else:
+            (tmp_path / "store.db-wal").unlink()
+        await asyncio.to_thread(until, lambda: log.broken)
+        (error,) = await appended(log, [started("e2")])
+        assert "or end the gateway, which then saves what was in it" in str(error)
+        await log.close()
+        if lost == "replaced":
+            connection = sqlite3.connect(path)
+            assert connection.execute("SELECT name FROM sqlite_schema").fetchall() == [("mine",)]
+            connection.close()
+            (tmp_path / f"store.db.saved-{log.epoch}").rename(path)
+        again = EventLog(path, asyncio.get_running_loop())
+        assert len(again.history.events("e1")) == 2
+        assert again.history.row("e2") is None
+        await again.close()
 
     asyncio.run(main())

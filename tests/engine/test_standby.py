@@ -6,11 +6,12 @@ import asyncio
 import re
 import signal
 import sqlite3
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 from flow import call, config, write
-from running import Gateway, request, until
+from running import Answer, Gateway, request, until
 from service import Service
 from stagedoor.engine.event_log import Append, EventLog
 from test_event_log import appended, started
@@ -87,7 +88,11 @@ def test_one_that_was_stopped_while_another_took_over_writes_nothing_and_ends(
     write(tmp_path, [{"only": call("/hang")}])
     first = gateway(config(service.port))
     accepted = first.request("POST", "/flow", {}, LATER)
-    until(lambda: service.requests)
+    service.await_request("/hang")
+    answers: list[Answer] = []
+    client = threading.Thread(target=lambda: answers.append(first.request("POST", "/flow", {})))
+    client.start()
+    service.await_request("/hang", 2)
     first.signal(signal.SIGSTOP)
     second = gateway(standby="second-")
     until(lambda: f"process {first.process.pid}, which is stopped: continue it or end it" in second.log)
@@ -96,11 +101,16 @@ def test_one_that_was_stopped_while_another_took_over_writes_nothing_and_ends(
     second.serves()
     service.release()
     until(lambda: second.request("GET", accepted.headers["location"]).json["status"] == "completed")
+    until(lambda: second.admin("/executions?status=open").json["executions"] == [])
     before = events(tmp_path)
     first.signal(signal.SIGCONT)
     assert first.process.wait(60) == 1
+    client.join(60)
+    [answer] = answers
+    assert (answer.status, answer.json["detail"]) == (503, "Another gateway has the store.")
+    assert answer.headers["retry-after"]
     assert "the store is lost, this gateway ends: another process has taken it over" in first.log
-    assert events(tmp_path) == before == [("ExecutionStarted", 0), ("CallCompleted", 1), ("ExecutionCompleted", 2)]
+    assert events(tmp_path) == before == 2 * [("ExecutionStarted", 0), ("CallCompleted", 1), ("ExecutionCompleted", 2)]
 
 
 def test_an_owner_of_another_epoch_writes_nothing_although_it_has_the_lock(tmp_path: Path) -> None:

@@ -20,7 +20,6 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from stagedoor.engine import backup
-from stagedoor.engine.blob import Blob
 from stagedoor.engine.history import History
 from stagedoor.engine.lock import Lock
 from stagedoor.engine.measure import Histogram
@@ -75,8 +74,6 @@ class Append:
     """What the execution is about from now on; None: it has that attribute no more."""
     migrates: tuple[str, str] | None = None
     """The version and the hash of the definition that it runs by from this event on."""
-    blobs: tuple[Blob, ...] = ()
-    """What its ``data`` refers to."""
 
 
 Task = Callable[[sqlite3.Connection], None]
@@ -264,9 +261,10 @@ class EventLog:
         return []
 
     def _hold(self, appends: list[Append], reason: str) -> list[Append]:
-        """Refuse what is only about to start, with all that came of it; nobody has been promised anything yet."""
+        """Refuse what is only about to start, with all that came of it: nobody has been promised anything yet. What
+        another execution runs is promised to that."""
         self._break(reason)
-        refused = [append for append in appends if append.start is not None]
+        refused = [append for append in appends if append.start is not None and not append.start.child]
         gone = {append.execution for append in refused}
         kept = [append for append in appends if append.execution not in gone]
         self._refused += len(appends) - len(kept)

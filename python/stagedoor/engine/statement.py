@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from stagedoor.engine import blob
 from stagedoor.workflow.attribute import text
 
 if TYPE_CHECKING:
@@ -36,6 +35,8 @@ class Start:
     """SHA-256 of the canonical input that came with the key."""
     ticks: tuple[tuple[str, float], ...] = ()
     """What a schedule started it for, and when that was: at most one execution of a workflow has each."""
+    child: bool = False
+    """Another execution runs it, and waits for it."""
     origin: str | None = None
     """The execution that it was restarted from."""
     heir: bool = False
@@ -86,10 +87,8 @@ def write(connection: sqlite3.Connection, appends: Sequence[Append], epoch: int)
     incidents = [(append.incidents, append.execution) for append in appends if append.incidents is not None]
     attributes = [append for append in appends if append.attributes]
     migrates = [(*append.migrates, append.execution) for append in appends if append.migrates is not None]
-    blobs = [(append.execution, append.seq, append.blobs) for append in appends if append.blobs]
-    rest = (starts, status, owed, taken, incidents, attributes, migrates, blobs)
     within = connection.in_transaction
-    single = len(appends) <= ROWS and not any(rest)
+    single = len(appends) <= ROWS and not (starts or status or owed or taken or incidents or attributes or migrates)
     try:
         if not single and not within:
             connection.execute("BEGIN IMMEDIATE")
@@ -117,8 +116,6 @@ def write(connection: sqlite3.Connection, appends: Sequence[Append], epoch: int)
             connection.executemany("UPDATE execution SET incidents = ? WHERE id = ?", incidents)
         if migrates:
             connection.executemany("UPDATE execution SET version = ?, definition = ? WHERE id = ?", migrates)
-        if blobs:
-            blob.keep(connection, blobs)
         for append in attributes:
             _attributes(connection, append)
         for name, ids in status.items():

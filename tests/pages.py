@@ -35,12 +35,13 @@ def write(page: Path, folder: Path) -> None:
 
 def played(page: Path, capsys: pytest.CaptureFixture[str]) -> str:
     """The page with what its commands print, each run in this process, which is ten times as fast, and in the order in
-    which they stand there: standard output, and what is told of errors where there is no other."""
+    which they stand there. All of them end with 0."""
 
     def run(shown: re.Match[str]) -> str:
         capsys.readouterr()
-        main(shlex.split(shown[1]))
+        code = main(shlex.split(shown[1]))
         printed = capsys.readouterr()
-        return f"$ stagedoor {shown[1]}\n{TOOK.sub('in 0.01 s', printed.out or printed.err)}"
+        assert code == 0, f"{shown[1]}\n{printed.out}{printed.err}"
+        return f"$ stagedoor {shown[1]}\n{TOOK.sub('in 0.01 s', printed.out)}"
 
     return SHOWN.sub(run, page.read_text())

@@ -104,6 +104,21 @@ def test_links_between_pages_lead_somewhere() -> None:
             assert not anchor or anchor[1:] in headings, f"{page.name}: {target}{anchor}"
 
 
+def test_every_page_is_found_from_the_readme() -> None:
+    root = DOCS.parent
+    found: set[Path] = set()
+    left = [root / "README.md"]
+    while left:
+        page = left.pop()
+        assert page.exists(), page
+        if page in found:
+            continue
+        found.add(page)
+        if page.suffix == ".md":
+            left += [(page.parent / target).resolve() for target in re.findall(r"\]\(([\w./-]+)[)#]", page.read_text())]
+    assert {page for page in DOCS.rglob("*.md") if page.parent.name != "adr"} <= found
+
+
 def test_the_configuration_of_the_guide_is_right(tmp_path: Path) -> None:
     [text] = re.findall(r"```yaml\n(.+?)```", (DOCS / "choose_authentication.md").read_text(), flags=re.DOTALL)
     (tmp_path / "stagedoor.yaml").write_text(text)

@@ -36,7 +36,7 @@ test-tools:    ## installs with apt and npm what tests of real clients and provi
 fuzz:    ## damaged requests and answers for FUZZ_SECONDS; FUZZ_SEED repeats a failure
 	FUZZ_SECONDS=$(or $(FUZZ_SECONDS),60) cargo test --quiet --package stagedoor-dataplane --test all fuzz:: -- --nocapture
 
-soak: .venv/.built .venv/.tools    ## a thousand orders while the gateway is killed fifty times, in about two minutes; SOAK="--orders N --kills N --seed N"
+soak: .venv/.built .venv/.tools    ## a thousand orders while the gateway is killed fifty times, in a few minutes; SOAK="--orders N --kills N --seed N"
 	$(BIN)/python tests/system/soak.py $(SOAK)
 
 lint: .venv/.built .venv/.tools

@@ -44,7 +44,7 @@ def run(command: list[str], seconds: float, cores: str = OTHER_CORE) -> str:
     except subprocess.TimeoutExpired as error:
         raise NotRun(f"{command[0]} did not end within {error.timeout:g} s") from error
     if done.returncode:
-        raise NotRun(f"{Path(command[0]).name} failed: {(done.stderr or done.stdout).strip()[-200:]}")
+        raise NotRun(f"{Path(command[0]).name} failed: {' '.join((done.stderr or done.stdout).split())[-200:]}")
     return done.stdout
 
 
@@ -78,6 +78,15 @@ def wrk(
             failed=failed,
         )
     )
+
+
+def script(target: Path, body: str, headers: Mapping[str, str]) -> str:
+    """For wrk, so that it posts JSON: written to ``target``."""
+    fields = {"Content-Type": "application/json", **headers}
+    lines = ['wrk.method = "POST"', f"wrk.body = {json.dumps(body)}"]
+    lines += [f"wrk.headers[{json.dumps(name)}] = {json.dumps(value)}" for name, value in fields.items()]
+    target.write_text("\n".join(lines) + "\n")
+    return str(target)
 
 
 def _percentile(output: str, name: str) -> float:

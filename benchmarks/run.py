@@ -22,15 +22,18 @@ from benchmarks import (
     cache_disk,
     cache_memory,
     cache_stale,
+    finished,
     http2,
     idle,
     latency,
+    local,
     policies,
     proxy,
     scaling,
     slow,
     tls,
     transcoding,
+    waiting,
     workflow,
 )
 from benchmarks.peer import ENVOY
@@ -41,7 +44,7 @@ README = Path(__file__).parent / "README.md"
 MEASURED = (
     *(proxy, latency, http2, tls, bodies, scaling, idle, slow, policies, aggregate),
     *(cache, cache_collapsed, cache_stale, cache_disk, cache_memory),
-    *(transcoding, workflow),
+    *(transcoding, workflow, local, waiting, finished),
 )
 SUBJECTS: dict[str, ModuleType] = {subject.__name__.rpartition(".")[2]: subject for subject in MEASURED}
 TOOLS = ("nginx", "haproxy", "wrk", "h2load", "openssl", "rustc", "taskset")
@@ -80,8 +83,10 @@ def main() -> None:
     parser.add_argument("what", nargs="*", metavar="SUBJECT", help=f"{', '.join(SUBJECTS)}; default all")
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=5, help="of each round and peer")
+    parser.add_argument("--scale", type=float, default=1.0, help="of the numbers of executions in waiting and finished")
     parser.add_argument("--dry", action="store_true", help="print the tables instead of writing them into README.md")
     options = parser.parse_args()
+    waiting.scale = finished.scale = options.scale
     unknown = [what for what in options.what if what not in SUBJECTS]
     if unknown:
         parser.error(f"no such subject: {', '.join(unknown)}; there are {', '.join(SUBJECTS)}")

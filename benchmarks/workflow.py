@@ -1,88 +1,148 @@
-"""Durable workflows through the front door: five calls one after another, each outcome committed (synchronous=FULL)."""
+"""Durable workflows through the front door: five calls in sequence, each outcome committed; engines take turns."""
 
 from __future__ import annotations
 
 import http.client
-import sys
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
+from benchmarks.engine import BODY, COMPARED, DBOS, HEADERS, RESTATE_PYTHON, STAGEDOOR, Running, started
 from benchmarks.load import wrk
-from benchmarks.peer import render, small_service
-from benchmarks.process import BOTH_CORES, cpu_s, free_port, rss_mib, running
+from benchmarks.peer import small_service
+from benchmarks.process import BOTH_CORES
+from benchmarks.row import Column, NotRun, Row, alternate
+from benchmarks.row import middle as column
+from benchmarks.row import table as tabled
+from benchmarks.target import Target, against, judged, middle
 
 HERE = Path(__file__).parent
 CLIENTS = 64
-ALONE = 300
-"""Requests of the measurement with one client."""
+STEPS = 5
+ALONE_S = 1.0
+"""Of each measurement with one client."""
 
 
-@dataclass
-class Workflows:
-    per_second: list[float] = field(default_factory=list)
-    p50_ms: list[float] = field(default_factory=list)
-    p99_ms: list[float] = field(default_factory=list)
-    cpu_us: list[float] = field(default_factory=list)
-    alone_ms: list[float] = field(default_factory=list)
-    calls_ms: list[float] = field(default_factory=list)
-    rss_mib: float = 0.0
+def measure(directory: Path, rounds: int, seconds: float) -> list[Row]:
+    rows = [Row(engine.name) for engine in COMPARED]
+    with small_service(directory, BOTH_CORES) as upstream:
+        flushes = [flushed(row, directory, upstream, seconds) for row in rows]
+        with ExitStack() as stack:
+            serving = {}
+            for engine, row in zip(COMPARED, rows, strict=True):
+                try:
+                    serving[row.name] = stack.enter_context(started(engine, directory, upstream))
+                except NotRun as error:
+                    row.not_run = str(error)
+                    print(f"{row.name:40} not run: {error}", flush=True)
+
+            def trial(row: Row) -> Mapping[str, float]:
+                counted = flushes[rows.index(row)]
+                return (
+                    closed_loop(serving[row.name], max(seconds, least(row)))
+                    | alone(serving[row.name], upstream)
+                    | counted
+                )
+
+            alternate(rows, rounds, trial, "per_second")
+    return rows
 
 
-def timed(connection: http.client.HTTPConnection, path: str, times: int) -> list[float]:
+def closed_loop(engine: Running, seconds: float) -> dict[str, float]:
+    """What one execution costs while 64 clients wait for theirs."""
+    cpu, written, stored = engine.cpu_s(), engine.written(), engine.stored()
+    load = wrk(engine.url, BOTH_CORES, CLIENTS, seconds, script=str(HERE / "five.lua"))
+    return {
+        "per_second": load.per_second,
+        "p50_ms": load.p50_ms,
+        "p99_ms": load.p99_ms,
+        "cpu_us": (engine.cpu_s() - cpu) / load.requests * 1e6,
+        "written": (engine.written() - written) / load.requests,
+        "stored": (engine.stored() - stored) / load.requests,
+        "rss_mib": engine.rss_mib(),
+    }
+
+
+def alone(engine: Running, upstream: int) -> dict[str, float]:
+    """One client: an execution, and its calls sent to the service without anything between."""
+    execution = median(timed(engine.port, engine.path))
+    calls = STEPS * median(timed(upstream, "/1"))
+    return {"alone_ms": execution, "added_ms": execution - calls}
+
+
+def timed(port: int, path: str) -> list[float]:
+    """Milliseconds of requests one after another over one connection."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     spent = []
-    for _ in range(times):
-        begin = time.perf_counter()
-        connection.request("POST", path, b'{"sku":"chair","quantity":1}', {"Content-Type": "application/json"})
-        answer = connection.getresponse()
-        answer.read()
-        spent.append((time.perf_counter() - begin) * 1000)
-        if answer.status >= 300:
-            raise RuntimeError(f"{path} answered {answer.status}")
+    end = time.perf_counter() + ALONE_S
+    try:
+        while not spent or time.perf_counter() < end:
+            begin = time.perf_counter()
+            connection.request("POST", path, BODY, HEADERS)
+            answer = connection.getresponse()
+            answer.read()
+            spent.append((time.perf_counter() - begin) * 1000)
+            if answer.status >= 300:
+                raise NotRun(f"{path} answered {answer.status}")
+    except OSError as error:
+        raise NotRun(f"{path} was not answered: {error}") from error
+    finally:
+        connection.close()
     return spent
 
 
-def measure(directory: Path, rounds: int, seconds: float) -> Workflows:
-    port = free_port()
-    result = Workflows()
-    with ExitStack() as stack:
-        upstream = stack.enter_context(small_service(directory, BOTH_CORES))
-        render("five.yaml", directory, {})
-        config = render("stagedoor-workflow.yaml", directory, {"port": port, "upstream": upstream})
-        command = [str(Path(sys.executable).parent / "stagedoor"), "run", str(config)]
-        pid = stack.enter_context(running(command, port, BOTH_CORES, directory))
-        alone = http.client.HTTPConnection("127.0.0.1", port)
-        timed(alone, "/five", 50)
-        for _ in range(rounds):
-            before = cpu_s(pid)
-            load = wrk(f"http://127.0.0.1:{port}/five", BOTH_CORES, CLIENTS, seconds, script=str(HERE / "five.lua"))
-            result.cpu_us.append((cpu_s(pid) - before) / load.requests * 1e6)
-            result.per_second.append(load.per_second)
-            result.p50_ms.append(load.p50_ms)
-            result.p99_ms.append(load.p99_ms)
-            print(f"workflows {load.per_second:8.0f}/s  p50 {load.p50_ms:.1f} ms  p99 {load.p99_ms:.1f} ms", flush=True)
-            result.alone_ms.append(median(timed(alone, "/five", ALONE)))
-            result.calls_ms.append(5 * median(timed(alone, "/direct/1", ALONE)))
-            print(f"one client {result.alone_ms[-1]:.2f} ms, its five calls {result.calls_ms[-1]:.2f} ms", flush=True)
-        result.rss_mib = rss_mib(pid)
-    return result
+def least(row: Row) -> float:
+    return next(engine.least_s for engine in COMPARED if engine.name == row.name)
 
 
-def table(result: Workflows) -> str:
-    alone, calls = median(result.alone_ms), median(result.calls_ms)
-    return "\n".join(
-        [
-            "| five-step durable workflows | |",
-            "|---|---|",
-            f"| a second, {CLIENTS} clients | {median(result.per_second):,.0f} "
-            f"({min(result.per_second):,.0f}–{max(result.per_second):,.0f}) |",
-            f"| p50 / p99 with {CLIENTS} clients | {median(result.p50_ms):.1f} / {median(result.p99_ms):.1f} ms |",
-            f"| CPU of stagedoor per workflow | {median(result.cpu_us):,.0f} µs |",
-            f"| one client: p50 of a workflow | {alone:.2f} ms |",
-            f"| one client: the same five calls through the gateway | {calls:.2f} ms |",
-            f"| one client: added by durability and orchestration | {alone - calls:.2f} ms |",
-            f"| RSS after all rounds | {result.rss_mib:.0f} MiB |",
-        ]
+def flushed(row: Row, directory: Path, upstream: int, seconds: float) -> dict[str, float]:
+    """Flushes to the disk for one execution, counted by strace in a run of its own, which costs no other figure."""
+    engine = next(engine for engine in COMPARED if engine.name == row.name)
+    try:
+        with started(engine, directory, upstream, traced=True) as running:
+            before = running.flushes()
+            executions = len(timed(running.port, running.path))
+            between = running.flushes()
+            longer = max(seconds, engine.least_s)
+            load = wrk(running.url, BOTH_CORES, CLIENTS, longer, script=str(HERE / "five.lua"))
+            return {
+                "flushes_alone": (between - before) / executions,
+                "flushes": (running.flushes() - between) / load.requests,
+            }
+    except NotRun as error:
+        print(f"{row.name:40} flushes not counted: {error}", flush=True)
+        return {"flushes_alone": float("nan"), "flushes": float("nan")}
+
+
+def ratio(row: Row, rows: list[Row]) -> str:
+    other = next(other for other in rows if other.name == STAGEDOOR.name)
+    return f"{other.against(row, 'per_second'):.1f}×" if other.rounds else "–"
+
+
+COLUMNS = [
+    column("a second", "per_second", ",.0f"),
+    Column("stagedoor does", lambda row, rows: ratio(row, list(rows))),
+    column("p50 ms", "p50_ms", ".1f"),
+    column("p99 ms", "p99_ms", ".1f"),
+    column("CPU, µs", "cpu_us", ",.0f"),
+    Column("CPU a step, µs", lambda row, _: f"{row.middle('cpu_us') / STEPS:,.0f}"),
+    Column("kept a step, bytes", lambda row, _: f"{row.middle('stored') / STEPS:,.0f}"),
+    Column("written to the disk, KiB", lambda row, _: f"{row.middle('written') / 1024:,.1f}"),
+    column("flushes", "flushes", ".2f"),
+    column("flushes, one client", "flushes_alone", ".1f"),
+    column("one client: ms", "alone_ms", ".2f"),
+    column("added to the calls, ms", "added_ms", ".2f"),
+    Column("RSS MiB", lambda row, _: f"{row.values('rss_mib')[-1]:.0f}"),
+]
+
+
+def table(rows: list[Row]) -> str:
+    return tabled("five-step workflows", rows, COLUMNS) + judged(
+        rows,
+        Target(f"a second, {CLIENTS} clients", middle("per_second"), least=2500),
+        Target("as many as Restate with its Python SDK", against(RESTATE_PYTHON.name, "per_second"), "×", least=10),
+        Target("as many as DBOS on SQLite", against(DBOS.name, "per_second"), "×", least=40),
+        Target("one client: added to the calls", middle("added_ms"), " ms", most=4),
     )

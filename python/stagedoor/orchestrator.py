@@ -22,6 +22,7 @@ from stagedoor.engine.outbox import Sink
 from stagedoor.engine.processes import Confinement
 from stagedoor.engine.reach import Reach
 from stagedoor.engine.retention import Retention
+from stagedoor.engine.snapshots import Snapshots
 from stagedoor.errors import StagedoorError
 from stagedoor.notices import Notices
 
@@ -55,7 +56,9 @@ async def orchestrate(
     except StagedoorError:
         await event_log.close()
         raise
-    engine = Engine(plane, notices, event_log, definitions)
+    wanted = configuration.settings.engine.snapshots
+    snapshots = Snapshots(event_log, every=wanted.every, compact=wanted.compact)
+    engine = Engine(plane, notices, event_log, definitions, snapshots=snapshots)
     retention = Retention(event_log, definitions, time.time)
     operator = Operator(engine, event_log, definitions)
     return Orchestrator(store, event_log, definitions, engine, retention, operator)

@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from flow import call, config, write
+from flow import call, config, undo, write
 from running import Answer, Gateway, request, until
 from service import Service
 
@@ -198,7 +198,10 @@ def test_a_sink_that_fails_gets_the_event_again_with_the_same_id_also_after_a_cr
 
 
 def test_the_sink_is_told_what_becomes_of_executions(gateway: Start, service: Service, tmp_path: Path) -> None:
-    write(tmp_path, [{"a": call("/hang")}, {"b": {"raise": {"error": {"type": "x", "status": 418}}}}])
+    undone = {"undo": undo("/undo")}
+    write(
+        tmp_path, [{"a": call("/hang", undo="undo")}, {"b": {"raise": {"error": {"type": "x", "status": 418}}}}], undone
+    )
     extra = "engine: {events: {sink: cluster://service/told, mode: structured, lifecycle: true}}"
     running = gateway(config(service.port, extra=extra))
     location = begin(running)
@@ -216,6 +219,8 @@ def test_the_sink_is_told_what_becomes_of_executions(gateway: Start, service: Se
     assert {event["subject"] for event in told} == {id}
     assert told[0]["data"]["definition"] == {"namespace": "test", "name": "flow", "version": "1.0.0"}
     assert told[3]["data"]["error"]["status"] == 418
+    report = told[3]["data"]["compensation"]
+    assert (report["status"], report["entries"][0]["task"]) == ("complete", "/do/0/a")
 
 
 def test_a_store_of_version_1_is_brought_up_to_date(gateway: Start, service: Service, tmp_path: Path) -> None:

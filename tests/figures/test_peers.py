@@ -27,6 +27,7 @@ def test_the_gateway_takes_its_configuration(name: str, variant: str, tmp_path: 
     values |= {"jwks": tokens.jwks, "secret": tokens.secret}
     if "{descriptors}" in (PEERS / name).read_text():
         values["descriptors"] = descriptors(tmp_path)
-    render("five.yaml", tmp_path, {})
+    for document in ("five.yaml", "local.yaml", "wait.yaml"):
+        render(document, tmp_path, {})
     config = render(name, tmp_path, values, variant)
     load(config)

@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 from stagedoor.cli import main
 from stagedoor.lint import lint
 from stagedoor.workflow.parse import parse
+from stagedoor.workflow.resource import Pinned
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -21,7 +22,10 @@ HEAD = {"dsl": "1.0.3", "namespace": "test", "name": "case", "version": "1.0.0"}
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["case"])
 def test_a_document_is_warned_of_what_it_says(case: dict[str, Any]) -> None:
     document = {"document": HEAD, **{key: case[key] for key in ("input", "use", "do") if key in case}}
-    told = [f"{'/'.join(map(str, each.path))}: {each.message}" for each in lint(parse(document))]
+    told = [
+        f"{'/'.join(map(str, each.path))}: {each.message}"
+        for each in lint(parse(document, Pinned(case.get("resources", {}))))
+    ]
     assert told == case["says"]
 
 

@@ -93,7 +93,8 @@ def test_another_document_can_be_tried_on_a_history(tmp_path: Path, capsys: pyte
         ("[]", "is not a recorded history"),
         ('{"document": {}, "events": []}', "its document cannot be run by this release"),
         ('{"document": {}, "events": [{"type": "X", "at": 1, "data": {}}]}', "events[0] is not an event"),
-        ('{"document": {}, "events": [], "format": 2}', "has format 2, this release reads 1"),
+        ('{"document": {}, "events": [], "format": 3}', "has format 3, this release reads up to 2"),
+        ('{"document": {}, "events": [], "format": 2}', "is of format 2 and has no 'snapshot'"),
     ],
 )
 def test_a_file_that_is_no_history_is_refused(

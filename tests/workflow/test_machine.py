@@ -20,7 +20,9 @@ from stagedoor.workflow.events import (
     ExecutionStarted,
     IncidentOpened,
     IncidentResolved,
+    SuspendRequested,
     TimerFired,
+    UndoRequested,
 )
 from stagedoor.workflow.machine import Machine, ReplayMismatch
 from stagedoor.workflow.parse import parse
@@ -242,3 +244,34 @@ def test_a_fault_carries_the_original_error_and_the_report() -> None:
     _, commands = machine({"a": {"raise": {"error": {"type": "about:blank", "status": 418}}}})
     error = {"type": "about:blank", "status": 418, "instance": "/do/0/a"}
     assert commands == [Fault(error, {"status": "none", "entries": []})]
+
+
+def test_what_has_completed_is_undone_once_whoever_ran_it_asks_for_it() -> None:
+    undone = {"metadata": {"stagedoor/compensate": {"use": "undo"}}}
+    definition = parse(document({"do": [{"a": {**undone, **POST}}], "use": {"functions": UNDO}}))
+    child = Machine(definition)
+    request = UndoRequested(5.0, "no more", "/do/0/run!undo@1", "e0")
+    child.feed(ExecutionStarted(1.0, "e1", definition.hash, 7, parent={"execution": "e0", "run": "r", "depth": 1}))
+    with pytest.raises(ReplayMismatch, match="only what has completed"):
+        child.feed(request)
+    # Whoever held it does not hold its undo.
+    child.feed(SuspendRequested(2.0, "look", "ann"))
+    [register, complete] = child.feed(CallCompleted(3.0, "/do/0/a#1", 200, {"id": 1}))
+    assert isinstance(register, RegisterCompensation)
+    assert complete == Complete({"id": 1}, "due")
+    child.feed(CompensationRegistered(3.0, "/do/0/a", {"id": 1}))
+    with pytest.raises(ReplayMismatch, match="only what has completed"):
+        child.feed(request)
+    child.feed(ExecutionCompleted(4.0, {"id": 1}, "due"))
+    [call] = child.feed(request)
+    assert (call.compensates, call.body, child.status) == ("/do/0/a", {"id": 1}, "running")
+    [cancel] = Machine.restore(definition, child.snapshot()).feed(CallCompleted(6.0, call.id, 200, {}))
+    assert (cancel.reason, cancel.compensation["status"]) == ("no more", "complete")
+    with pytest.raises(ReplayMismatch, match="only what has completed"):
+        child.feed(request)
+
+
+def test_an_execution_that_nobody_runs_does_not_say_what_could_be_undone() -> None:
+    undone = {"metadata": {"stagedoor/compensate": {"use": "undo"}}}
+    alone, _ = machine({"a": {**undone, **POST}}, use={"functions": UNDO})
+    assert alone.feed(CallCompleted(3.0, "/do/0/a#1", 200, 1))[-1] == Complete(1)

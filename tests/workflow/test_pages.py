@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,7 @@ def test_the_commands_of_a_page_print_what_it_says(
     (tmp_path / "examples").symlink_to(EXAMPLES)
     pages.write(page, tmp_path)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHON", sys.executable)
     played = pages.played(page, capsys)
     if os.environ.get("REGENERATE"):
         page.write_text(played)

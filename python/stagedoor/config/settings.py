@@ -77,6 +77,16 @@ class Activities(Strict):
     """Also those that installed packages offer by the entry point ``stagedoor.activities``."""
 
 
+class Snapshots(Strict):
+    """The state of long executions is written down from time to time, so that they are read back from there."""
+
+    every: Annotated[int, Field(ge=10, le=1_000_000)] = 1000
+    """Events of an execution between two snapshots, at least."""
+    compact: bool = False
+    """Whether events are deleted whose effect is in a snapshot. How an execution began, what its undos are given, its
+    incidents and the words of operators stay; its history then begins at a snapshot."""
+
+
 def _server_name(value: str) -> str:
     try:
         parts = urlsplit(value)
@@ -121,6 +131,8 @@ class Engine(Strict):
     """What workflows emit."""
     activities: Activities = Activities()
     """Python functions that workflows may call."""
+    snapshots: Snapshots = Snapshots()
+    """Of long executions."""
     run: Run = Run()
     """What workflows may run beside calls."""
 

@@ -46,7 +46,7 @@ class Engine(Protocol):
     ) -> Execution:
         """ValueError says why it cannot be."""
 
-    def reopen(self, row: Row, events: list[Event], request: UndoRequested, token: Any) -> None:
+    def reopen(self, row: Row, request: UndoRequested, token: Any) -> None:
         """An execution that has completed, to be undone."""
 
     @property
@@ -82,7 +82,7 @@ class Children:
         if wanted.child in self._engine.open:
             return
         history = self._log.history
-        asked = history.ask(lambda: (history.row(wanted.child), history.events(wanted.child)))
+        asked = history.ask(partial(history.shown, wanted.child))
         asked.add_done_callback(partial(self._completed, parent, wanted))
 
     def ended(self, child: Execution, final: Final) -> None:
@@ -100,12 +100,11 @@ class Children:
         self,
         parent: Execution,
         wanted: UndoChild,
-        asked: asyncio.Future[tuple[Row | None, list[Event]]],
+        asked: asyncio.Future[tuple[Row, Event] | None],
     ) -> None:
         if asked.cancelled() or parent.final is not None:
             return
-        row, events = asked.result()
-        last = events[-1] if events else None
+        row, last = asked.result() or (None, None)
         if row is None or not isinstance(last, ExecutionCompleted | ExecutionCancelled):
             detail = f"there is no execution {wanted.child} that has completed"
             error = standard("runtime", 404, "The workflow cannot be undone", wanted.task, detail)
@@ -116,7 +115,7 @@ class Children:
         elif wanted.child not in self._engine.open:
             reason = f"the execution {parent.id} that ran it is undone"
             request = UndoRequested(self._clock(), reason, wanted.id, parent.id)
-            self._engine.reopen(row, events, request, parent.caller_token)
+            self._engine.reopen(row, request, parent.caller_token)
         self._engine.flush_soon()
 
     def _look(

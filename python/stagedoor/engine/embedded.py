@@ -17,6 +17,7 @@ from typing import Any
 
 from stagedoor import _core
 from stagedoor.engine import lifecycle
+from stagedoor.engine.blob import Blob, pack
 from stagedoor.engine.callers import RETRY_AFTER_S, Callers, ended
 from stagedoor.engine.children import Children
 from stagedoor.engine.definitions import Definitions
@@ -34,6 +35,7 @@ from stagedoor.engine.reach import Reach
 from stagedoor.engine.record import encode, encode_json
 from stagedoor.engine.recovery import revive
 from stagedoor.engine.schedules import Schedules
+from stagedoor.engine.snapshots import Snapshots
 from stagedoor.engine.statement import Start
 from stagedoor.engine.store import StoreError, reading
 from stagedoor.engine.timers import Key
@@ -69,6 +71,9 @@ class Counters:
     started: int = 0
     recovered: int = 0
     broken: int = 0
+    blobs: int = 0
+    """Payloads that are kept beside the log."""
+    blob_bytes: int = 0
     finished: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STATUS.values(), 0))
 
 
@@ -84,8 +89,10 @@ class Engine:
         *,
         max_open: int = MAX_OPEN,
         clock: Callable[[], float] = time.time,
+        snapshots: Snapshots | None = None,
     ) -> None:
         self.counters = Counters()
+        self.snapshots = snapshots or Snapshots(event_log)
         self.open: dict[str, Execution] = {}
         self._plane, self._log, self._definitions = plane, event_log, definitions
         self._max_open, self._clock = max_open, clock
@@ -165,22 +172,22 @@ class Engine:
             if parked is not None:
                 self._keep(parked)
             else:
-                self._read_back(row, self._log.history.events(row.id))
+                self._read_back(row)
         self.counters.recovered = len(self.open)
         return self.counters.recovered
 
-    def _read_back(self, row: Row, events: list[Event]) -> Execution:
-        execution = Execution(row, None, seq=len(events), updated=events[-1].at, started=True, recovered=True)
+    def _read_back(self, row: Row) -> Execution:
+        execution = Execution(row, None, updated=row.created, started=True, recovered=True)
         self._keep(execution)
         try:
-            revive(execution, events, self._definitions)
+            revive(execution, self._log.recall, self._definitions)
         except Exception as failure:  # noqa: BLE001 - logged, and one execution's own
             self._break(execution, failure)
         return execution
 
-    def reopen(self, row: Row, events: list[Event], request: UndoRequested, token: Any) -> None:
+    def reopen(self, row: Row, request: UndoRequested, token: Any) -> None:
         """An execution that has completed, to be undone by whoever ran it, on behalf of the same caller."""
-        execution = self._read_back(replace(row, status="running", ended=None), events)
+        execution = self._read_back(replace(row, status="running", ended=None))
         execution.caller_token = token
         if execution.machine is not None:
             self.append(execution, request, status="running")
@@ -325,8 +332,10 @@ class Engine:
         execution.caller_token, execution.parent = token, parent
         self._keep(execution)
         execution.seq, execution.updated = 1, now
+        data, blobs = self._packed(event, data)
+        execution.fed, execution.since, execution.since_bytes = 0, 1, len(data)
         outbox = self._told(row, event, 0) if self._lifecycle else None
-        begun = Append(id, 0, "ExecutionStarted", now, data, None, start, outbox=outbox)
+        begun = Append(id, 0, "ExecutionStarted", now, data, None, start, outbox=outbox, blobs=blobs)
         self._appends.append(begun)
         wanted = self._feed(execution, event)
         final: Final | None = None
@@ -358,6 +367,7 @@ class Engine:
     def adopt(self, execution: Execution) -> None:
         """Go on with one that is in the log already."""
         self._keep(execution)
+        execution.fed, execution.since = execution.seq - 1, execution.seq
         self.counters.started += 1
         if self._lifecycle:
             self.outbox.wake()
@@ -386,6 +396,7 @@ class Engine:
         old = {} if execution.machine is None else timers(execution.machine)
         new = timers(machine)
         execution.machine = machine
+        self.snapshots.exchanged(execution)
         gone = [CancelTimer(id) for id, at in old.items() if new.get(id) != at]
         self._run(execution, [*gone, *(StartTimer(id, at) for id, at in new.items() if old.get(id) != at)])
         self.flush_soon()
@@ -395,7 +406,6 @@ class Engine:
         execution: Execution,
         event: Event,
         *,
-        feed: bool = True,
         status: str | None = None,
         data: str | None = None,
         outbox: str | None = None,
@@ -404,7 +414,7 @@ class Engine:
         attributes: dict[str, Any] | None = None,
     ) -> None:
         if execution.kept is not None or execution.parked:
-            again = partial(self.append, execution, event, feed=feed, status=status, data=data, outbox=outbox)
+            again = partial(self.append, execution, event, status=status, data=data, outbox=outbox)
             again = partial(again, taken=taken, incidents=incidents, attributes=attributes)
             if execution.kept is not None:
                 execution.kept.append((event, again))
@@ -416,11 +426,11 @@ class Engine:
                 log.warning("execution is not woken yet: %s", error, extra={"execution": execution.id})
                 self._loop.call_later(AGAIN_S, self._again, again)
                 return
-        data, kind = encode(event) if data is None else data, type(event).__name__
+        kind = type(event).__name__
+        data, blobs = self._packed(event, encode(event) if data is None else data)
         if self._lifecycle and kind in LIFECYCLE:
             outbox = self._told(execution.row, event, execution.seq)
-            feed = feed or kind == "IncidentOpened"
-        done = partial(self._committed, execution, event) if feed else None
+        done = partial(self._committed, execution, event, execution.seq, len(data))
         self._appends.append(
             Append(
                 execution.row.id,
@@ -435,10 +445,18 @@ class Engine:
                 taken,
                 incidents,
                 attributes,
+                blobs=blobs,
             )
         )
         execution.seq += 1
         execution.updated = event.at
+
+    def _packed(self, event: Event, data: str) -> tuple[str, tuple[Blob, ...]]:
+        data, blobs = pack(event, data)
+        if blobs:
+            self.counters.blobs += len(blobs)
+            self.counters.blob_bytes += sum(len(each.data) for each in blobs)
+        return data, blobs
 
     def _again(self, append: Callable[[], None]) -> None:
         append()
@@ -470,7 +488,7 @@ class Engine:
         elif execution.broken is None:
             self._run(execution, wanted)
 
-    def _committed(self, execution: Execution, event: Event, error: StoreError | None) -> None:
+    def _committed(self, execution: Execution, event: Event, seq: int, size: int, error: StoreError | None) -> None:
         self.flush_soon()
         kind = type(event)
         if kind is EventEmitted or (self._lifecycle and error is None and kind in lifecycle.TOLD):
@@ -481,6 +499,8 @@ class Engine:
         if execution.machine is None or execution.broken is not None or execution.final is not None:
             return
         self._run(execution, self._feed(execution, event))
+        if execution.broken is None and execution.final is None:
+            self.snapshots.fed(execution, seq, size)
         if isinstance(event, EventReceived) and execution.broken is None:
             self.listeners.fed(execution, event.listener)
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from stagedoor.engine import backup
+from stagedoor.engine.blob import Blob
 from stagedoor.engine.history import History
 from stagedoor.engine.lock import Lock
 from stagedoor.engine.measure import Histogram
@@ -74,6 +75,8 @@ class Append:
     """What the execution is about from now on; None: it has that attribute no more."""
     migrates: tuple[str, str] | None = None
     """The version and the hash of the definition that it runs by from this event on."""
+    blobs: tuple[Blob, ...] = ()
+    """What its ``data`` refers to."""
 
 
 Task = Callable[[sqlite3.Connection], None]

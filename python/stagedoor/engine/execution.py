@@ -42,6 +42,14 @@ class Execution:
     """Read back from the store at the start."""
     seq: int = 0
     """Of the next event."""
+    fed: int = -1
+    """The number of the last event that the machine was fed with."""
+    since: int = 0
+    """Events since the last snapshot."""
+    since_bytes: int = 0
+    """Characters of their JSON."""
+    snapshot_bytes: int = 0
+    """And of the last snapshot."""
     updated: float = 0.0
     started: bool = False
     """Its first event is committed."""

@@ -7,9 +7,11 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from stagedoor.engine import blob
 from stagedoor.engine.record import decode
 from stagedoor.engine.store import StoreError, explained, forget
 from stagedoor.workflow.events import Event
@@ -41,6 +43,56 @@ class Row:
     """Those that wait for an operator."""
     origin: str | None = None
     """The execution that it was restarted from."""
+
+
+LAST = 1 << 62
+"""Beyond the number of every event."""
+FACTS = ("ExecutionStarted", "IncidentOpened", "IncidentResolved", "ExecutionMigrated")
+"""What is told of an execution beside its state."""
+_MARKS = ",".join("?" * len(FACTS))
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A snapshot in the store."""
+
+    seq: int
+    """The last event that is in it."""
+    at: float
+    compacted: bool
+    """Some of the events before it are gone."""
+    size: int
+    """Characters of its JSON, without its blobs."""
+    state: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What is known of an execution: a snapshot and the events behind it, or all events."""
+
+    snapshot: Stored | None
+    facts: list[Event]
+    """Of the events before it those that are told beside."""
+    tail: list[Event]
+    size: int
+    """Characters of the JSON of the tail."""
+
+    @property
+    def told(self) -> list[Event]:
+        """The start, incidents and migrations, and all that is behind the snapshot."""
+        return self.facts + self.tail
+
+    @property
+    def seq(self) -> int:
+        """Of the next event."""
+        return len(self.tail) + (0 if self.snapshot is None else self.snapshot.seq + 1)
+
+    @property
+    def at(self) -> float:
+        """The time of the last event."""
+        if self.tail:
+            return self.tail[-1].at
+        return 0.0 if self.snapshot is None else self.snapshot.at
 
 
 class History:
@@ -124,19 +176,62 @@ class History:
             return None
 
     def events(self, execution: str) -> list[Event]:
+        """Of an execution that was compacted not all of them are there."""
+        with self._at_once():
+            return self._read("", execution)[0]
+
+    def facts(self, execution: str, until: int = LAST) -> list[Event]:
+        """The start, the incidents and the migrations, up to a number."""
+        with self._at_once():
+            return self._read(f"AND seq <= ? AND type IN ({_MARKS})", execution, until, *FACTS)[0]
+
+    def past(self, execution: str, *, whole: bool = False) -> Past:
+        """``whole``: with every event that there is; with a snapshot then only if they are not all."""
+        with self._at_once():
+            found = self._connection.execute(
+                "SELECT seq, at, compacted, data FROM snapshot WHERE execution = ?", (execution,)
+            ).fetchone()
+            if found is None or (whole and not found[2]):
+                return Past(None, [], *self._read("", execution))
+            seq, at, compacted, data = found
+            stored = Stored(seq, at, bool(compacted), len(data), blob.unpack_state(data, self._blob))
+            facts = self._read("AND seq <= ?", execution, seq)[0] if whole else self.facts(execution, seq)
+            return Past(stored, facts, *self._read("AND seq > ?", execution, seq))
+
+    def _read(self, condition: str, execution: str, *values: Json) -> tuple[list[Event], int]:
+        """Events, and the characters of their JSON."""
         found = self._connection.execute(
-            "SELECT type, at, data FROM event WHERE execution = ? ORDER BY seq", (execution,)
-        )
-        return [decode(*row) for row in found]
+            f"SELECT type, at, data FROM event WHERE execution = ? {condition} ORDER BY seq", (execution, *values)
+        ).fetchall()
+        return [self._event(*row) for row in found], sum(len(data) for _, _, data in found)
+
+    @contextmanager
+    def _at_once(self) -> Iterator[None]:
+        """What is read within is of one moment, though the writer goes on."""
+        if self._connection.in_transaction:
+            yield
+            return
+        self._connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._connection.execute("COMMIT")
+
+    def _event(self, type: str, at: float, data: str) -> Event:
+        return decode(type, at, data, self._blob)
+
+    def _blob(self, hash: str) -> str:
+        return blob.read(self._connection, hash)
 
     def last(self, execution: str) -> Event:
         """The latest event. An execution always has one; KeyError if there is no such execution."""
-        found = self._connection.execute(
-            "SELECT type, at, data FROM event WHERE execution = ? ORDER BY seq DESC LIMIT 1", (execution,)
-        ).fetchone()
-        if found is None:
-            raise KeyError(execution)
-        return decode(*found)
+        with self._at_once():
+            found = self._connection.execute(
+                "SELECT type, at, data FROM event WHERE execution = ? ORDER BY seq DESC LIMIT 1", (execution,)
+            ).fetchone()
+            if found is None:
+                raise KeyError(execution)
+            return self._event(*found)
 
     def document(self, definition: str) -> Json:
         """The document with this hash; KeyError if the store never had it."""

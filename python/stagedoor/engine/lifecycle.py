@@ -33,8 +33,8 @@ TOLD: dict[type, tuple[str, str]] = {
 
 
 def told(row: Row, event: Event, seq: int) -> Json | None:
-    """The CloudEvent for an event of the log, or None. It holds an error, and neither input nor output: these may be
-    anybody's, and the sink is not asked whose."""
+    """The CloudEvent for an event of the log, or None. It holds an error and what was undone, and neither input nor
+    output: these may be anybody's, and the sink is not asked whose."""
     found = TOLD.get(type(event))
     if found is None:
         return None
@@ -47,6 +47,8 @@ def told(row: Row, event: Event, seq: int) -> Json | None:
     }
     if isinstance(event, ExecutionFaulted):
         data["error"] = event.error
+    if isinstance(event, ExecutionFaulted | ExecutionCancelled) and event.compensation["status"] != "none":
+        data["compensation"] = event.compensation
     return {
         "specversion": "1.0",
         "id": f"{row.id}#{seq}",

@@ -101,7 +101,10 @@ class Migrator:
             await self._log.run(lambda connection: None)
 
     async def _history(self, execution: Execution) -> list[Event]:
-        return await self._log.history.ask(partial(self._log.history.events, execution.id))
+        past = await self._log.history.ask(partial(self._log.history.past, execution.id, whole=True))
+        if past.snapshot is not None:
+            raise Conflict("its history begins at a snapshot: what came before cannot be tried by another version")
+        return past.tail
 
     async def _compare(self, execution: Execution, new: Definition, events: list[Event]) -> tuple[Machine, Machine]:
         old = self._definitions.of(execution.row.definition)

@@ -16,6 +16,7 @@ from stagedoor.engine.execution import STATUS, Execution, Final, status_of, when
 from stagedoor.engine.history import Row
 from stagedoor.engine.measure import render
 from stagedoor.engine.migrate import Migrator
+from stagedoor.engine.recovery import read_back
 from stagedoor.engine.replay import recorded
 from stagedoor.engine.restart import Restarter, Wish
 from stagedoor.errors import Conflict
@@ -29,7 +30,6 @@ from stagedoor.workflow.events import (
     ResumeRequested,
     SuspendRequested,
 )
-from stagedoor.workflow.migration import machine_of
 
 Json = Any
 ORIGIN = ("execution", "event", "task", "edited", "undos", "by", "reason")
@@ -80,29 +80,30 @@ class Operator:
         # The end is known, and the client told, before it is committed: status and error are then told together. Looked
         # at before the events are read, so that these hold all that led to it.
         final = None if execution is None else execution.final
-        events = await history.ask(lambda: history.events(id))
+        if execution is not None and execution.broken is not None:
+            why = f"the engine cannot go on with it: {execution.broken}"
+            last: Event = await history.ask(lambda: history.last(id)) if final is None else final
+            told = await history.ask(lambda: history.facts(id))
+            return (
+                status_of(row, last.at, row.status, last)
+                | _told(row, told, await self._incidents_below(id))
+                | {"waiting": [why], "timeline": []}
+            )
+        # Fed anew rather than shown from the running machine: what is shown is what is committed.
+        definition = self._definitions.of(row.definition)
+        machine, past = await history.ask(lambda: read_back(history, id, definition))
         if await history.ask(lambda: history.row(id)) is None:
             # Purged meanwhile: what was read may be a part.
             return None
-        last = final or events[-1]
-        incidents = [*_incidents(events), *await self._incidents_below(id)]
-        shown = _origin(row) | {"incidents": incidents, "migrations": _migrations(events)}
-        if isinstance(events[0], ExecutionStarted):
-            shown["input"] = events[0].input
-            shown["origin"] = _restarted(events[0].origin)
-        if execution is not None and execution.broken is not None:
-            why = f"the engine cannot go on with it: {execution.broken}"
-            return status_of(row, last.at, row.status, last) | shown | {"waiting": [why], "timeline": []}
-        # Fed anew rather than shown from the running machine: what is shown is what is committed.
-        machine = machine_of(self._definitions.of(row.definition), events)
-        for event in events:
-            machine.feed(event)
+        last = (past.tail or past.facts)[-1] if final is None else final
+        shown = _told(row, past.told, await self._incidents_below(id))
         if isinstance(last, Final):
             status = STATUS[type(last)]
         else:
             # What it has come to is told once its end is.
             status = "running" if machine.status in STATUS.values() else machine.status
-        shown = status_of(row, last.at, status, last) | shown | {"attributes": machine.attributes}
+        at = past.at if final is None else final.at
+        shown = status_of(row, at, status, last) | shown | {"attributes": machine.attributes}
         timeline = [
             {**entry, "at": when(entry["at"]), "until": None if entry["until"] is None else when(entry["until"])}
             for entry in machine.timeline()
@@ -115,7 +116,7 @@ class Operator:
         history = self._log.history
         below = [each.id for each in self._engine.open.values() if each.above == id]
         for child in below:
-            events = await history.ask(partial(history.events, child))
+            events = await history.ask(partial(history.facts, child))
             found += [each | {"execution": child} for each in _incidents(events) if each["resolved"] is None]
             found += await self._incidents_below(child)
         return found
@@ -132,10 +133,10 @@ class Operator:
         row = await reader.ask(lambda: reader.row(id))
         if row is None:
             return None
-        events = await reader.ask(lambda: reader.events(id))
+        past = await reader.ask(lambda: reader.past(id, whole=True))
         if await reader.ask(lambda: reader.row(id)) is None:
             return None
-        return recorded(row, await reader.ask(lambda: reader.document(row.definition)), events)
+        return recorded(row, await reader.ask(lambda: reader.document(row.definition)), past)
 
     def cancel(self, id: str, reason: str, by: str) -> bool:
         """Stop, and undo what was done. False if there is no such open execution."""
@@ -246,6 +247,10 @@ class Operator:
                 render("stagedoor_events_under_way", "gauge", "Events being delivered.", engine.outbox.under_way),
                 render("stagedoor_executions_parked", "gauge", "Waiting ones out of memory.", engine.parking.parked),
                 render("stagedoor_engine_timers", "gauge", "Timers that have not fired.", engine.timers),
+                render("stagedoor_snapshots_total", "counter", "Snapshots of executions.", engine.snapshots.taken),
+                render("stagedoor_snapshots_bytes_total", "counter", "Their JSON.", engine.snapshots.bytes),
+                render("stagedoor_blobs_total", "counter", "Payloads kept beside the log.", counters.blobs),
+                render("stagedoor_blobs_bytes_total", "counter", "Their JSON.", counters.blob_bytes),
                 render("stagedoor_event_log_waiting", "gauge", "Events not committed yet.", log.waiting),
                 render("stagedoor_event_log_events_total", "counter", "Events committed.", log.events),
                 render(
@@ -271,6 +276,15 @@ class Operator:
 
 def _origin(row: Row) -> dict[str, Json]:
     return {"route": row.route, "consumer": row.consumer, "idempotencyKey": row.key, "definition": row.definition}
+
+
+def _told(row: Row, events: list[Event], below: list[Json]) -> dict[str, Json]:
+    """What an execution's first event, its incidents and its migrations tell. ``below`` are incidents of others."""
+    told = _origin(row) | {"incidents": [*_incidents(events), *below], "migrations": _migrations(events)}
+    if events and isinstance(events[0], ExecutionStarted):
+        told["input"] = events[0].input
+        told["origin"] = _restarted(events[0].origin)
+    return told
 
 
 def _restarted(origin: Json) -> Json:

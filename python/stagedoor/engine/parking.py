@@ -103,7 +103,7 @@ class Parking:
     def wake(self, execution: Execution) -> None:
         """Something is about to happen to it. sqlite3.Error if its history cannot be read, or what else keeps its
         machine from going on."""
-        revive(execution, self._log.recall.events(execution.id), self._definitions)
+        revive(execution, self._log.recall, self._definitions)
         execution.parked = False
         self.parked -= 1
         self._over.append(execution.id)

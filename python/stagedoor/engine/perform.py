@@ -48,7 +48,7 @@ class Closed(Exception):
 
 
 class Engine(Protocol):
-    """What the performer tells: an event to append, and to feed once it is committed unless ``feed`` is false.
+    """What the performer tells: an event to append, and to feed once it is committed.
     ``outbox`` is an event for others, ``taken`` the one of the inbox that is handed over.
 
     ``data`` is the event as the log keeps it, where that is at hand."""
@@ -58,7 +58,6 @@ class Engine(Protocol):
         execution: Execution,
         event: Event,
         *,
-        feed: bool = True,
         status: str | None = None,
         data: str | None = None,
         outbox: str | None = None,
@@ -286,7 +285,7 @@ class Performer:
 
     def _register(self, execution: Execution, wanted: command.RegisterCompensation) -> None:
         event = CompensationRegistered(self._clock(), wanted.task, wanted.arguments)
-        self._engine.append(execution, event, feed=False)
+        self._engine.append(execution, event)
 
     def _set_attributes(self, execution: Execution, wanted: command.SetAttributes) -> None:
         event = AttributesSet(self._clock(), wanted.id, wanted.values)
@@ -325,7 +324,7 @@ class Performer:
     def _open_incident(self, execution: Execution, wanted: command.OpenIncident) -> None:
         event = IncidentOpened(self._clock(), wanted.id, wanted.task, wanted.error, wanted.arguments)
         execution.incidents.add(wanted.id)
-        self._engine.append(execution, event, feed=False, status="suspended", incidents=len(execution.incidents))
+        self._engine.append(execution, event, status="suspended", incidents=len(execution.incidents))
         where = {"execution": execution.id, "workflow": execution.row.workflow, "incident": wanted.id}
         log.warning("incident: the execution waits for an operator", extra=where)
 

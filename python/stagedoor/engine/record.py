@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import fields
 from typing import Any, NoReturn, get_args
 
 from stagedoor.workflow.events import Event
 
+BLOBS = "blobs"
+"""Where the JSON of an event says which of its fields are kept beside the log: field → hash."""
 CLASSES: dict[str, type[Event]] = {cls.__name__: cls for cls in get_args(Event)}
 _FIELDS = {cls: tuple(field.name for field in fields(cls) if field.name != "at") for cls in CLASSES.values()}
 
@@ -29,11 +32,22 @@ def encode(event: Event) -> str:
     return encode_json({name: getattr(event, name) for name in _FIELDS[type(event)]})
 
 
+def encode_fields(event: Event) -> dict[str, str]:
+    """Each field as JSON. ValueError when one is not JSON."""
+    return {name: encode_json(getattr(event, name)) for name in _FIELDS[type(event)]}
+
+
 def encode_completed(call: str, status: int, content: str) -> str:
     """``encode`` of a ``CallCompleted`` without headers whose content is JSON text already."""
     return f'{{"call":{encode_text(call)},"status":{status},"content":{content},"headers":{{}}}}'
 
 
-def decode(type: str, at: float, data: str) -> Event:
+def decode(type: str, at: float, data: str, read: Callable[[str], str] | None = None) -> Event:
+    """``read`` yields what is kept beside the log, by its hash. Raises ``KeyError``, ``TypeError``, ``ValueError``."""
     values: dict[str, Any] = json.loads(data)
+    blobs = values.pop(BLOBS, None)
+    if blobs is not None:
+        if read is None:
+            raise ValueError("a part of the event is kept elsewhere")
+        values.update({name: json.loads(read(hash)) for name, hash in blobs.items()})
     return CLASSES[type](at=at, **values)

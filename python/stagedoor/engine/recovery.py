@@ -1,26 +1,51 @@
-"""Executions out of their events: at the start, and when one is woken that was parked."""
+"""Executions out of the store: at the start, when one is woken that was parked, and to be shown."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
 
 from stagedoor.engine.definitions import Definitions
 from stagedoor.engine.execution import Execution
-from stagedoor.workflow.events import Event, ExecutionStarted, IncidentOpened, IncidentResolved
+from stagedoor.engine.history import History, Past
+from stagedoor.workflow.definition import Definition
+from stagedoor.workflow.machine import Machine, ReplayMismatch
 from stagedoor.workflow.migration import machine_of
+from stagedoor.workflow.snapshot import SnapshotUnreadable
+
+log = logging.getLogger("stagedoor.engine")
 
 
-def revive(execution: Execution, events: Sequence[Event], definitions: Definitions) -> None:
-    """Give it a machine that has been fed with these. Raises whatever keeps the machine from it."""
-    first = events[0]
-    if execution.recovered and isinstance(first, ExecutionStarted):
-        execution.parent, execution.trace = first.parent, first.trace
-        execution.caller_token = False if first.caller_token else None
-    machine = machine_of(definitions.of(execution.row.definition), events)
-    for event in events:
-        machine.feed(event)
-        if isinstance(event, IncidentOpened):
-            execution.incidents.add(event.incident)
-        elif isinstance(event, IncidentResolved):
-            execution.incidents.discard(event.incident)
+def revive(execution: Execution, history: History, definitions: Definitions) -> None:
+    """Give it a machine that has been fed with all that is committed. Raises whatever keeps the machine from it."""
+    machine, past = read_back(history, execution.id, definitions.of(execution.row.definition))
+    started = machine.started
+    if execution.recovered and started is not None:
+        execution.parent, execution.trace = started.parent, started.trace
+        execution.caller_token = False if started.caller_token else None
+    execution.incidents.update(machine.incidents)
+    execution.seq, execution.updated = past.seq, past.at
+    execution.fed = past.seq - 1
+    execution.since, execution.since_bytes = len(past.tail), past.size
+    execution.snapshot_bytes = 0 if past.snapshot is None else past.snapshot.size
     execution.machine = machine
+
+
+def read_back(history: History, execution: str, definition: Definition) -> tuple[Machine, Past]:
+    """An execution's machine as everything that is committed leaves it, and what it was read from. Raises
+    ``ReplayMismatch``; ``SnapshotUnreadable`` where there is nothing but the snapshot to go by."""
+    past = history.past(execution)
+    if past.snapshot is not None:
+        try:
+            return _fed(Machine.restore(definition, past.snapshot.state), past), past
+        except (SnapshotUnreadable, ReplayMismatch) as why:
+            if past.snapshot.compacted:
+                raise
+            log.warning("read from its beginning: %s", why, extra={"execution": execution})
+            past = history.past(execution, whole=True)
+    return _fed(machine_of(definition, past.tail), past), past
+
+
+def _fed(machine: Machine, past: Past) -> Machine:
+    for event in past.tail:
+        machine.feed(event)
+    return machine

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stagedoor.engine.history import Row
+from stagedoor.engine.history import Past, Row
 from stagedoor.engine.record import decode, encode
 from stagedoor.errors import InvalidDefinition, StagedoorError
 from stagedoor.workflow.commands import Command
@@ -16,8 +16,11 @@ from stagedoor.workflow.events import Event, ExecutionStarted
 from stagedoor.workflow.machine import Machine, ReplayMismatch
 from stagedoor.workflow.migration import machine_of
 from stagedoor.workflow.parse import restore
+from stagedoor.workflow.snapshot import SnapshotUnreadable
 
 FORMAT = 1
+SINCE_SNAPSHOT = 2
+"""Format of a history that begins at a snapshot."""
 MAX_BYTES = 256 * 1024 * 1024
 """A larger file is refused."""
 Json = Any
@@ -40,20 +43,31 @@ class Replayed:
     """Why the machine would not have gone this way; it then holds what happened before."""
 
 
-def recorded(row: Row, document: Json, events: list[Event]) -> Json:
-    """As JSON: ``format execution workflow version status document events``; an event is ``{type, at, data}``."""
+def recorded(row: Row, document: Json, past: Past) -> Json:
+    """As JSON: ``format execution workflow version status document events``; an event is ``{type, at, data}``.
+
+    One that begins at a snapshot has it as ``snapshot: {seq, at, state}``, and in ``kept`` those of the events before
+    it that are still there."""
+    stored = past.snapshot
+    begins: dict[str, Json] = {}
+    if stored is not None:
+        at_snapshot = {"seq": stored.seq, "at": stored.at, "state": stored.state}
+        begins = {"snapshot": at_snapshot, "kept": [_written(event) for event in past.facts]}
     return {
-        "format": FORMAT,
+        "format": FORMAT if stored is None else SINCE_SNAPSHOT,
         "execution": row.id,
         "workflow": row.workflow,
         "version": row.version,
         "definition": row.definition,
         "status": row.status,
         "document": document,
-        "events": [
-            {"type": type(event).__name__, "at": event.at, "data": json.loads(encode(event))} for event in events
-        ],
+        **begins,
+        "events": [_written(event) for event in past.tail],
     }
+
+
+def _written(event: Event) -> Json:
+    return {"type": type(event).__name__, "at": event.at, "data": json.loads(encode(event))}
 
 
 def read_history(path: Path) -> Json:
@@ -69,8 +83,10 @@ def read_history(path: Path) -> Json:
     parts = {"document", "events"}
     if not isinstance(history, dict) or not parts <= set(history) or not isinstance(history["events"], list):
         raise NotAHistory(f"{path} is not a recorded history: it is an object with 'document' and 'events'")
-    if history.get("format", FORMAT) != FORMAT:
-        raise NotAHistory(f"{path} has format {history['format']!r}, this release reads {FORMAT}")
+    if history.get("format", FORMAT) not in (FORMAT, SINCE_SNAPSHOT):
+        raise NotAHistory(f"{path} has format {history['format']!r}, this release reads up to {SINCE_SNAPSHOT}")
+    if history.get("format") == SINCE_SNAPSHOT and not isinstance(history.get("snapshot"), dict):
+        raise NotAHistory(f"{path} is of format {SINCE_SNAPSHOT} and has no 'snapshot'")
     return history
 
 
@@ -86,7 +102,7 @@ def replay(history: Json, definition: Definition | None = None) -> Replayed:
             own = restore(history["document"])
         except InvalidDefinition as invalid:
             raise NotAHistory(f"its document cannot be run by this release: {invalid}") from None
-    machine = machine_of(own, events) if definition is None else Machine(own)
+    machine = _begun(own, history.get("snapshot"), definition, events)
     commands, fed, mismatch = 0, 0, None
     for number, event in enumerate(events, start=1):
         if definition is not None and isinstance(event, ExecutionStarted):
@@ -98,6 +114,17 @@ def replay(history: Json, definition: Definition | None = None) -> Replayed:
             break
         fed = number
     return Replayed(fed, machine.status, machine.timeline(), machine.pending(), commands, mismatch)
+
+
+def _begun(own: Definition, snapshot: Json, other: Definition | None, events: list[Event]) -> Machine:
+    if snapshot is None:
+        return machine_of(own, events) if other is None else Machine(own)
+    if other is not None:
+        raise NotAHistory("the history begins at a snapshot: only its own document can go on from there")
+    try:
+        return Machine.restore(own, snapshot["state"])
+    except (KeyError, SnapshotUnreadable) as why:
+        raise NotAHistory(f"it begins at a snapshot that cannot be read: {why}") from None
 
 
 def _with_hash(event: ExecutionStarted, hash: str) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
+from stagedoor.engine.blob import pack
 from stagedoor.engine.definitions import Definitions
 from stagedoor.engine.embedded import Engine
 from stagedoor.engine.event_log import Append, EventLog
@@ -58,7 +59,12 @@ class Restarter:
         _check(wish)
         new = self._definition(row, wish.version)
         history = self._log.history
-        events = await history.ask(lambda: history.events(row.id))
+        past = await history.ask(lambda: history.past(row.id, whole=True))
+        if past.snapshot is not None and wish.task is not None:
+            raise Conflict(
+                "its history begins at a snapshot, which no task of it can be found in: restart it from the start"
+            )
+        events = past.told
         first = events[0]
         if not isinstance(first, ExecutionStarted):
             raise Conflict("its history does not go back to its start any more")
@@ -111,10 +117,10 @@ class Restarter:
             heir=wish.take_undos,
             created=now,
         )
-        appends = [
-            Append(started.execution, seq, type(event).__name__, event.at, encode(event))
-            for seq, event in enumerate(events)
-        ]
+        appends = []
+        for seq, event in enumerate(events):
+            data, blobs = pack(event, encode(event))
+            appends.append(Append(started.execution, seq, type(event).__name__, event.at, data, blobs=blobs))
         appends[0].start, appends[0].attributes = start, dict(machine.attributes)
         fresh = Row(
             started.execution, new.key, new.version, new.hash, "running", row.route, row.consumer, None, None, now

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from stagedoor.engine import blob
 from stagedoor.workflow.attribute import text
 
 if TYPE_CHECKING:
@@ -87,8 +88,10 @@ def write(connection: sqlite3.Connection, appends: Sequence[Append], epoch: int)
     incidents = [(append.incidents, append.execution) for append in appends if append.incidents is not None]
     attributes = [append for append in appends if append.attributes]
     migrates = [(*append.migrates, append.execution) for append in appends if append.migrates is not None]
+    blobs = [(append.execution, append.seq, append.blobs) for append in appends if append.blobs]
+    rest = (starts, status, owed, taken, incidents, attributes, migrates, blobs)
     within = connection.in_transaction
-    single = len(appends) <= ROWS and not (starts or status or owed or taken or incidents or attributes or migrates)
+    single = len(appends) <= ROWS and not any(rest)
     try:
         if not single and not within:
             connection.execute("BEGIN IMMEDIATE")
@@ -116,6 +119,8 @@ def write(connection: sqlite3.Connection, appends: Sequence[Append], epoch: int)
             connection.executemany("UPDATE execution SET incidents = ? WHERE id = ?", incidents)
         if migrates:
             connection.executemany("UPDATE execution SET version = ?, definition = ? WHERE id = ?", migrates)
+        if blobs:
+            blob.keep(connection, blobs)
         for append in attributes:
             _attributes(connection, append)
         for name, ids in status.items():

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from stagedoor.errors import Problem
+from stagedoor.lint.operation import Operations, operation
 from stagedoor.lint.step import Path, Step, changes, lists, may_fail, steps
 
 Json = Any
@@ -14,16 +15,16 @@ HINT = (
 )
 
 
-def uncompensated(document: Json) -> Iterator[Problem]:
+def uncompensated(document: Json, known: Operations) -> Iterator[Problem]:
     functions = (document.get("use") or {}).get("functions") or {}
     found = list(steps(document["do"], ("do",)))
     for index, step in enumerate(found):
-        if changes(step.task, functions) and not step.covered:
+        if changes(step.task, functions, known) and not step.covered:
             after = _after(step, found[index + 1 :])
             if after is not None:
                 yield Problem(step.path, f"nothing undoes '{step.name}' when {after} fails", HINT, "warning")
         if "try" in step.task and "retry" in step.task["catch"]:
-            yield from _retried(step, functions)
+            yield from _retried(step, functions, known)
 
 
 def _after(step: Step, following: list[Step]) -> str | None:
@@ -44,13 +45,28 @@ def _handles(later: Path, earlier: Path) -> bool:
     return False
 
 
-def _retried(step: Step, functions: Json) -> Iterator[Problem]:
+def _retried(step: Step, functions: Json, known: Operations) -> Iterator[Problem]:
+    inner, below, _, _ = next(iter(lists(step.task)))
+    for each in steps(inner, (*step.path, *below)):
+        yield from _keyless(each, step, known)
     if "stagedoor/saga" in (step.task.get("metadata") or {}):
         return
-    inner, below, _, _ = next(iter(lists(step.task)))
-    changing = [each for each in steps(inner, (*step.path, *below)) if changes(each.task, functions)]
+    changing = [each for each in steps(inner, (*step.path, *below)) if changes(each.task, functions, known)]
     if len(changing) > 1:
         names = ", ".join(f"'{each.name}'" for each in changing[:-1]) + f" and '{changing[-1].name}'"
         message = f"a retry runs the whole block again, and {names} change something"
         hint = "retry each by itself, or let stagedoor/saga undo the block before it is tried again"
         yield Problem((*step.path, "catch", "retry"), message, hint, "warning")
+
+
+def _keyless(step: Step, around: Step, known: Operations) -> Iterator[Problem]:
+    """A POST that a retry sends again, to a service that does not say that it knows it by its key."""
+    found = operation(step.task, known)
+    settled = (step.task.get("metadata") or {}).keys() & {"stagedoor/check", "stagedoor/readOnly"}
+    if found is not None and found.method.upper() == "POST" and not found.keyed and not settled:
+        name = step.task["with"]["operationId"]
+        message = f"a retry of '{around.name}' sends POST '{name}' again, and its description knows no Idempotency-Key"
+        hint = (
+            "find out with stagedoor/check whether it was carried out, or describe the header if the service knows it"
+        )
+        yield Problem(step.path, message, hint, "warning")

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from stagedoor.lint.operation import Operations, operation
+
 Json = Any
 Path = tuple[str | int, ...]
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -53,7 +55,7 @@ def lists(task: Json) -> Iterator[tuple[Json, Path, bool, bool]]:
         yield (task.get("foreach") or {}).get("do") or [], ("foreach", "do"), True, False
 
 
-def changes(task: Json, functions: Json, depth: int = 0) -> bool:
+def changes(task: Json, functions: Json, known: Operations, depth: int = 0) -> bool:
     """Whether the task itself changes something at a service, as far as can be seen. What is a list is judged by its
     tasks."""
     if "run" in task:
@@ -63,14 +65,17 @@ def changes(task: Json, functions: Json, depth: int = 0) -> bool:
         return False
     if called in functions and depth < 10:
         body = functions[called]
-        return changes(body, functions, depth + 1) or any(
-            changes(step.task, functions, depth + 1)
+        return changes(body, functions, known, depth + 1) or any(
+            changes(step.task, functions, known, depth + 1)
             for inner, below, _, _ in lists(body)
             for step in steps(inner, below)
         )
     given = task.get("with") or {}
     if called == "http":
         return str(given.get("method", "")).upper() not in SAFE
+    if called == "openapi":
+        found = operation(task, known)
+        return found is not None and found.method.upper() not in SAFE
     if called == "mcp":
         return given.get("method") == "tools/call"
     return called in ("grpc", "activity")

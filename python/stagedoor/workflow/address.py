@@ -49,6 +49,10 @@ class Addresses:
                         self._add(each, name)
                     yield from self._below(each, f"{name}.")
 
+    def tasks(self) -> Iterator[Task]:
+        """Every task, in no particular order."""
+        return (part for part in self._parts.values() if isinstance(part, Task))
+
     def of(self, part: Any) -> str | None:
         """None: it is no part of the definition."""
         return self._names.get(id(part))

@@ -538,7 +538,7 @@ class Machine:
     def _on_undo(self, event: UndoRequested) -> None:
         if not isinstance(self._conclusion, Complete) or "conclusion" in self._waits:
             raise ReplayMismatch("only what has completed is undone by whoever ran it")
-        self.undo, self._reason = event, event.reason
+        self.undo, self._reason, self._held = event, event.reason, None
         self._conclusion = None
         self._phase = "undoing"
         self.saga.begin()

@@ -74,6 +74,8 @@ class Operation:
     """Where an API key goes, as location and name, if the operation wants one."""
     secured: bool
     """It wants some authentication."""
+    keyed: bool = False
+    """It takes the key of a request that may come twice, which is no parameter here: every call has one."""
 
 
 def operation(document: Json, identifier: str, base: str | None) -> Operation:

@@ -14,7 +14,7 @@ from stagedoor.workflow.endpoint import scalar
 from stagedoor.workflow.expression import Template
 from stagedoor.workflow.frame import Frame
 from stagedoor.workflow.manner import Manner
-from stagedoor.workflow.openapi import Misdescribed, Operation
+from stagedoor.workflow.openapi import Misdescribed, Operation, Parameter
 from stagedoor.workflow.parameter import in_cookie, in_header, in_path, in_query
 from stagedoor.workflow.place import suggestion
 from stagedoor.workflow.request import OWN_HEADERS, check_header
@@ -159,7 +159,13 @@ def _operation(said: Place, compiler: Compiler) -> Operation | None:
         document.at("endpoint").problem(f"{uri}: its server: {error}")
         return None
     compiler.reaches(known, document.at("endpoint"))
-    return replace(found, server=server)
+    parameters = tuple(each for each in found.parameters if not _is_key(each))
+    keyed = len(parameters) < len(found.parameters)
+    return replace(found, server=server, parameters=parameters, keyed=keyed)
+
+
+def _is_key(parameter: Parameter) -> bool:
+    return parameter.location == "header" and parameter.name.lower() == "idempotency-key"
 
 
 def _check(said: Place, operation: Operation, policy: Policy | None) -> None:
@@ -170,7 +176,9 @@ def _check(said: Place, operation: Operation, policy: Policy | None) -> None:
         known.append(operation.body)
     if isinstance(given, dict):
         for name in given:
-            if name not in known:
+            if operation.keyed and name.lower() == "idempotency-key":
+                said.at("parameters").at(name).problem(f"the header {name!r} is set by the engine", "leave it out")
+            elif name not in known:
                 near = suggestion(name, known)
                 hint = (
                     f"did you mean {near!r}?" if near else f"there are: {', '.join(known)}" if known else "it has none"

@@ -1,0 +1,116 @@
+"""Snapshots of long executions, so that reading one back, or showing it, takes no longer than its last events.
+
+One is taken once enough events have come since the last one, and as much JSON as the last one had: so all the snapshots
+of an execution together are about as large as its events, however large its state is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Coroutine
+from functools import partial
+from typing import Any
+
+from stagedoor.engine import blob
+from stagedoor.engine.event_log import EventLog
+from stagedoor.engine.execution import Execution
+from stagedoor.engine.store import StoreError
+
+EVERY = 1000
+"""Events of an execution between two snapshots, at least."""
+DISCARDED = (
+    "CallCompleted",
+    "CallFailed",
+    "CallUnknown",
+    "TimerFired",
+    "AttributesSet",
+    "EventEmitted",
+    "EventReceived",
+    "ChildStarted",
+    "ChildEnded",
+    "ProcessEnded",
+    "ProcessFailed",
+)
+"""Events of which a snapshot holds all that matters. How an execution began, what its undos are given, its incidents
+and what operators said are never discarded, nor is any kind of event that is not named here."""
+_DISCARD = f"DELETE FROM event WHERE execution = ? AND seq < ? AND type IN ({','.join('?' * len(DISCARDED))})"
+
+log = logging.getLogger("stagedoor.engine")
+
+
+class Snapshots:
+    """``compact``: events whose effect is in a snapshot are deleted with the writing of it."""
+
+    def __init__(self, event_log: EventLog, *, every: int = EVERY, compact: bool = False) -> None:
+        self.every, self.compact = every, compact
+        self.taken = 0
+        self.bytes = 0
+        """JSON of all that were taken, without their blobs."""
+        self._log = event_log
+        self._writing: set[asyncio.Task[None]] = set()
+
+    def fed(self, execution: Execution, seq: int, size: int) -> None:
+        """An event of that number, of so many characters, is committed and fed."""
+        if seq != execution.fed + 1:
+            return
+        execution.fed = seq
+        execution.since += 1
+        execution.since_bytes += size
+        if execution.since >= self.every and execution.since_bytes >= execution.snapshot_bytes:
+            self._take(execution, seq)
+
+    def exchanged(self, execution: Execution) -> None:
+        """Its machine was fed with all of its events, by another definition, which the last snapshot is none of."""
+        execution.fed = execution.seq - 1
+        if execution.snapshot_bytes:
+            self._take(execution, execution.fed)
+
+    def _take(self, execution: Execution, seq: int) -> None:
+        machine = execution.machine
+        if machine is None:
+            return
+        execution.since = execution.since_bytes = 0
+        try:
+            data, blobs = blob.pack_state(machine.snapshot())
+        except (TypeError, ValueError) as failure:
+            # Its log is whole, and is read from the beginning.
+            log.error("no snapshot of the execution: %s", failure, extra={"execution": execution.id})
+            return
+        execution.snapshot_bytes = len(data)
+        self.taken += 1
+        self.bytes += len(data)
+        written = partial(_write, (execution.id, seq, machine.now, int(self.compact), data), blobs)
+        task = asyncio.get_running_loop().create_task(self._written(execution.id, self._log.run(written)))
+        self._writing.add(task)
+        task.add_done_callback(self._writing.discard)
+
+    async def _written(self, execution: str, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except StoreError as error:
+            log.warning("no snapshot of the execution: %s", error, extra={"execution": execution})
+
+
+def _write(row: tuple[str, int, float, int, str], blobs: tuple[blob.Blob, ...], connection: sqlite3.Connection) -> None:
+    """Instead of the one before it. All of it, or nothing and sqlite3.Error."""
+    execution, seq, at, compact, data = row
+    own = not connection.in_transaction
+    try:
+        if own:
+            connection.execute("BEGIN IMMEDIATE")
+        # What the last one refers to as well is not deleted in between.
+        blob.keep(connection, [(execution, -1 - seq, blobs)])
+        found = connection.execute("SELECT compacted FROM snapshot WHERE execution = ?", (execution,)).fetchone()
+        connection.execute("DELETE FROM snapshot WHERE execution = ?", (execution,))
+        compacted = compact or (found is not None and found[0])
+        connection.execute("INSERT INTO snapshot VALUES (?, ?, ?, ?, ?)", (execution, seq, at, compacted, data))
+        if compact:
+            connection.execute(_DISCARD, (execution, seq, *DISCARDED))
+        if own:
+            connection.execute("COMMIT")
+    except sqlite3.Error:
+        if own and connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise

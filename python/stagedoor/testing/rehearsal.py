@@ -29,6 +29,7 @@ from stagedoor.workflow.commands import (
     StartChild,
     StartTimer,
     Subscribe,
+    UndoChild,
     Unsubscribe,
 )
 from stagedoor.workflow.definition import Definition
@@ -40,6 +41,7 @@ from stagedoor.workflow.events import (
     CancelRequested,
     ChildEnded,
     ChildStarted,
+    ChildUndone,
     CompensationRegistered,
     Event,
     EventEmitted,
@@ -50,6 +52,7 @@ from stagedoor.workflow.events import (
     ExecutionStarted,
     IncidentOpened,
     IncidentResolved,
+    Outlook,
     ProcessEnded,
     ProcessFailed,
     TimerFired,
@@ -191,6 +194,8 @@ class Rehearsal:
                 self._subscriptions.pop(id, None)
             case StartChild():
                 self._child(command)
+            case UndoChild():
+                self._undo_child(command)
             case RunProcess():
                 self._process(command)
             case RegisterCompensation(task, arguments):
@@ -221,11 +226,29 @@ class Rehearsal:
             return
         answer = self._services.answer_to(wanted.id, wanted.task, wanted.workflow, {"input": wanted.input})
         if answer.kind == "status" and answer.status < 300:
-            self._later(answer.after, wanted.id, lambda at: ChildEnded(at, wanted.id, "completed", answer.content))
+            undo: Outlook | None = "due" if self._services.undoes(wanted.task) else None
+            self._later(
+                answer.after,
+                wanted.id,
+                lambda at: ChildEnded(at, wanted.id, "completed", answer.content, undo=undo),
+            )
         elif answer.kind != "never":
             error = {"type": "about:blank", "status": answer.status, "title": "Faulted"}
             told = error | answer.content if isinstance(answer.content, dict) else error
             self._later(answer.after, wanted.id, lambda at: ChildEnded(at, wanted.id, "faulted", None, told))
+
+    def _undo_child(self, wanted: UndoChild) -> None:
+        """Below 300 what the other workflow did is undone, by any other it cannot be."""
+        data = {"execution": wanted.child}
+        answer = self._services.answer_to(wanted.id, wanted.task, "its undo", data, undone=wanted.task)
+        if answer.kind == "never":
+            return
+        error = None
+        report: Json = {"status": "complete", "entries": []}
+        if answer.kind != "status" or answer.status >= 300:
+            error = {"type": "about:blank", "status": answer.status, "title": "Not undone"}
+            report = None
+        self._later(answer.after, wanted.id, lambda at: ChildUndone(at, wanted.id, report, error))
 
     def _process(self, wanted: RunProcess) -> None:
         """A script or a shell command: its content is what it prints, or ``{code, stdout, stderr}``."""

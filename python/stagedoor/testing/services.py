@@ -46,6 +46,10 @@ class Services:
         )
         return answer
 
+    def undoes(self, task: str) -> bool:
+        """Whether the case says what comes of the undo of a task."""
+        return task in self._case.compensations or task_name(task) in self._case.compensations
+
     def _find(self, task: str, what: str, undone: str | None) -> tuple[str, Sequence[Answer]]:
         table: Mapping[str, Sequence[Answer]] = self._case.answers if undone is None else self._case.compensations
         for name in (task, undone, task_name(task), None if undone is None else task_name(undone)):

@@ -43,7 +43,8 @@ enum Followed {
 }
 
 impl Cache {
-    /// Instead of the target.
+    /// Instead of the target. What does more than look up does so in a box of its own, so that a hit is not as large
+    /// as all that could have become of it.
     pub async fn answer(
         &self,
         origin: &Origin<'_>,
@@ -52,7 +53,7 @@ impl Cache {
     ) -> Result<Response<Body>, Error> {
         let (head, body) = request.into_parts();
         if let Some(why) = self.passes(exchange, &head, &body) {
-            return self.pass(origin, exchange, Request::from_parts(head, body), why).await;
+            return Box::pin(self.pass(origin, exchange, Request::from_parts(head, body), why)).await;
         }
         let asked = self.asked(exchange, head);
         for _ in 0..LOOKS {
@@ -96,7 +97,7 @@ impl Cache {
             let part = found.entry.is_none() && asked.head.headers.contains_key(RANGE);
             if asked.head.method == Method::HEAD || (part && self.ranges == CacheRanges::Pass) {
                 let stored = found.entry.or(known);
-                return self.write_through(origin, exchange, asked, found.names, stored, why).await;
+                return Box::pin(self.write_through(origin, exchange, asked, found.names, stored, why)).await;
             }
             let lane = asked.lane(&found.names);
             let alone = || self.store.alone(lane.clone());
@@ -110,7 +111,7 @@ impl Cache {
                     match tokio::time::timeout_at(deadline, flight.follow()).await.map_err(|_| late())? {
                         Next::Lead(lead) => (lead, lane),
                         Next::Take(outcome) => {
-                            match self.follow(exchange, &asked, outcome, found.entry.as_ref(), why).await? {
+                            match Box::pin(self.follow(exchange, &asked, outcome, found.entry.as_ref(), why)).await? {
                                 Followed::Answer(answer) => return Ok(answer),
                                 Followed::Alone => alone(),
                                 Followed::LookAgain => continue,
@@ -119,10 +120,10 @@ impl Cache {
                     }
                 }
             };
-            return self.lead(origin, exchange, &asked, led, found.names, found.entry.or(known), why).await;
+            return Box::pin(self.lead(origin, exchange, &asked, led, found.names, found.entry.or(known), why)).await;
         }
         let lead = self.store.alone(asked.lane(&[]));
-        self.lead(origin, exchange, &asked, lead, Vec::new(), None, Forward::VaryMiss).await
+        Box::pin(self.lead(origin, exchange, &asked, lead, Vec::new(), None, Forward::VaryMiss)).await
     }
 
     fn judge(&self, entry: &Entry, asked: &Asked) -> Good {

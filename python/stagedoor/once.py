@@ -14,7 +14,7 @@ from typing import Any
 from stagedoor import _core, config
 from stagedoor.config import Configuration
 from stagedoor.config.listener import Listener
-from stagedoor.errors import StagedoorError
+from stagedoor.errors import Conflict, StagedoorError
 from stagedoor.notices import Notices
 from stagedoor.orchestrator import Orchestrator, orchestrate, reach
 
@@ -85,6 +85,10 @@ async def _run(
             if shown["status"] in ENDED or any(each["resolved"] is None for each in shown["incidents"]):
                 return shown
         if stop.is_set() and not stopped:
-            stopped = orchestrator.operator.cancel(id, "stopped on the terminal", "terminal")
+            try:
+                stopped = await orchestrator.operator.cancel(id, "stopped on the terminal", "terminal")
+            except Conflict:
+                # What it did is undone already, unless it has not begun.
+                stopped = shown is not None
         with suppress(TimeoutError):
             await asyncio.wait_for(asyncio.Event().wait() if stopped else stop.wait(), LOOK_S)

@@ -24,14 +24,16 @@ class Executions(Protocol):
 
     async def show(self, id: str) -> Json | None: ...
     async def history(self, id: str) -> Json | None: ...
-    def cancel(self, id: str, reason: str, by: str) -> bool: ...
-    def suspend(self, id: str, reason: str, by: str) -> bool: ...
-    def resume(self, id: str, reason: str, by: str) -> bool: ...
+    async def cancel(self, id: str, reason: str, by: str) -> bool:
+        """False: there is no such execution; ``Conflict``: it cannot be, and why. So with all that follow."""
+
+    async def suspend(self, id: str, reason: str, by: str) -> bool: ...
+    async def resume(self, id: str, reason: str, by: str) -> bool: ...
     async def migrate(self, id: str, version: str, reason: str, by: str, *, dry_run: bool) -> Json | None: ...
     async def restart(self, id: str, *, dry_run: bool, **asked: Any) -> Json | None:
         """``reason by task edited version take_undos``."""
 
-    def resolve(self, id: str, incident: str, action: Any, by: str, reason: str, arguments: Json = None) -> bool: ...
+    async def resolve(self, id: str, incident: str, action: Any, by: str, reason: str, arguments: Json) -> bool: ...
 
 
 def problem(status: HTTPStatus, detail: str) -> web.Response:
@@ -87,21 +89,15 @@ class _Handlers:
 
     async def cancel(self, request: web.Request) -> web.Response:
         asked = await _object(request, {"reason", "by"})
-        if not self._executions().cancel(request.match_info["id"], asked["reason"], asked["by"]):
-            return await self._not_open(request, "the execution has ended")
-        return web.json_response({"status": "accepted"}, status=202)
+        return await _taken(self._executions().cancel(request.match_info["id"], asked["reason"], asked["by"]))
 
     async def suspend(self, request: web.Request) -> web.Response:
         asked = await _object(request, {"reason", "by"})
-        if not self._executions().suspend(request.match_info["id"], asked["reason"], asked["by"]):
-            return await self._not_open(request, "the execution is suspended already, or has ended")
-        return web.json_response({"status": "accepted"}, status=202)
+        return await _taken(self._executions().suspend(request.match_info["id"], asked["reason"], asked["by"]))
 
     async def resume(self, request: web.Request) -> web.Response:
         asked = await _object(request, {"reason", "by"})
-        if not self._executions().resume(request.match_info["id"], asked["reason"], asked["by"]):
-            return await self._not_open(request, "the execution is not suspended")
-        return web.json_response({"status": "accepted"}, status=202)
+        return await _taken(self._executions().resume(request.match_info["id"], asked["reason"], asked["by"]))
 
     async def migrate(self, request: web.Request) -> web.Response:
         asked = await _object(request, {"to", "reason", "by"}, optional={"dryRun"})
@@ -134,13 +130,16 @@ class _Handlers:
             return problem(HTTPStatus.BAD_REQUEST, "arguments go with edit, and only with it")
         id, incident = request.match_info["id"], request.match_info["incident"]
         words = (asked["action"], asked["by"], asked["reason"], asked.get("arguments"))
-        if not self._executions().resolve(id, incident, *words):
-            return await self._not_open(request, "the incident is not open")
-        return web.json_response({"status": "accepted"}, status=202)
+        return await _taken(self._executions().resolve(id, incident, *words))
 
-    async def _not_open(self, request: web.Request, detail: str) -> web.Response:
-        known = await self._executions().show(request.match_info["id"])
-        return _not_found() if known is None else problem(HTTPStatus.CONFLICT, detail)
+
+async def _taken(asked: Awaitable[bool]) -> web.Response:
+    """202: a word is on its way into the log."""
+    try:
+        known = await asked
+    except Conflict as conflict:
+        return problem(HTTPStatus.CONFLICT, str(conflict))
+    return web.json_response({"status": "accepted"}, status=202) if known else _not_found()
 
 
 async def _told(asked: Awaitable[Json | None]) -> web.Response:

@@ -498,6 +498,8 @@ class Engine:
             return
         if execution.machine is None or execution.broken is not None or execution.final is not None:
             return
+        if execution.asked and execution.asked[0] is event:
+            del execution.asked[0]
         self._run(execution, self._feed(execution, event))
         if execution.broken is None and execution.final is None:
             self.snapshots.fed(execution, seq, size)

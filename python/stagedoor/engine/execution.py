@@ -61,6 +61,8 @@ class Execution:
     """Those that wait for an operator."""
     final: Final | None = None
     """Known before it is committed: it follows from what is committed."""
+    asked: list[Event] = field(default_factory=list)
+    """An operator's words that are on their way into the log, the first one first."""
     kept: list[tuple[Event, Callable[[], None]]] | None = None
     """While it is migrated: what is to be appended once that is over."""
     broken: str | None = None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 from stagedoor.engine import cloud_events, search
+from stagedoor.engine.decide import Action, Decider
 from stagedoor.engine.definitions import Definitions
 from stagedoor.engine.embedded import Engine
 from stagedoor.engine.event_log import EventLog
@@ -21,24 +21,21 @@ from stagedoor.engine.replay import recorded
 from stagedoor.engine.restart import Restarter, Wish
 from stagedoor.errors import Conflict
 from stagedoor.workflow.events import (
-    CancelRequested,
     Event,
     ExecutionMigrated,
     ExecutionStarted,
     IncidentOpened,
     IncidentResolved,
-    ResumeRequested,
-    SuspendRequested,
 )
 
 Json = Any
 ORIGIN = ("execution", "event", "task", "edited", "undos", "by", "reason")
-Action = Literal["retry", "skip", "done", "edit"]
 
 
 class Operator:
     def __init__(self, engine: Engine, event_log: EventLog, definitions: Definitions) -> None:
         self._engine, self._log, self._definitions = engine, event_log, definitions
+        self._decider = Decider(engine)
         self._migrator = Migrator(engine, event_log, definitions)
         self._restarter = Restarter(engine, event_log, definitions)
 
@@ -138,46 +135,33 @@ class Operator:
             return None
         return recorded(row, await reader.ask(lambda: reader.document(row.definition)), past)
 
-    def cancel(self, id: str, reason: str, by: str) -> bool:
-        """Stop, and undo what was done. False if there is no such open execution."""
-        execution = self._open(id)
-        if execution is None:
-            return False
-        self._engine.append(execution, CancelRequested(time.time(), reason, by))
-        self._engine.flush_soon()
-        return True
+    async def cancel(self, id: str, reason: str, by: str) -> bool:
+        """Stop, and undo what was done. False: there is no such execution; ``Conflict``: it cannot be."""
+        execution = await self._found(id)
+        if execution is not None:
+            self._decider.cancel(execution, reason, by)
+        return execution is not None
 
-    def suspend(self, id: str, reason: str, by: str) -> bool:
-        """Begin no further task. False if there is no such open execution, or if that is so already."""
-        execution = self._open(id)
-        if execution is None or execution.status == "suspended":
-            return False
-        event = SuspendRequested(time.time(), reason, by)
-        self._engine.append(execution, event, status="suspended")
-        self._engine.flush_soon()
-        return True
+    async def suspend(self, id: str, reason: str, by: str) -> bool:
+        """Begin no further task. As ``cancel``."""
+        execution = await self._found(id)
+        if execution is not None:
+            self._decider.suspend(execution, reason, by)
+        return execution is not None
 
-    def resume(self, id: str, reason: str, by: str) -> bool:
-        """Go on. False if there is no such suspended execution."""
-        execution = self._open(id)
-        if execution is None or execution.status != "suspended":
-            return False
-        event = ResumeRequested(time.time(), reason, by)
-        self._engine.append(execution, event, status="suspended" if execution.incidents else "running")
-        self._engine.flush_soon()
-        return True
+    async def resume(self, id: str, reason: str, by: str) -> bool:
+        """Go on. As ``cancel``."""
+        execution = await self._found(id)
+        if execution is not None:
+            self._decider.resume(execution, reason, by)
+        return execution is not None
 
-    def resolve(self, id: str, incident: str, action: Action, by: str, reason: str, arguments: Json = None) -> bool:
-        """An operator's word on an incident. False if there is no such open incident."""
-        execution = self._open(id)
-        if execution is None or incident not in execution.incidents:
-            return False
-        execution.incidents.discard(incident)
-        event = IncidentResolved(time.time(), incident, action, by, reason, arguments)
-        left = len(execution.incidents)
-        self._engine.append(execution, event, status="suspended" if left else "running", incidents=left)
-        self._engine.flush_soon()
-        return True
+    async def resolve(self, id: str, incident: str, action: Action, by: str, reason: str, arguments: Json) -> bool:
+        """An operator's word on an incident. As ``cancel``."""
+        execution = await self._found(id)
+        if execution is not None:
+            self._decider.resolve(execution, incident, action, by, reason, arguments)
+        return execution is not None
 
     async def migrate(self, id: str, version: str, reason: str, by: str, *, dry_run: bool) -> Json | None:
         """See ``Migrator``. None if there is no such execution; ``Conflict`` also if it has ended."""
@@ -267,11 +251,6 @@ class Operator:
     def _status(self, row: Row) -> str:
         execution = self._engine.open.get(row.id)
         return row.status if execution is None else execution.status
-
-    def _open(self, id: str) -> Execution | None:
-        execution = self._engine.open.get(id)
-        usable = execution is not None and execution.started and execution.final is None and execution.broken is None
-        return execution if usable else None
 
 
 def _origin(row: Row) -> dict[str, Json]:

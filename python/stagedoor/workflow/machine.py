@@ -230,6 +230,20 @@ class Machine:
         return reasons
 
     @property
+    def held(self) -> SuspendRequested | None:
+        """Who suspended it."""
+        return self._held
+
+    @property
+    def forward(self) -> bool:
+        """It has not failed, is not being cancelled, and has not ended."""
+        return self._phase == "running"
+
+    def decided(self, incident: str) -> str | None:
+        """Who has decided on an incident."""
+        return self._resolved.get(incident)
+
+    @property
     def about_to_begin(self) -> str | None:
         """The task that waits for ``ExecutionRestarted``, with its iterations."""
         return None if self._cut is None else self._cut[0].identity
@@ -237,7 +251,7 @@ class Machine:
     @property
     def undisturbed(self) -> bool:
         """It goes forward: nothing is being stopped, undone or held."""
-        return self._phase == "running" and self.draining == 0 and self._held is None and not self._drained
+        return self.forward and self.draining == 0 and self._held is None and not self._drained
 
     def wants(self, listener: str, event: Json) -> bool:
         """Whether a listener would take an event now, which is a CloudEvent."""

@@ -213,3 +213,11 @@ def test_what_lies_behind_a_pivot_is_restarted_and_what_lies_before_is_kept() ->
     found = cut(definition(do), definition(do), origin.log, "c")
     assert (found.undos, found.kept) == ([], [])
     assert cut(definition(do), definition(do), origin.log, "p").kept == ["/do/0/a"]
+
+
+def test_what_another_workflow_did_that_was_run_is_not_taken() -> None:
+    run = {"run": {"workflow": {"namespace": "test", "name": "other", "version": "1.0.0"}}}
+    do = [{"r": run}, *STEPS[:1], {"c": post("c")}]
+    other = {"end": {"output": 1, "undo": "due"}}
+    found = cut(definition(do), definition(do), ran(do, {**ANSWERS, "r": [other]}).log, "c")
+    assert (found.undos, found.kept) == (["/do/1/a"], ["/do/0/r"])

@@ -71,6 +71,8 @@ class Counters:
     started: int = 0
     recovered: int = 0
     broken: int = 0
+    restarted: int = 0
+    migrated: int = 0
     blobs: int = 0
     """Payloads that are kept beside the log."""
     blob_bytes: int = 0
@@ -369,6 +371,7 @@ class Engine:
         self._keep(execution)
         execution.fed, execution.since = execution.seq - 1, execution.seq
         self.counters.started += 1
+        self.counters.restarted += 1
         if self._lifecycle:
             self.outbox.wake()
         if execution.machine is not None:
@@ -393,6 +396,7 @@ class Engine:
 
     def exchange(self, execution: Execution, machine: Machine) -> None:
         """Go on by another machine, which waits for the same but for timers."""
+        self.counters.migrated += 1
         old = {} if execution.machine is None else timers(execution.machine)
         new = timers(machine)
         execution.machine = machine

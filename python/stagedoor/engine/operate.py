@@ -210,6 +210,8 @@ class Operator:
                 render(name + "_finished_total", "counter", "Executions that ended.", finished),
                 render(name + "_joined_total", "counter", "Requests that joined one by its key.", engine.door.joined),
                 render(name + "_refused_total", "counter", "Callouts that were refused.", engine.refused),
+                render(name + "_restarted_total", "counter", "Begun anew by an operator.", counters.restarted),
+                render(name + "_migrated_total", "counter", "Led on by another version.", counters.migrated),
                 render(name + "_recovered", "gauge", "Executions read back at the start.", counters.recovered),
                 render("stagedoor_engine_calls_total", "counter", "Calls sent by workflows.", engine.calls_sent),
                 render("stagedoor_engine_calls_open", "gauge", "Calls on their way.", engine.calls_open),

@@ -60,20 +60,17 @@ class Restarter:
         new = self._definition(row, wish.version)
         history = self._log.history
         past = await history.ask(lambda: history.past(row.id, whole=True))
-        if past.snapshot is not None and wish.task is not None:
-            raise Conflict(
-                "its history begins at a snapshot, which no task of it can be found in: restart it from the start"
-            )
-        events = past.told
-        first = events[0]
+        first = past.told[0] if past.told else None
         if not isinstance(first, ExecutionStarted):
-            raise Conflict("its history does not go back to its start any more")
+            raise Conflict("it has left the store")
         place = None
         if wish.task is not None:
-            if len(events) > MAX_EVENTS:
-                raise Conflict(f"its history has more than {MAX_EVENTS} events: restart it from the start")
+            if past.snapshot is not None or len(past.tail) > MAX_EVENTS:
+                why = "begins at a snapshot" if past.snapshot is not None else f"has more than {MAX_EVENTS} events"
+                raise Conflict(f"its history {why}: restart it from the start")
+            await self._not_undone_by_another(first)
             old = self._definitions.of(row.definition)
-            place = await history.ask(partial(cut, old, new, events, wish.task))
+            place = await history.ask(partial(cut, old, new, past.tail, wish.task))
         if wish.take_undos:
             _may_take(first, place)
         id, now = new_id(), time.time()
@@ -103,6 +100,16 @@ class Restarter:
         if found is None:
             raise Conflict(f"there is no version {version} of {row.workflow}")
         return found
+
+    async def _not_undone_by_another(self, first: ExecutionStarted) -> None:
+        """Whoever ran it may undo what it did, until that has ended itself, and whoever ran that."""
+        above: Event | None = first
+        while isinstance(above, ExecutionStarted) and above.parent is not None:
+            id = str(above.parent["execution"])
+            if id in self._engine.open:
+                raise Conflict(f"execution {id} has run it, has not ended, and may undo it: restart that one")
+            facts = await self._log.history.ask(partial(self._log.history.facts, id))
+            above = facts[0] if facts else None
 
     async def _begin(
         self, row: Row, wish: Wish, new: Definition, machine: Machine, events: list[Event], now: float
@@ -153,7 +160,7 @@ def _may_take(first: ExecutionStarted, place: Cut | None) -> None:
     if first.parent is not None:
         raise Conflict("it was run by another execution, which may undo it: its undos cannot be taken over")
     if place is not None and place.kept:
-        raise Conflict(f"what {place.kept[0]} did is not to be undone any more: restart without taking undos over")
+        raise Conflict(f"what {place.kept[0]} did is not this one's to undo: restart it without taking undos over")
 
 
 def _untaken(origin: str, connection: sqlite3.Connection) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from stagedoor.errors import Conflict
+from stagedoor.workflow.child_undo import ChildUndo
 from stagedoor.workflow.commands import Call, RegisterCompensation, SetAttributes, StartTimer
 from stagedoor.workflow.definition import Definition
 from stagedoor.workflow.events import (
@@ -149,7 +150,9 @@ def _undos(machine: Machine, end: Machine) -> tuple[list[str], list[str]]:
                     f"what {undo.reference}{undo.path} did has been undone since, or that was tried: restart from the "
                     f"start, or from a task that was not undone"
                 )
-            (kept if since.status == "kept" else found).append(f"{undo.reference}{undo.path}")
+            # What another execution did for it is undone for the one that ran it.
+            others = since.status == "kept" or isinstance(undo, ChildUndo)
+            (kept if others else found).append(f"{undo.reference}{undo.path}")
     return found, kept
 
 

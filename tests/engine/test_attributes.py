@@ -104,3 +104,5 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def test_a_time_that_is_none_is_told_before_anybody_is_asked(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["executions", "list", "--admin", "http://127.0.0.1:9", "--ended-since", "soon"]) == 1
     assert "--ended-since soon: expected 2027-01-31T00:00:00Z, or how long ago, such as 36h" in capsys.readouterr().err
+    assert main(["executions", "list", "--admin", "http://127.0.0.1:9", "--limit", "0"]) == 1
+    assert "--limit is a number from 1 on" in capsys.readouterr().err

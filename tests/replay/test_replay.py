@@ -71,6 +71,35 @@ def test_a_history_that_cannot_have_been_is_told_with_its_event(
     assert says in told["mismatch"]
 
 
+@pytest.mark.parametrize(
+    ("name", "change", "says"),
+    [
+        (
+            "flow_migrated",
+            {"type": "ExecutionMigrated", "definition": "0" * 64},
+            "began with another version of test/flow",
+        ),
+        (
+            "flow_restarted",
+            {"type": "ExecutionRestarted", "task": "/do/2/charge"},
+            "nothing was about to begin at /do/2",
+        ),
+        ("flow_restarted", {"type": "AttributesSet", "setting": "/do/9!attributes@1"}, "were never set"),
+    ],
+)
+def test_a_word_that_was_changed_does_not_fit_its_history(
+    name: str, change: Json, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    history = json.loads((HERE / "histories" / f"{name}.json").read_text())
+    kind = change.pop("type")
+    next(each for each in history["events"] if each["type"] == kind)["data"] |= change
+    file = tmp_path / "history.json"
+    file.write_text(json.dumps(history))
+    code, [told] = replay(capsys, file)
+    assert (code, told["same"]) == (1, False)
+    assert says in told["mismatch"]
+
+
 def test_another_document_can_be_tried_on_a_history(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = HERE / "histories" / "order_completed.json"
     document = json.loads(path.read_text())["document"]

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from stagedoor.cli.admin import Admin
-from stagedoor.cli.output import say, say_json, say_table
+from stagedoor.cli.output import fail, say, say_json, say_table
 from stagedoor.errors import StagedoorError
 from stagedoor.workflow import duration
 
@@ -56,11 +56,13 @@ def choose(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, admin: Admin) -> int:
+    if arguments.limit < 1:
+        return fail("--limit is a number from 1 on")
     asked = parameters(arguments)
     found: list[Json] = []
     after: str | None = arguments.before
     while True:
-        page = admin.ask("GET", _path(asked, after, min(PAGE, max(1, arguments.limit - len(found)))))
+        page = admin.ask("GET", _path(asked, after, min(PAGE, arguments.limit - len(found))))
         found += page["executions"]
         after = page["next"]
         if after is None or len(found) >= arguments.limit:

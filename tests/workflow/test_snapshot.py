@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,17 @@ from resumed import check_every_cut, resumed, state
 from scenario import document
 from stagedoor.engine.record import decode, encode_json
 from stagedoor.workflow.commands import Call, StartTimer
+from stagedoor.workflow.definition import Task
 from stagedoor.workflow.events import CallCompleted, ExecutionStarted, TimerFired
 from stagedoor.workflow.identifiers import REMEMBERED
 from stagedoor.workflow.machine import Machine, ReplayMismatch
 from stagedoor.workflow.parse import parse, restore
-from stagedoor.workflow.snapshot import FORMAT, SnapshotUnreadable
+from stagedoor.workflow.snapshot import FORMAT, KINDS, RECORDS, ROW, SnapshotUnreadable, slots
+from stagedoor.workflow.tasks import KINDS as TASKS
 from test_properties import ANSWER, ARRIVAL, RUN, Anything
 from virtual import Driver
 
+FORM = Path(__file__).parent / "form_of_state.json"
 HISTORIES = sorted((Path(__file__).parent.parent / "replay" / "histories").glob("*.json"))
 Json = Any
 
@@ -54,8 +58,10 @@ def test_any_execution_of_any_document_goes_on_from_a_snapshot_after_any_event(
 @pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)
 def test_a_recorded_history_can_be_cut_anywhere(path: Path) -> None:
     history = json.loads(path.read_text())
+    definition = restore(history["document"])
     events = [decode(each["type"], each["at"], json.dumps(each["data"])) for each in history["events"]]
-    check_every_cut(restore(history["document"]), events)
+    begun = Machine.restore(definition, history["snapshot"]["state"]) if "snapshot" in history else None
+    check_every_cut(definition, events, begun)
 
 
 def started(tasks: Json, use: Json = None, input: Json = None, **rest: Json) -> tuple[Machine, list[Any]]:
@@ -81,15 +87,14 @@ def test_a_snapshot_goes_on_by_another_copy_of_its_definition_and_by_no_other() 
     [
         ({"format": FORMAT + 1}, f"a snapshot of format {FORMAT + 1}; this release reads up to {FORMAT}"),
         ({"rules": 99}, "by rules 99; this machine knows up to"),
-        ({"objects": []}, "damaged"),
+        ({"objects": [["machine", {"o": 7}]]}, "damaged: IndexError"),
+        ({"objects": [["machine"]], "fields": {"machine": ["more"]}}, "damaged: KeyError: 'the fields of machine'"),
+        ({"objects": [["CallFrame", "call /nowhere"]]}, "damaged: KeyError: 'call /nowhere'"),
         ({"data": []}, "damaged: IndexError"),
-        ({"objects": [["machine", None, {"more": 1}]]}, "damaged: KeyError: 'more'"),
     ],
 )
 def test_a_snapshot_that_cannot_be_read_is_refused(change: Json, says: str) -> None:
     machine, _ = started([{"a": POST}], input={"n": 1})
-    if "objects" in change and not change["objects"]:
-        change = {"objects": [["machine", None, {"now": {"o": 7}}]]}
     with pytest.raises(SnapshotUnreadable, match=says):
         Machine.restore(machine.definition, {**machine.snapshot(), **change})
     with pytest.raises(SnapshotUnreadable, match="a snapshot of format None"):
@@ -167,3 +172,23 @@ def test_taking_a_snapshot_changes_nothing() -> None:
     before = state(machine)
     machine.snapshot()
     assert state(machine) == before
+
+
+def test_the_form_of_a_state_is_that_of_its_format() -> None:
+    """Where this fails the fields of what is written have changed: raise ``FORMAT``, say in ``UPGRADES`` how the older
+    form becomes the newer one, keep a history that begins at a snapshot of it in tests/replay/histories, and pin the
+    new form with ``REGENERATE=1``."""
+    frames = {each.frame for each in _below(Task)}
+    assert len(frames) > len(TASKS)
+    form = {kind.__name__: list(slots(kind)) for kind in (Machine, *KINDS.values(), *frames)}
+    form |= {name: list(record.__dataclass_fields__) for name, record in RECORDS.items()}
+    form |= {"Entry": list(ROW)}
+    written = json.dumps({"format": FORMAT, "fields": form}, indent=1, sort_keys=True) + "\n"
+    if os.environ.get("REGENERATE"):
+        FORM.write_text(written)
+    assert FORM.read_text() == written
+
+
+def _below(kind: type[Any]) -> list[type[Any]]:
+    found = [each for each in kind.__subclasses__() if hasattr(each, "frame")]
+    return [*found, *(below for each in kind.__subclasses__() for below in _below(each))]

@@ -4,9 +4,10 @@ A state is a graph: frames, undos and what they share. Each of its objects is wr
 tasks and other parts of the definition by their address; the data of the workflow once for all who hold it, so that
 what was the same stays the same. Values over secrets are written as their expressions: no secret is in a snapshot.
 
-    {format, definition, execution, rules, at, objects: [[kind, task, {field: value}]], data: [...], timeline}
+    {format, definition, execution, rules, at, fields: {kind: [name]}, objects: [[kind, value...]], data, timeline}
 
-A value is a number, text, true, false or null as it is, or an object with one member that says what it is:
+A frame's kind is its class, and its first value the address of its task. A value is a number, text, true, false or null
+as it is, ``{}`` where a field has none yet, or an object with one member that says what it is:
 
     o: an object   t: a part of the definition   d: data    e: an entry of the timeline   m: a method of an object
     l: a list      u: a tuple    q: a queue      s: a set   k: a mapping, as pairs         c: a command, event or manner
@@ -63,6 +64,7 @@ KINDS: dict[str, Any] = {
     "unwinding": Unwinding,
 }
 """Objects of a state beside the machine and its frames; the class of a frame follows from its task."""
+MACHINE = "machine"
 _KIND_OF = {kind: name for name, kind in KINDS.items()}
 
 RECORDS: dict[str, type] = {
@@ -106,6 +108,7 @@ ELSEWHERE = {"machine", "definition", "_out", "runs"}
 """Fields that are not written: known when a state is read, empty between two events, or written apart."""
 METHODS = {"undone", "unwind", "unwound"}
 """Of frames and the machine: what is done once something is over."""
+PLAIN = frozenset({str, int, float, bool})
 SECRETIVE = {"headers", "query", "body", "properties"}
 """Fields of calls and authentications that may hold values over secrets."""
 
@@ -153,6 +156,7 @@ class _Writer:
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
         self._addresses: Addresses = addresses(machine.definition)
+        self._fields: dict[str, tuple[str, ...]] = {}
         self._objects: list[Json] = []
         self._data: list[Json] = []
         self._numbers: dict[int, int] = {}
@@ -167,17 +171,24 @@ class _Writer:
         machine = self._machine
         self._object(machine)
         while self._todo:
-            found, members = self._todo.popleft()
-            for name in slots(type(found)):
+            found, written = self._todo.popleft()
+            kind = type(found)
+            for name in slots(kind):
                 value = getattr(found, name, _Unset)
-                if value is not _Unset:
-                    members[name] = self._field(found, name, value)
+                # Most are plain; there are many where much was done that can be undone.
+                if value is None or (type(value) in PLAIN and kind is not Strand):
+                    written.append(value)
+                elif value is _Unset:
+                    written.append({})
+                else:
+                    written.append(self._field(found, name, value))
         return {
             "format": FORMAT,
             "definition": machine.definition.hash,
             "execution": machine.execution,
             "rules": machine.rules,
             "at": machine.now,
+            "fields": self._fields,
             "objects": self._objects,
             "data": self._data,
             "timeline": {
@@ -200,7 +211,7 @@ class _Writer:
 
     def _value(self, value: Any) -> Json:
         kind = type(value)
-        if value is None or kind in (str, int, float, bool):
+        if value is None or kind in PLAIN:
             return value
         if kind in (dict, list):
             return self._datum(value)
@@ -245,12 +256,13 @@ class _Writer:
         number = self._numbers.get(id(found))
         if number is None:
             number = self._numbers[id(found)] = len(self._objects)
-            members: Json = {}
-            if isinstance(found, Frame):
-                self._objects.append(["frame", self._addresses.of(found.task), members])
-            else:
-                self._objects.append([_KIND_OF.get(type(found), "machine"), None, members])
-            self._todo.append((found, members))
+            frame = isinstance(found, Frame)
+            kind = type(found).__name__ if frame else _KIND_OF.get(type(found), MACHINE)
+            if kind not in self._fields:
+                self._fields[kind] = slots(type(found))
+            written = [kind, self._addresses.of(found.task)] if frame else [kind]
+            self._objects.append(written)
+            self._todo.append((found, written))
         return number
 
     def _datum(self, value: Json) -> Json:
@@ -279,25 +291,27 @@ class _Reader:
         self._timeline.dropped = timeline["dropped"]
         self._timeline.entries = [_entry(row) for row in timeline["entries"]]
         self._entries = [*self._timeline.entries, *map(_entry, timeline["others"])]
-        self._objects = [self._empty(*written) for written in state["objects"]]
+        self._objects = [self._empty(*written[:2]) for written in state["objects"]]
 
     def read(self) -> None:
-        for found, (_, _, members) in zip(self._objects, self._state["objects"], strict=True):
-            known = slots(type(found))
-            for name, value in members.items():
-                if name not in known:
-                    raise KeyError(name)
-                setattr(found, name, self._value(value))
+        for found, written in zip(self._objects, self._state["objects"], strict=True):
+            names = self._state["fields"][written[0]]
+            if tuple(names) != slots(type(found)):
+                raise KeyError(f"the fields of {written[0]}")
+            values = written[2:] if isinstance(found, Frame) else written[1:]
+            for name, value in zip(names, values, strict=True):
+                if value != {}:
+                    setattr(found, name, self._value(value))
         self._machine.runs = self._timeline
 
-    def _empty(self, kind: str, task: str | None, members: Json) -> Any:
-        if kind == "machine":
+    def _empty(self, kind: str, task: Json = None) -> Any:
+        if kind == MACHINE:
             return self._machine
-        if kind == "frame":
-            part = self._addresses.part(str(task))
-            found = part.frame.__new__(part.frame)
-        else:
+        if kind in KINDS:
             found = KINDS[kind].__new__(KINDS[kind])
+        else:
+            part = self._addresses.part(task)
+            found = part.frame.__new__(part.frame)
         if hasattr(type(found), "machine"):
             found.machine = self._machine
         return found
@@ -356,15 +370,15 @@ class _Unset:
     """A field that has no value yet."""
 
 
-_ROW = ("task", "name", "kind", "path", "at", "undoes", "until", "outcome", "attempt", "call", "error")
+ROW = ("task", "name", "kind", "path", "at", "undoes", "until", "outcome", "attempt", "call", "error")
 
 
 def _row(entry: Entry) -> Json:
-    return [getattr(entry, name) for name in _ROW]
+    return [getattr(entry, name) for name in ROW]
 
 
 def _entry(row: Json) -> Entry:
     entry = Entry.__new__(Entry)
-    for name, value in zip(_ROW, row, strict=True):
+    for name, value in zip(ROW, row, strict=True):
         setattr(entry, name, value)
     return entry

@@ -27,7 +27,6 @@ class Undo:
     __slots__ = (
         "arguments",
         "attempts",
-        "compensation",
         "edits",
         "failure",
         "frame",
@@ -38,7 +37,6 @@ class Undo:
         "number",
         "outcome",
         "path",
-        "reference",
         "retries",
         "scope",
         "since",
@@ -48,9 +46,6 @@ class Undo:
     )
 
     def __init__(self, forward: Frame, group: int, scope: Frame | None, number: int) -> None:
-        compensation = forward.task.compensation
-        assert compensation is not None
-        self.compensation: Compensation = compensation
         self._prepare(forward, group, scope, number)
 
     def _prepare(self, forward: Frame, group: int, scope: Frame | None, number: int) -> None:
@@ -62,8 +57,6 @@ class Undo:
         """Of its registration: the later, the higher."""
         # Not the frame itself: its data would be kept until the end of the execution.
         self.task: Task = forward.task
-        self.reference = forward.reference
-        """Of the task to be undone."""
         self.path = forward.path
         self.group = group
         self.arguments: Json = None
@@ -77,6 +70,17 @@ class Undo:
         self.incidents = 0
         self.since = 0.0
         self.incident: Shown | None = None
+
+    @property
+    def reference(self) -> str:
+        """Of the task to be undone."""
+        return self.task.reference
+
+    @property
+    def compensation(self) -> Compensation:
+        compensation = self.task.compensation
+        assert compensation is not None
+        return compensation
 
     @property
     def identity(self) -> str:

@@ -88,7 +88,11 @@ class Operator:
             )
         # Fed anew rather than shown from the running machine: what is shown is what is committed.
         definition = self._definitions.of(row.definition)
-        machine, past = await history.ask(lambda: read_back(history, id, definition))
+        try:
+            machine, past = await history.ask(lambda: read_back(history, id, definition))
+        except Exception:
+            if await history.ask(lambda: history.row(id)) is not None:
+                raise
         if await history.ask(lambda: history.row(id)) is None:
             # Purged meanwhile: what was read may be a part.
             return None

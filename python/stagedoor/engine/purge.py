@@ -60,6 +60,18 @@ def ended(connection: sqlite3.Connection, before: float, after: Position) -> lis
     return [Ended(*row) for row in found]
 
 
+def count(connection: sqlite3.Connection, before: float, workflow: str | None, status: str | None) -> int:
+    """Of those that ended before that; None asks nothing."""
+    chosen = [("workflow = ?", workflow), ("status = ?", status)]
+    more = [(text, value) for text, value in chosen if value is not None]
+    found = connection.execute(
+        "SELECT count(*) FROM execution INDEXED BY execution_ended WHERE ended IS NOT NULL AND ended < ?"
+        + "".join(f" AND {text}" for text, _ in more),
+        (before, *(value for _, value in more)),
+    ).fetchone()
+    return int(found[0])
+
+
 def unreferenced(connection: sqlite3.Connection) -> list[tuple[str, str, str, str]]:
     """Hash, workflow, version and JSON of documents that no execution runs by."""
     return connection.execute(

@@ -87,9 +87,7 @@ class Retention:
                 and (status is None or each.status == status)
             )
 
-        count = 0
-        async for page in self._ended(before, BEGIN):
-            count += sum(map(meant, page))
+        count = await self._read(partial(purge.count, before=before, workflow=workflow, status=status))
         if not dry_run:
             where = {"workflow": workflow, "status": status, "before": before, "executions": count, "by": by}
             log.info("purge asked for", extra={name: value for name, value in where.items() if value is not None})

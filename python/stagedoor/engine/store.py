@@ -42,7 +42,9 @@ def connect(path: Path, synchronous: str = SYNCHRONOUS) -> sqlite3.Connection:
         if new:
             # Before anything is in it: pages that become free can be given back while the file is used.
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        connection.execute("PRAGMA journal_mode = WAL")
+        [(mode,)] = connection.execute("PRAGMA journal_mode = WAL")
+        if mode != "wal":
+            raise StoreError(f"the store {path} cannot be opened: it must be on a local disk, for a write-ahead log")
         connection.execute(f"PRAGMA synchronous = {synchronous}")
         connection.execute("PRAGMA wal_autocheckpoint = 4000")
         # A log that once grew large does not keep its size on the disk for ever.

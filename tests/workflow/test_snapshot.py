@@ -19,6 +19,7 @@ from stagedoor.workflow.definition import Task
 from stagedoor.workflow.events import CallCompleted, ExecutionStarted, TimerFired
 from stagedoor.workflow.identifiers import REMEMBERED
 from stagedoor.workflow.machine import Machine, ReplayMismatch
+from stagedoor.workflow.migration import machine_of
 from stagedoor.workflow.parse import parse, restore
 from stagedoor.workflow.snapshot import FORMAT, KINDS, RECORDS, ROW, SnapshotUnreadable, slots
 from stagedoor.workflow.tasks import KINDS as TASKS
@@ -60,7 +61,8 @@ def test_a_recorded_history_can_be_cut_anywhere(path: Path) -> None:
     history = json.loads(path.read_text())
     definition = restore(history["document"])
     events = [decode(each["type"], each["at"], json.dumps(each["data"])) for each in history["events"]]
-    begun = Machine.restore(definition, history["snapshot"]["state"]) if "snapshot" in history else None
+    snapshot = history.get("snapshot")
+    begun = Machine.restore(definition, snapshot["state"]) if snapshot else machine_of(definition, events)
     check_every_cut(definition, events, begun)
 
 

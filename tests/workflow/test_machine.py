@@ -275,3 +275,18 @@ def test_an_execution_that_nobody_runs_does_not_say_what_could_be_undone() -> No
     undone = {"metadata": {"stagedoor/compensate": {"use": "undo"}}}
     alone, _ = machine({"a": {**undone, **POST}}, use={"functions": UNDO})
     assert alone.feed(CallCompleted(3.0, "/do/0/a#1", 200, 1))[-1] == Complete(1)
+
+
+def test_the_call_of_a_loser_that_was_not_waited_for_is_undone_with_the_workflow() -> None:
+    undone = {"metadata": {"stagedoor/compensate": {"use": "undo", "with": "${ $outcome }"}}}
+    race = {"fork": {"compete": True, "branches": [{"a": {**undone, **POST}}, {"b": {"wait": "PT1S"}}]}}
+    definition = parse(document({"do": [{"race": race}], "use": {"functions": UNDO}}))
+    child = Machine(definition)
+    parent = {"execution": "e0", "run": "r", "depth": 1}
+    [call, timer] = child.feed(ExecutionStarted(1.0, "e1", definition.hash, 7, parent=parent))
+    [dropped, register, complete] = child.feed(TimerFired(2.0, timer.id))
+    assert (dropped.id, register.arguments, complete.undo) == (call.id, "unknown", "due")
+    child.feed(CompensationRegistered(2.0, register.task, "unknown"))
+    child.feed(ExecutionCompleted(2.0, 7, "due"))
+    [undo] = child.feed(UndoRequested(5.0, "no more", "/do/0/run!undo@1", "e0"))
+    assert (undo.compensates, undo.body) == (call.task, "unknown")

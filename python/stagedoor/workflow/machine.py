@@ -371,8 +371,19 @@ class Machine:
         except Failure as failure:
             self.child_failed(child, failure)
             return
-        run = self.started is not None and self.started.parent is not None
-        self._conclude(Complete(self.output, self.saga.outlook if run else None))
+        undo = None
+        if self.started is not None and self.started.parent is not None:
+            self._doubt_stopped()
+            undo = self.saga.outlook
+        self._conclude(Complete(self.output, undo))
+
+    def _doubt_stopped(self) -> None:
+        """Calls of losers whose answers nobody waits for any more: whoever ran this may undo it, and they with it."""
+        for id, (command, owner) in list(self._waits.items()):
+            if isinstance(command, Call) and owner.cancelled:
+                self.withdraw(CancelCall(id))
+                self.draining -= 1
+                owner.fail(Failure(standard("runtime", 500, "Cancelled", owner.reference), unknown=True))
 
     def child_failed(self, child: Frame, failure: Failure) -> None:
         self.error = failure.error

@@ -249,7 +249,7 @@ class Lowering:
         report = f'{entries} | {{status: ({status}), entries: map({{task: .of, status: "compensated"}})}}'
         yields = source((task.get("output") or {}).get("as", "."), bare=True)
         task["input"] = {**(task.get("input") or {}), "from": wrap(report)}
-        task["do"] = [{"undo": self.undos.loop(within.saga, undos, None, named=only is not None)}]
+        task["do"] = [{"undo": self.undos.loop(within.saga, undos, named=only is not None, quietly=False)}]
         task["output"] = {**(task.get("output") or {}), "as": wrap(f"$input | {yields}")}
 
 

@@ -8,10 +8,13 @@ from typing import Any
 from stagedoor.portable import rethrow
 from stagedoor.portable.expression import without_context, wrap
 from stagedoor.portable.journal import Journal
+from stagedoor.workflow.error import STANDARD
 
 Json = Any
 RETRY = {"delay": {"milliseconds": 500}, "backoff": {"exponential": {}}, "limit": {"attempt": {"count": 4}}}
 """Of an undo that names no policy."""
+GIVEN_UP = {"type": f"{STANDARD}runtime", "status": 500, "title": "Not undone"}
+"""Ends the undos that are left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,31 +39,35 @@ class Undos:
     def of(self, saga: str) -> list[Undo]:
         return [undo for undo in self.known if saga in undo.sagas]
 
-    def loop(self, saga: str, undos: list[Undo], error: str | None, *, named: bool = False) -> Json:
-        """``error``: the variable that holds what is raised again when an undo fails for good; None: its own error is.
-        ``named``: those undos alone."""
+    def loop(self, saga: str, undos: list[Undo], *, named: bool = False, quietly: bool = True) -> Json:
+        """``named``: those undos alone. ``quietly``: what is raised where an undo fails for good is not shown to
+        anybody; else its own error is raised."""
         entries = self._journal.of(saga, [undo.name for undo in undos] if named else None)
-        tasks = [{"forget": self._journal.forget()}, *({undo.name: self._task(undo, error)} for undo in undos)]
+        tasks = [{"forget": self._journal.forget()}, *({undo.name: _task(undo, quietly)} for undo in undos)]
         return {"for": {"each": "done", "in": wrap(entries)}, "do": tasks}
 
     def catch(self, saga: str) -> Json:
-        """Undo it all, latest first, and go on with the error."""
+        """Undo it all, latest first, as far as that goes, and go on with the error."""
         undos = self.of(saga)
-        tasks = [{"undo": self.loop(saga, undos, "$failure")}] if undos else []
-        return {"as": "failure", "do": [*tasks, {"goOn": rethrow.call(self._rethrow, "$failure")}]}
+        tasks: Json = [{"undo": self.loop(saga, undos)}]
+        if any(undo.on_failure != "continue" for undo in undos):
+            tasks = [{"undoing": {"try": tasks, "catch": {"do": [{"stopped": {"set": "${ . }"}}]}}}]
+        go_on = {"goOn": rethrow.call(self._rethrow, "$failure")}
+        return {"as": "failure", "do": [*tasks, go_on] if undos else [go_on]}
 
-    def _task(self, undo: Undo, error: str | None) -> Json:
-        given = {"if": wrap(f'$done.of == "{undo.name}"'), "input": {"from": wrap("$done.with")}}
-        catch: dict[str, Json] = {}
-        if not _never(undo.retry):
-            catch["retry"] = undo.retry
-        if undo.on_failure == "continue":
-            catch["do"] = [{"left": {"set": "${ . }"}}]
-        elif error is not None:
-            catch["do"] = [{"giveUp": rethrow.call(self._rethrow, error)}]
-        # Without either, a catch would be the end of its error.
-        inner = [{undo.call: without_context(undo.body)}]
-        return {**given, "try": inner, "catch": catch} if catch else {**given, "do": inner}
+
+def _task(undo: Undo, quietly: bool) -> Json:
+    given = {"if": wrap(f'$done.of == "{undo.name}"'), "input": {"from": wrap("$done.with")}}
+    catch: dict[str, Json] = {}
+    if not _never(undo.retry):
+        catch["retry"] = undo.retry
+    if undo.on_failure == "continue":
+        catch["do"] = [{"left": {"set": "${ . }"}}]
+    elif quietly and catch:
+        catch["do"] = [{"giveUp": {"raise": {"error": GIVEN_UP}}}]
+    # Without either, a catch would be the end of its error.
+    inner = [{undo.call: without_context(undo.body)}]
+    return {**given, "try": inner, "catch": catch} if catch else {**given, "do": inner}
 
 
 def _never(retry: Json) -> bool:

@@ -11,6 +11,7 @@ from stagedoor.workflow.commands import Command
 from stagedoor.workflow.definition import Definition
 from stagedoor.workflow.events import Event
 from stagedoor.workflow.machine import Machine
+from stagedoor.workflow.migration import machine_of
 
 Json = Any
 
@@ -46,8 +47,8 @@ def check_every_cut(
 
     One machine lives from snapshot to snapshot, so each step is compared; the tails behind some of the cuts are fed as
     a whole beside."""
-    fed = begun or Machine(definition)
-    living = resumed(fed) if begun else Machine(definition)
+    fed = begun or machine_of(definition, log)
+    living = resumed(fed) if begun else machine_of(definition, log)
     cuts: list[tuple[int, Json]] = []
     given = []
     for number, event in enumerate(log):

@@ -88,6 +88,14 @@ def test_an_execution_goes_on_from_its_snapshot_after_a_crash(
     assert ("snapshot" in history) is compact
     if compact:
         assert [each["type"] for each in history["kept"]][:2] == ["ExecutionStarted", "CompensationRegistered"]
+    if compact:
+        words = {"from": "hang", "reason": "again", "by": "ann"}
+        refused = running.admin(f"/executions/{id}/restart", "POST", words)
+        assert (refused.status, "begins at a snapshot" in refused.json["detail"]) == (409, True)
+        assert main(["executions", "history", id, "--admin", running.admin_url]) == 0
+        told = capsys.readouterr()
+        assert json.loads(told.out) == history
+        assert f"begins at a snapshot, after event {history['snapshot']['seq'] + 1}" in told.err
     file = tmp_path / "history.json"
     file.write_text(json.dumps(history))
     assert main(["replay", "--json", str(file)]) == 0

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from stagedoor.cli import migrate, operator, purge, restart, search, store, timeline
 from stagedoor.cli.admin import admin_argument, find_admin
-from stagedoor.cli.output import json_argument, say, say_json
+from stagedoor.cli.output import json_argument, note, say, say_json
 
 NAME = "executions"
 HELP = "list and show running and past workflows, cancel one, decide on its incidents; back up and restore the store"
@@ -46,7 +46,12 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.verb == purge.VERB:
         return purge.run(arguments, admin)
     if arguments.verb == "history":
-        say_json(admin.ask("GET", f"/executions/{quote(arguments.id, safe='')}/history"))
+        history = admin.ask("GET", f"/executions/{quote(arguments.id, safe='')}/history")
+        say_json(history)
+        if "snapshot" in history:
+            note(
+                f"it begins at a snapshot, after event {history['snapshot']['seq'] + 1}: what came before was compacted"
+            )
         return 0
     if arguments.verb == "show":
         shown = admin.ask("GET", f"/executions/{quote(arguments.id, safe='')}")

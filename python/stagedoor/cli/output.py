@@ -52,6 +52,11 @@ def say_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> N
     console.print(table)
 
 
+def note(message: str) -> None:
+    """What one should know beside what is on stdout."""
+    Console(stderr=True, soft_wrap=True, highlight=False).print(Text.assemble(("note: ", "bold"), message))
+
+
 def fail(message: str) -> int:
     """An error on stderr; the exit code for it."""
     Console(stderr=True, soft_wrap=True, highlight=False).print(Text.assemble(("error: ", "bold red"), message))

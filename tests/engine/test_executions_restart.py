@@ -124,12 +124,20 @@ def test_what_was_done_before_is_undone_by_one_execution_at_most(
     [taken] = [told for status, told in answers if status == 201]
     assert taken["undos"] == ["/do/0/a"]
     assert {told["detail"] for status, told in answers if status == 409} == {
-        f"its undos were taken over by {taken['execution']}"
+        f"its undos were taken over by {taken['execution']}: restart that one"
     }
     assert ended(running, taken["execution"])["error"]["compensation"]["status"] == "complete"
     [undone] = service.to("/undo")
     assert (undone.method, undone.key.startswith(taken["execution"])) == ("DELETE", True)
-    # Undone it is for whoever would begin behind it.
+    # Undone it is for whoever would begin behind it, also by way of another that had begun there.
+    for id in (origin, left["execution"]):
+        assert restart(running, id, **asked) == (
+            409,
+            {
+                **{"type": "about:blank", "title": "Conflict", "status": 409},
+                "detail": f"its undos were taken over by {taken['execution']}: restart that one",
+            },
+        )
     status, told = restart(running, taken["execution"], **asked)
     assert (status, "what /do/0/a did has been undone since" in told["detail"]) == (409, True)
     assert (len(service.to("/a")), len(service.to("/b"))) == (1, 1)

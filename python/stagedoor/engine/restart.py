@@ -28,6 +28,17 @@ from stagedoor.workflow.restart import Cut, cut
 MAX_EVENTS = 20_000
 """Events that a restart takes over."""
 
+_HEIR = """
+WITH RECURSIVE line(id, below) AS (
+    SELECT ?, NULL
+    UNION
+    SELECT execution.origin, execution.id FROM line JOIN execution ON execution.id = line.id
+    WHERE execution.origin IS NOT NULL
+)
+SELECT other.id FROM line JOIN execution AS other ON other.origin = line.id AND other.heir = 1
+WHERE other.id IS NOT line.below
+"""
+"""Who has taken over what an execution did, or what was done by the one that it was restarted from, and so on."""
 Json = Any
 
 
@@ -85,7 +96,7 @@ class Restarter:
         }
         machine = await history.ask(partial(_fed, new, written))
         if dry_run:
-            await history.query(partial(_untaken, row.id) if wish.take_undos else lambda connection: None)
+            await history.query(partial(_untaken, row.id) if place is not None else lambda connection: None)
             return told | {"status": "possible"}
         await self._begin(row, wish, new, machine, written, now)
         return told | {"execution": id, "status": "restarted"}
@@ -135,7 +146,7 @@ class Restarter:
         appends[0].outbox = engine.told(fresh, replace(started, at=now))
 
         def put(connection: sqlite3.Connection) -> None:
-            if wish.take_undos:
+            if wish.task is not None:
                 _untaken(row.id, connection)
             write(connection, appends, self._log.epoch)
 
@@ -164,10 +175,10 @@ def _may_take(first: ExecutionStarted, place: Cut | None) -> None:
 
 
 def _untaken(origin: str, connection: sqlite3.Connection) -> None:
-    """Raises ``Conflict`` if another execution has taken its undos over."""
-    found = connection.execute("SELECT id FROM execution WHERE origin = ? AND heir = 1", (origin,)).fetchone()
+    """Raises ``Conflict`` if what it did is another execution's to undo, and perhaps undone by that one."""
+    found = connection.execute(_HEIR, (origin,)).fetchone()
     if found is not None:
-        raise Conflict(f"its undos were taken over by {found[0]}")
+        raise Conflict(f"its undos were taken over by {found[0]}: restart that one")
 
 
 def _events(

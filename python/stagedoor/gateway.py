@@ -144,6 +144,9 @@ class Gateway:
                 return False
             configuration = self._configuration
             self._snapshot = json.dumps(config.compile(configuration))
+            # What is read back stays: the collector need not look through it as it grows.
+            gc.collect()
+            gc.disable()
             if self._orchestrator is not None:
                 recovered = self._orchestrator.engine.recover()
                 if recovered:
@@ -162,8 +165,8 @@ class Gateway:
             self._orchestrator.retention.begin()
         # What is here stays: the collector need not look through it again and again. What comes and goes with each
         # execution is mostly freed without it.
-        gc.collect()
         gc.freeze()
+        gc.enable()
         gc.set_threshold(GARBAGE, 20, 50)
         self._tell(addresses, self._admin_at)
         return True

@@ -30,19 +30,27 @@ class Callers:
         if execution.final is not None:
             self.answers.append(ended(callout, execution.id, execution.final))
             return
-        if wait_ms > 0:
+        if not execution.started:
+            # Not before the commit: a 202 is a promise.
+            execution.waiting[callout] = self._loop.time() + wait_ms / 1000 if wait_ms > 0 else 0.0
+        elif wait_ms > 0:
             execution.waiting[callout] = self._loop.call_later(wait_ms / 1000, self._out_of_patience, callout)
-        elif execution.started:
+        else:
             self.answers.append((callout, "running", execution.id, running(execution)))
             return
-        else:
-            execution.waiting[callout] = None
         self._executions[callout] = execution
 
-    def started(self, execution: Execution) -> None:
-        """The execution is in the log: those who would not wait longer are told."""
-        for callout in [callout for callout, patience in execution.waiting.items() if patience is None]:
-            self._out_of_patience(callout)
+    def started(self, execution: Execution, *, ends: bool) -> None:
+        """The execution is in the log: those who would not wait longer are told. Where it ends in the same breath, all
+        others are about to be."""
+        now = self._loop.time()
+        for callout, patience in list(execution.waiting.items()):
+            if not isinstance(patience, float):
+                continue
+            if patience == 0.0 or (patience <= now and not ends):
+                self._out_of_patience(callout)
+            elif not ends:
+                execution.waiting[callout] = self._loop.call_at(patience, self._out_of_patience, callout)
 
     def leave(self, notice: _core.Abandoned) -> None:
         """The client went away."""
@@ -50,13 +58,13 @@ class Callers:
         execution = self._executions.pop(callout, None)
         if execution is not None:
             patience = execution.waiting.pop(callout)
-            if patience is not None:
+            if isinstance(patience, asyncio.TimerHandle):
                 patience.cancel()
 
     def release(self, execution: Execution, answer: Callable[[int], _core.Answer]) -> None:
         """Answer everybody who waits for this execution."""
         for callout, patience in execution.waiting.items():
-            if patience is not None:
+            if isinstance(patience, asyncio.TimerHandle):
                 patience.cancel()
             del self._executions[callout]
             self.answers.append(answer(callout))
@@ -68,10 +76,6 @@ class Callers:
 
     def _out_of_patience(self, callout: int) -> None:
         execution = self._executions[callout]
-        if not execution.started:
-            # Not before the commit: a 202 is a promise.
-            execution.waiting[callout] = None
-            return
         del self._executions[callout], execution.waiting[callout]
         self.answers.append((callout, "running", execution.id, running(execution)))
         self._flush_soon()

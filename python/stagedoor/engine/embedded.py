@@ -486,7 +486,7 @@ class Engine:
             self.outbox.wake()
         self.counters.started += 1
         execution.started = True
-        self._callers.started(execution)
+        self._callers.started(execution, ends=final is not None)
         if final is not None:
             self._ended(execution, final)
         elif execution.broken is None:

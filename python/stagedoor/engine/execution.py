@@ -55,8 +55,9 @@ class Execution:
     """Its first event is committed."""
     calls: dict[str, int] = field(default_factory=dict)
     """Calls on their way: the command's id → the data plane's number."""
-    waiting: dict[int, asyncio.TimerHandle | None] = field(default_factory=dict)
-    """Callouts that wait for the end, each with the end of its patience."""
+    waiting: dict[int, asyncio.TimerHandle | float] = field(default_factory=dict)
+    """Callouts that wait for the end, each with the end of its patience: as the loop's time until it has begun, 0 where
+    there is none."""
     incidents: set[str] = field(default_factory=set)
     """Those that wait for an operator."""
     final: Final | None = None

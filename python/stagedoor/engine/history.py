@@ -130,22 +130,16 @@ class History:
         same: dict[Json, Json] = {}
         return [Row(row[0], *(same.setdefault(each, each) for each in row[1:7]), *row[7:]) for row in found]
 
-    def timers(self) -> Iterator[tuple[str, str, float, bool]]:
-        """Execution, timer and time of what parked executions wait for, and whether it still counts."""
+    def timers(self) -> Iterator[tuple[str, str, float, int, float | None]]:
+        """What parked executions wait for: execution, timer, time; the number of the execution's next event, and the
+        time of the last one, None where the entry no longer counts."""
         found = self._connection.execute(
-            "SELECT execution, timer, at, "
-            "EXISTS (SELECT 1 FROM event WHERE event.execution = timer.execution AND event.seq = timer.seq - 1) "
-            "AND NOT EXISTS (SELECT 1 FROM event WHERE event.execution = timer.execution AND event.seq = timer.seq) "
-            "FROM timer ORDER BY execution"
+            "SELECT timer.execution, timer, timer.at, timer.seq, event.at FROM timer "
+            "LEFT JOIN event ON event.execution = timer.execution AND event.seq = timer.seq - 1 AND NOT EXISTS "
+            "(SELECT 1 FROM event AS next WHERE next.execution = timer.execution AND next.seq = timer.seq) "
+            "ORDER BY timer.execution"
         )
-        return ((execution, timer, at, bool(counts)) for execution, timer, at, counts in found)
-
-    def reach(self, execution: str) -> tuple[int, float]:
-        """The number of the next event, and the time of the last."""
-        found = self._connection.execute(
-            "SELECT seq + 1, at FROM event WHERE execution = ? ORDER BY seq DESC LIMIT 1", (execution,)
-        ).fetchone()
-        return int(found[0]), float(found[1])
+        return iter(found)
 
     def row(self, execution: str) -> Row | None:
         found = self._connection.execute(f"SELECT {COLUMNS} FROM execution WHERE id = ?", (execution,)).fetchone()

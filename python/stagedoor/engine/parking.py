@@ -61,8 +61,8 @@ class Parking:
         self._order = count()
         self._over: list[str] = []
         """Executions whose rows can be deleted."""
-        self._found: dict[str, Timers] = {}
-        """Between ``load`` and ``begin``."""
+        self._found: dict[str, tuple[int, float, Timers]] = {}
+        """Between ``load`` and ``begin``: the number of the next event, the time of the last one, and the timers."""
         self._handle: asyncio.TimerHandle | None = None
         self._parking: asyncio.Task[None] | None = None
         self._stopped = False
@@ -72,22 +72,23 @@ class Parking:
     # At the start.
 
     def load(self) -> None:
-        for execution, timer, at, counts in self._log.history.timers():
-            if counts:
-                self._found.setdefault(execution, {})[timer] = at
-            else:
+        for execution, timer, at, seq, updated in self._log.history.timers():
+            if updated is None:
                 self._over.append(execution)
+            else:
+                self._found.setdefault(execution, (seq, updated, {}))[2][timer] = at
 
     def recovered(self, row: Row) -> Execution | None:
         """The execution, if it was parked."""
-        if row.id not in self._found:
+        found = self._found.get(row.id)
+        if found is None:
             return None
-        seq, updated = self._log.history.reach(row.id)
         self.parked += 1
+        seq, updated, _ = found
         return Execution(row, None, seq=seq, updated=updated, started=True, parked=True, recovered=True)
 
     def begin(self) -> None:
-        for execution, timers in self._found.items():
+        for execution, (_, _, timers) in self._found.items():
             for timer, at in timers.items():
                 self._engine.wait_until((execution, timer), at)
         self._found = {}

@@ -16,6 +16,9 @@ BASE = ("$context", "$input", "$task", "$workflow", "$runtime")
 
 _WRAPPED = re.compile(r"\s*\$\{(.+)\}\s*\Z", re.DOTALL)
 _NAME = re.compile(r"\$[A-Za-z_]\w*")
+_FIELD = re.compile(r"\s*\.([A-Za-z_][A-Za-z0-9_]*)\s*\Z")
+_EXACT = 2**53
+"""Integers below it are the same in every reader of JSON."""
 
 
 class Environment(Protocol):
@@ -35,16 +38,23 @@ Template = Callable[[Environment, Json], Json]
 class Compiled:
     """One expression. Calling it yields its one result."""
 
-    __slots__ = ("_evaluate", "names", "source")
+    __slots__ = ("_evaluate", "_field", "names", "source")
 
     def __init__(self, source: str, variables: Sequence[str]) -> None:
         """Raises ``ExpressionError`` if it does not compile."""
         self.source = source
+        field = _FIELD.match(source)
+        self._field = None if field is None else field[1]
         named = set(_NAME.findall(source))
         self.names = tuple(name for name in variables if name in named)
         self._evaluate = Expression(source, self.names).evaluate
 
     def __call__(self, environment: Environment, data: Json) -> Json:
+        if self._field is not None and type(data) is dict:
+            # The most common one, and where jq has nothing to say to the value: without the way there and back.
+            value = data.get(self._field)
+            if _plain(value):
+                return value
         try:
             if self.names:
                 values = [environment.variable(name) for name in self.names]
@@ -55,6 +65,13 @@ class Compiled:
             raise Failure(
                 standard("expression", 400, "Expression failed", environment.reference, detail[:1000])
             ) from error
+
+
+def _plain(value: Json) -> bool:
+    kind = type(value)
+    if kind is str:
+        return bool(value.isascii())
+    return value is None or kind is bool or (kind is int and -_EXACT < value < _EXACT)
 
 
 def wrapped(text: str) -> str | None:

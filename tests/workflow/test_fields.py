@@ -1,0 +1,48 @@
+"""Expressions that name one field are answered as by jq."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from stagedoor._core import Expression
+from stagedoor.workflow.error import Failure
+from stagedoor.workflow.expression import Compiled
+
+
+class Nowhere:
+    reference, now = "/do/0/a", 1.0
+
+    def variable(self, name: str) -> Any:
+        raise KeyError(name)
+
+
+VALUES = [
+    None,
+    True,
+    0,
+    -7,
+    2**53 - 1,
+    2**53,
+    2**70,
+    1.0,
+    1.5,
+    1e300,
+    "",
+    "chair",
+    "stühle \0",
+    [1, {"a": 2}],
+    {"x": None},
+]
+
+
+@pytest.mark.parametrize("source", [".x", " .x ", ".x_1"])
+def test_a_field_is_what_jq_finds_there(source: str) -> None:
+    field, asked = Compiled(source, ()), Expression(source, ())
+    for value in VALUES:
+        data = {source.strip()[1:]: value, "other": 1}
+        found = field(Nowhere(), data)
+        assert (found, type(found)) == ((want := asked.evaluate(data, (), 1.0)), type(want))
+    assert field(Nowhere(), {}) is field(Nowhere(), None) is None
+    with pytest.raises(Failure, match="Expression failed"):
+        field(Nowhere(), ["no object"])

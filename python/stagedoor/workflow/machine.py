@@ -1,7 +1,7 @@
 """The machine: feed it what has happened, it says what to do next. Its state is the fold of its events.
 
 No I/O, clock or randomness. Feeding a history again yields the same state and the same commands, so recovery is: feed
-every event of the log, then carry out ``pending()``.
+every event of the log, or ``restore`` a snapshot and feed those behind it, then carry out ``pending()``.
 """
 
 from __future__ import annotations

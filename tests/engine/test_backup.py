@@ -14,7 +14,7 @@ from flow import call, config, write
 from running import Gateway
 from service import Service
 from stagedoor.cli import main
-from test_faults import damage
+from test_store_faults import damage
 
 Start = Callable[..., Gateway]
 Command = Callable[..., tuple[int, str]]

@@ -51,7 +51,13 @@ def configuration(service: int) -> str:
         routes[f"{place}-{name}"] = {"match": match, "policies": policies, "target": targets[place]}
     clusters = {"service": {"endpoints": [f"http://127.0.0.1:{service}"]}}
     listeners = {"door": {"bind": "127.0.0.1:0"}}
-    parts = {"listeners": listeners, "workers": 1, "clusters": clusters, "routes": routes}
+    parts = {
+        "listeners": listeners,
+        "admin": {"bind": "127.0.0.1:0"},
+        "workers": 1,
+        "clusters": clusters,
+        "routes": routes,
+    }
     return json.dumps({**parts, "workflows": ["*.workflow.yaml"]})
 
 

@@ -31,14 +31,14 @@ REASONS = (
     *("a schedule is of one kind", "it is not a valid schema", "a schema has a document", "item and at are both"),
     *("a cron expression", "is no ", "there is no such day", "unbalanced braces", "the pattern", "jitter"),
     # What runs stands in the document; and data are told from expressions.
-    *("what is run stands in", "set takes an object or an expression", "header ", "is the name of a variable"),
+    *("what is run stands in", "set takes a non-empty object or an expression", "header ", "is the name of a variable"),
     # What calls refer to, and what their services and authorities want.
     *("cannot be read here", "there is no operation", "it is not an OpenAPI", "it is neither OpenAPI", "the operation"),
     *("is not the name of a function", "no catalog named", "the grant", "needs", "an authority", "the authority"),
     *("there is no service", "has no method", "is neither the name of a cluster", "a version of the protocol"),
     *("the secret", "an authentication is of one kind", "a port is a number"),
     # Ours, in metadata, and words that the schema leaves open.
-    *("unknown metadata key", "unknown key", "is missing", "a task of no kind", "a number from"),
+    *("unknown metadata key", "unknown key", "is missing", "or is left out", "a task of no kind", "a number from"),
     *("expected a", "a task is of one kind", "is not one of", "is not a version", "the parameters"),
 )
 """Parts of the messages of those refusals that a document which fits the schema may meet."""

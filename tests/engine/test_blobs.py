@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 from collections.abc import Callable
 from hashlib import sha256
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,10 @@ from running import Gateway
 from service import Service
 from stagedoor.cli import main
 from stagedoor.engine.blob import BYTES, pack, pack_state, unpack_state
+from stagedoor.engine.history import History
 from stagedoor.engine.record import CLASSES, decode, encode
-from stagedoor.workflow.events import CallCompleted, ExecutionCompleted, TimerFired
+from stagedoor.engine.store import STEPS, connect, reader
+from stagedoor.workflow.events import CallCompleted, ExecutionCompleted, ExecutionStarted, TimerFired
 
 Start = Callable[..., Gateway]
 Json = Any
@@ -58,6 +62,21 @@ def test_what_is_large_in_a_state_is_a_blob_too() -> None:
     data, blobs = pack_state(state)
     assert len(data) < 1000
     assert unpack_state(data, {blob.hash: blob.data for blob in blobs}.__getitem__) == state
+
+
+def test_a_store_that_knew_no_blobs_is_brought_forward_and_read_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    event = ExecutionStarted(1.0, "e1", "hash", LARGE)
+    with sqlite3.connect(path) as connection:
+        for step in STEPS[: STEPS.index("schema_6.sql")]:
+            connection.executescript(files("stagedoor.engine").joinpath(step).read_text("utf-8"))
+        connection.execute("INSERT INTO schema_version VALUES (5)")
+        connection.execute("INSERT INTO event VALUES ('e1', 0, 'ExecutionStarted', 1.0, ?)", (encode(event),))
+    connect(path).close()
+    history = History(reader(path), asyncio.new_event_loop())
+    assert history.events("e1") == [event]
+    assert history.past("e1").snapshot is None
+    history.close()
 
 
 def test_a_payload_that_comes_and_goes_is_kept_once_and_read_back_after_a_crash(

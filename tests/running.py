@@ -79,7 +79,7 @@ class Gateway:
 
     def serves(self) -> None:
         """Wait until it does, or has ended."""
-        until(lambda: self._addresses.exists() or self.process.poll() is not None)
+        until(lambda: self._addresses.exists() or self.process.poll() is not None, 60)
         self.addresses = json.loads(self._addresses.read_text()) if self._addresses.exists() else {}
 
     @property

@@ -193,17 +193,17 @@ def test_the_door_says_503_while_the_store_fails_and_all_goes_on_by_itself(
         assert running.request("POST", "/mine", {}, WEB | {"idempotency-key": name}).status == 200
 
     until(lambda: "stagedoor_executions_parked 1\n" in running.metrics())
+    cancel = (f"/executions/{parked}/cancel", "POST", {"reason": "not needed", "by": "test"})
     with disk.fault("read"):
         until(lambda: running.admin("/executions").status == 503)
-        cancel = running.admin(f"/executions/{parked}/cancel", "POST", {"reason": "not needed", "by": "test"})
-        assert cancel.status == 202
-        until(lambda: "execution is not woken yet" in running.log)
+        assert running.admin(*cancel).status == 503
         refused(running, {}, {"idempotency-key": "write"})
         assert running.request("GET", places[0], headers=WEB).status == 503
         listed = running.admin("/executions")
         assert (listed.status, listed.headers["retry-after"]) == (503, "1")
     assert running.request("GET", places[0], headers=WEB).json["status"] == "completed"
 
+    assert running.admin(*cancel).status == 202, "what could not be read is not broken for that"
     until(lambda: running.admin(f"/executions/{parked}").json["status"] == "cancelled")
 
     for file in tmp_path.glob("stagedoor.db*"):

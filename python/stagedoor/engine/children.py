@@ -104,6 +104,9 @@ class Children:
     ) -> None:
         if asked.cancelled() or parent.final is not None:
             return
+        if asked.exception() is not None:
+            asyncio.get_running_loop().call_later(RETRY_S, self.undo, parent, wanted)
+            return
         row, last = asked.result() or (None, None)
         if row is None or not isinstance(last, ExecutionCompleted | ExecutionCancelled):
             detail = f"there is no execution {wanted.child} that has completed"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -179,17 +180,26 @@ class Engine:
         return self.counters.recovered
 
     def _read_back(self, row: Row) -> Execution:
+        """sqlite3.Error if the store cannot be read."""
         execution = Execution(row, None, updated=row.created, started=True, recovered=True)
         self._keep(execution)
         try:
             revive(execution, self._log.recall, self._definitions)
+        except sqlite3.Error:
+            self._drop(execution)
+            raise
         except Exception as failure:  # noqa: BLE001 - logged, and one execution's own
             self._break(execution, failure)
         return execution
 
     def reopen(self, row: Row, request: UndoRequested, token: Any) -> None:
         """An execution that has completed, to be undone by whoever ran it, on behalf of the same caller."""
-        execution = self._read_back(replace(row, status="running", ended=None))
+        try:
+            execution = self._read_back(replace(row, status="running", ended=None))
+        except sqlite3.Error as error:
+            log.warning("execution is not undone yet: %s", error, extra={"execution": row.id})
+            self._loop.call_later(AGAIN_S, self._again, partial(self.reopen, row, request, token))
+            return
         execution.caller_token = token
         if execution.machine is not None:
             self.append(execution, request, status="running")

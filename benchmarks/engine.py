@@ -69,7 +69,7 @@ class Running:
                 return int(pages) * int(size)
             finally:
                 connection.close()
-        return sum(path.stat().st_blocks * 512 for path in self.store.rglob("*") if path.is_file())
+        return sum(path.stat().st_size for path in self.store.rglob("*") if path.is_file())
 
     def flushes(self) -> int:
         return 0 if self.syncs is None else sum(1 for _ in self.syncs.open("rb"))

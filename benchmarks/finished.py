@@ -122,7 +122,7 @@ def fill(store: Path, count: int) -> int:
 
 def costs(door: Gateway, body: str, seconds: float) -> dict[str, float]:
     cpu = cpu_s(door.pid)
-    load = wrk(f"http://127.0.0.1:{door.port}/local", BOTH_CORES, CLIENTS, seconds, script=body)
+    load = wrk(f"http://127.0.0.1:{door.port}/local", BOTH_CORES, CLIENTS, seconds, script=body, patience_s=30)
     return {
         "cpu_us": (cpu_s(door.pid) - cpu) / load.requests * 1e6,
         "per_second": load.per_second,

@@ -55,9 +55,11 @@ def wrk(
     seconds: float,
     headers: Mapping[str, str] | None = None,
     script: str | None = None,
+    patience_s: int = 2,
 ) -> Load:
-    """HTTP/1.1, closed loop: each connection sends its next request when the last one was answered."""
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency"]
+    """HTTP/1.1, closed loop: each connection sends its next request when the last one was answered. One that is not
+    answered within ``patience_s`` has failed."""
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", f"--timeout={patience_s}s", "--latency"]
     for name, value in (headers or {}).items():
         command += ["-H", f"{name}: {value}"]
     if script:

@@ -10,6 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+from stagedoor.config.settings import Engine
+
 from benchmarks.gateway import Gateway, gateway
 from benchmarks.load import script, wrk
 from benchmarks.peer import render
@@ -26,6 +28,8 @@ FIRING_S = 10
 NEAR_MS = 20_000
 """What those executions wait, which are begun at the rate at which their timers are to fire."""
 DAY_MS = 86_400_000
+ROOM = "limits: {executions: 1000000}" if "limits" in Engine.model_fields else ""
+"""A gateway without this option keeps its own bound, and refuses what is above it."""
 scale = 1.0
 """Of all numbers of executions."""
 
@@ -35,7 +39,7 @@ def measure(directory: Path, rounds: int, seconds: float) -> list[Row]:
     row = Row("stagedoor")
     port = free_port()
     render("wait.yaml", directory, {})
-    config = render("stagedoor-waiting.yaml", directory, {"port": port})
+    config = render("stagedoor-waiting.yaml", directory, {"port": port, "limits": ROOM})
     try:
         with gateway(config, port, signal.SIGKILL) as first:
             empty = {"empty_s": first.started_s, "empty_cpu_s": first.start_cpu_s, "empty_mib": rss_mib(first.pid)}
@@ -57,7 +61,9 @@ def fill(door: Gateway, directory: Path, count: int) -> dict[str, float]:
     while begun < count:
         # wrk ends after whole seconds: so there are a few more in the end.
         left = (count - begun) * spent // begun if begun else 1
-        load = wrk(f"http://127.0.0.1:{door.port}/wait", BOTH_CORES, 64, min(5, max(1, left)), script=body)
+        load = wrk(
+            f"http://127.0.0.1:{door.port}/wait", BOTH_CORES, 64, min(5, max(1, left)), script=body, patience_s=30
+        )
         begun += load.requests
         spent += load.seconds
         print(f"begun {begun:,} of {count:,}", flush=True)

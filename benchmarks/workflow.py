@@ -21,6 +21,7 @@ from benchmarks.target import Target, against, judged, middle
 HERE = Path(__file__).parent
 CLIENTS = 64
 STEPS = 5
+PATIENCE_S = 30
 ALONE_S = 1.0
 """Of each measurement with one client."""
 
@@ -53,7 +54,7 @@ def measure(directory: Path, rounds: int, seconds: float) -> list[Row]:
 def closed_loop(engine: Running, seconds: float) -> dict[str, float]:
     """What one execution costs while 64 clients wait for theirs."""
     cpu, written, stored = engine.cpu_s(), engine.written(), engine.stored()
-    load = wrk(engine.url, BOTH_CORES, CLIENTS, seconds, script=str(HERE / "five.lua"))
+    load = wrk(engine.url, BOTH_CORES, CLIENTS, seconds, script=str(HERE / "five.lua"), patience_s=PATIENCE_S)
     return {
         "per_second": load.per_second,
         "p50_ms": load.p50_ms,
@@ -106,7 +107,7 @@ def flushed(row: Row, directory: Path, upstream: int, seconds: float) -> dict[st
             executions = len(timed(running.port, running.path))
             between = running.flushes()
             longer = max(seconds, engine.least_s)
-            load = wrk(running.url, BOTH_CORES, CLIENTS, longer, script=str(HERE / "five.lua"))
+            load = wrk(running.url, BOTH_CORES, CLIENTS, longer, script=str(HERE / "five.lua"), patience_s=PATIENCE_S)
             return {
                 "flushes_alone": (between - before) / executions,
                 "flushes": (running.flushes() - between) / load.requests,

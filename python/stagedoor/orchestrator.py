@@ -10,13 +10,16 @@ from pathlib import Path
 
 from stagedoor import _core
 from stagedoor.config import Configuration
+from stagedoor.config.cluster import Cluster
+from stagedoor.config.limits import CallLimit
 from stagedoor.config.resources import origins, servers
 from stagedoor.config.route import WorkflowTarget
 from stagedoor.config.run import Run
-from stagedoor.config.settings import Events
+from stagedoor.config.settings import Events, Settings
 from stagedoor.engine.definitions import Definitions
 from stagedoor.engine.embedded import Engine
 from stagedoor.engine.event_log import EventLog
+from stagedoor.engine.limits import Limits, Share
 from stagedoor.engine.operate import Operator
 from stagedoor.engine.outbox import Sink
 from stagedoor.engine.processes import Confinement
@@ -88,7 +91,14 @@ def reach(orchestrator: Orchestrator, configuration: Configuration) -> None:
         engine.revealed(),
         servers(settings),
     )
-    orchestrator.engine.use(routes, reachable, _sink(engine.events), _processes(engine.run), engine.events.lifecycle)
+    orchestrator.engine.use(
+        routes,
+        reachable,
+        _sink(engine.events),
+        _processes(engine.run),
+        engine.events.lifecycle,
+        _limits(settings),
+    )
 
 
 def _sink(events: Events) -> Sink | None:
@@ -96,6 +106,31 @@ def _sink(events: Events) -> Sink | None:
         return None
     path = "/" + events.sink.removeprefix("cluster://").partition("/")[2]
     return Sink(events.cluster, path, events.mode)
+
+
+def _limits(settings: Settings) -> Limits:
+    limits = settings.engine.limits
+    clusters = {name: _share(limits.calls, cluster) for name, cluster in settings.clusters.items()}
+    return Limits(
+        executions=limits.executions,
+        workflows={name: Share(each.at_once, each.queue) for name, each in limits.workflows.items()},
+        calls=_share(limits.calls),
+        clusters=clusters | {name: _share(each) for name, each in limits.clusters.items()},
+        functions=_share(limits.functions),
+        events=limits.events,
+        size=int(limits.size),
+        tasks=limits.tasks,
+        timers=limits.timers,
+        listeners=limits.listeners,
+    )
+
+
+def _share(limit: CallLimit, cluster: Cluster | None = None) -> Share:
+    """Without a word on this cluster: no more than its pool lets through, where the others would wait all the same and
+    their time would run."""
+    if cluster is None or cluster.protocol != "http1":
+        return Share(limit.at_once, limit.queue)
+    return Share(min(limit.at_once, cluster.pool.connections * len(cluster.endpoints)), limit.queue)
 
 
 def _processes(run: Run) -> dict[str, Confinement]:

@@ -37,7 +37,7 @@ def test_what_waits_is_parked_and_woken_by_whatever_happens_to_it(
     until(lambda: parked(running, 3))
     assert {status(running, each) for each in (cancelled, suspended, left)} == {"waiting"}
     path = f"/executions/{cancelled.rpartition('/')[2]}"
-    assert "waits until" in running.admin(path).json["waiting"][0]
+    assert "waits until" in running.admin(path).json["waiting"][0]["text"]
     assert running.admin(f"{path}/cancel", "POST", WORDS).status == 202
     until(lambda: status(running, cancelled) == "cancelled")
     assert len(service.to("/undo")) == 1

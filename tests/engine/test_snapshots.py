@@ -131,5 +131,5 @@ def test_a_snapshot_of_another_release_is_passed_over_where_all_events_are_there
     whole = read("compacted = 0")
     assert state(read("data = json_set(data, '$.format', 99)")) == state(whole)
     assert [type(command).__name__ for command in whole.pending()] == ["Call"]
-    with pytest.raises(SnapshotUnreadable, match="a snapshot of format 99; this release reads up to 1"):
+    with pytest.raises(SnapshotUnreadable, match="a snapshot of format 99; this release reads up to"):
         read("compacted = 1")

@@ -76,7 +76,7 @@ def test_a_suspended_execution_goes_on_when_it_is_resumed_also_across_a_restart(
     service.release()
     running = gateway()
     until(lambda: len(service.to("/hang")) == 2)
-    until(lambda: running.admin(path).json["waiting"] == ["ann suspended it: look first"])
+    until(lambda: [each["text"] for each in running.admin(path).json["waiting"]] == ["ann suspended it: look first"])
     assert service.to("/b") == []
     assert running.admin(f"{path}/resume", "POST", words).status == 202
     until(lambda: running.request("GET", location).json["status"] == "completed")

@@ -56,6 +56,24 @@ def test_any_execution_of_any_document_goes_on_from_a_snapshot_after_any_event(
     check_every_cut(driver.definition, driver.log)
 
 
+def test_a_snapshot_of_the_first_form_is_read() -> None:
+    """It did not say since when an answer is waited for, and knew no turns."""
+    machine, _ = started([{"f": {"fork": {"branches": [{"a": POST}, {"w": {"wait": "PT1H"}}]}}}])
+    written = json.loads(encode_json(machine.snapshot()))
+    written["format"] = 1
+    new = {"_begun", "_queued", "_transitions", "_turn", "_turns", "busy"}
+    names = written["fields"]["machine"]
+    [fields] = [each for each in written["objects"] if each[0] == "machine"]
+    for _, wait in fields[names.index("_waits") + 1]["k"]:
+        wait["u"].pop()
+    fields[1:] = [value for name, value in zip(names, fields[1:], strict=True) if name not in new]
+    written["fields"]["machine"] = [name for name in names if name not in new]
+    found = Machine.restore(machine.definition, written)
+    assert found.pending() == machine.pending()
+    assert found.waiting() == machine.waiting()
+    assert found.feed(CallCompleted(6.0, "/do/0/f/fork/branches/0/a#1", 200, 1)) == []
+
+
 @pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)
 def test_a_recorded_history_can_be_cut_anywhere(path: Path) -> None:
     history = json.loads(path.read_text())

@@ -28,6 +28,7 @@ from stagedoor.workflow.commands import (
     StartChild,
     StartTimer,
     Subscribe,
+    TakeTurn,
     UndoChild,
     Unsubscribe,
 )
@@ -51,17 +52,21 @@ from stagedoor.workflow.events import (
     ExecutionStarted,
     IncidentOpened,
     IncidentResolved,
+    LimitReached,
     ProcessEnded,
     ProcessFailed,
     ResumeRequested,
     SuspendRequested,
     TimerFired,
+    TurnTaken,
     UndoRequested,
 )
 from stagedoor.workflow.machine import Machine
 from stand_in import Scene, stand_in
 
 MAX_EVENTS = 500
+MAX_TASKS = 3_000
+"""Without waiting for anything."""
 START = 1_700_000_000.0
 
 
@@ -149,7 +154,9 @@ class Driver:
                 self.outstanding = [other for other in self.outstanding if getattr(other, "id", None) != command.id]
                 continue
             if isinstance(command, Complete | Fault | Cancel):
-                self.outstanding = [other for other in self.outstanding if not isinstance(other, OpenIncident)]
+                self.outstanding = [
+                    other for other in self.outstanding if not isinstance(other, OpenIncident | TakeTurn)
+                ]
             self.outstanding.append(command)
         self.owed[-1] = list(self.outstanding)
         for command in list(self.outstanding):
@@ -196,6 +203,10 @@ class Driver:
             case CancelChild(id) if f"cancel {id}" not in self._used:
                 self._used[f"cancel {id}"] = 1
                 self._later(2, lambda at: ChildEnded(at, id, "cancelled", error={"title": "Cancelled"}))
+            case TakeTurn(id) if id not in self._used:
+                self._used[id] = 1
+                tired = self.machine.tasks >= MAX_TASKS
+                self._later(0, lambda at: LimitReached(at, "tasks", MAX_TASKS) if tired else TurnTaken(at, id))
             case StartTimer(id, at) if id not in self._used:
                 self._used[id] = 1
                 self._later(at - self._now, lambda at: TimerFired(at, id))
@@ -293,6 +304,8 @@ class Driver:
 
     def _append(self, event: Event, answers: Command | None = None) -> None:
         self.log.append(event)
+        if isinstance(event, LimitReached):
+            self.outstanding = [other for other in self.outstanding if not isinstance(other, TakeTurn)]
         identifier = _of(event) or getattr(event, "incident", None)
         for command in self.outstanding:
             if isinstance(event, ChildStarted) and getattr(command, "awaited", True):
@@ -324,7 +337,7 @@ def process(command: RunProcess) -> ProcessEnded | ProcessFailed:
 
 def _of(event: Event) -> str | None:
     """The id of the command that it answers, if only one that waits may be answered."""
-    return getattr(event, "call", None) or getattr(event, "timer", None) or getattr(event, "run", None)
+    return next((getattr(event, name) for name in ("call", "timer", "run", "turn") if hasattr(event, name)), None)
 
 
 def task_name(call: Call) -> str:

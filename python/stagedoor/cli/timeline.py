@@ -65,7 +65,8 @@ def _origin(origin: Json) -> Iterator[Text]:
 def end(execution: Json) -> Iterator[Text]:
     """What it waits for, or what came of it."""
     for reason in execution["waiting"]:
-        yield Text(f"waits: {reason}", style="yellow")
+        yield Text(f"waits: {reason['text']}", style="yellow")
+        yield Text(f"       since {reason['since']}; {reason['wakes']} wakes it", style="dim")
     for incident in execution["incidents"]:
         if incident["resolved"] is None:
             yield Text(f"incident {incident['id']}: arguments {_short(incident['arguments'])}", style="yellow")

@@ -49,6 +49,7 @@ def references(
     if sink is not None and clusters is not None and sink not in clusters:
         known = did_you_mean(sink, clusters) or f"there are: {listed(clusters)}"
         problems.append((("engine", "events", "sink"), f"there is no cluster '{sink}'", known))
+    problems += _limits(settings, clusters, None if incomplete else list(workflows.nodes))
     shared: dict[str, tuple[str, RateLimit]] = {}
     problems += versions(settings, clusters, None if incomplete else _names(root, "apis"))
     defaults = settings.policies.over(BUILT_IN)
@@ -96,6 +97,19 @@ def _listeners(settings: Settings) -> Found:
     taken = seen.get(settings.admin.bind)
     if taken is not None:
         yield ("admin", "bind"), f"the listener '{taken}' is bound to {settings.admin.bind} already", None
+
+
+def _limits(settings: Settings, clusters: list[str] | None, workflows: list[str] | None) -> Found:
+    path: Path = ("engine", "limits")
+    for name in settings.engine.limits.clusters:
+        known = None if clusters is None else [*clusters, *settings.engine.allow_hosts]
+        if known is not None and name not in known:
+            hint = did_you_mean(name, known) or f"there are: {listed(known)}"
+            yield (*path, "clusters", name), f"there is no cluster '{name}', nor is it in engine.allow_hosts", hint
+    for name in settings.engine.limits.workflows:
+        if workflows is not None and name not in workflows:
+            hint = did_you_mean(name, workflows) or f"there are: {listed(workflows)}"
+            yield (*path, "workflows", name), f"there is no workflow '{name}'", hint
 
 
 def _plan(path: Path, plan: str | None, plans: list[str] | None) -> Found:

@@ -17,6 +17,7 @@ from stagedoor.config.api import Api
 from stagedoor.config.cluster import Cluster
 from stagedoor.config.consumer import Consumer
 from stagedoor.config.issuer import Issuer
+from stagedoor.config.limits import EngineLimits
 from stagedoor.config.listener import Listener
 from stagedoor.config.plan import Plan
 from stagedoor.config.retention import Retention
@@ -135,6 +136,8 @@ class Engine(Strict):
     """Of long executions."""
     run: Run = Run()
     """What workflows may run beside calls."""
+    limits: EngineLimits = EngineLimits()
+    """How much there may be at once, and of one execution."""
 
     retention: Retention = Retention()
     """How long executions are kept that have ended."""

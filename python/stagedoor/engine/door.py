@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from stagedoor import _core
+from stagedoor.engine.admission import Room
 from stagedoor.engine.callers import RETRY_AFTER_S, Callers, ended, running
 from stagedoor.engine.definitions import Definitions
 from stagedoor.engine.execution import Execution, Final, status_of
@@ -37,6 +38,7 @@ class Engine(Protocol):
     def startable(self) -> bool: ...
     @property
     def full(self) -> bool: ...
+    def room(self, workflow: str) -> Room: ...
     def begin_execution(
         self, definition: Definition, input: Json, start: Start, *, trace: str | None = None, token: Any = None
     ) -> Execution:
@@ -104,6 +106,10 @@ class Door:
             return
         if self._engine.full:
             self._callers.refuse(notice.callout, "overloaded", "Too many executions have not ended.", RETRY_AFTER_S)
+            return
+        if self._engine.room(definition.key) == "none":
+            detail = f"As many executions of {definition.key} as may wait to begin."
+            self._callers.refuse(notice.callout, "overloaded", detail, RETRY_AFTER_S)
             return
         key, print_ = (None, None) if caller is None else (caller[2], _fingerprint(notice.input))
         start = Start(definition.key, definition.version, definition.hash, notice.route, notice.consumer, key, print_)

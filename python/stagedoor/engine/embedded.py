@@ -14,19 +14,21 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 from stagedoor import _core
 from stagedoor.engine import lifecycle
+from stagedoor.engine.admission import Admission, Room
 from stagedoor.engine.blob import Blob, pack
 from stagedoor.engine.callers import RETRY_AFTER_S, Callers, ended
 from stagedoor.engine.children import Children
 from stagedoor.engine.definitions import Definitions
 from stagedoor.engine.door import Caller, Door, TooLarge
 from stagedoor.engine.event_log import Append, EventLog
-from stagedoor.engine.execution import STATUS, Execution, Final, new_id
+from stagedoor.engine.execution import STATUS, Committed, Execution, Final, new_id
 from stagedoor.engine.history import Row
 from stagedoor.engine.inbox import Inbox, Stored
+from stagedoor.engine.limits import Limits
 from stagedoor.engine.listeners import Listeners
 from stagedoor.engine.outbox import Outbox, Sink
 from stagedoor.engine.parking import Parking
@@ -40,6 +42,7 @@ from stagedoor.engine.snapshots import Snapshots
 from stagedoor.engine.statement import Start
 from stagedoor.engine.store import StoreError, reading
 from stagedoor.engine.timers import Key
+from stagedoor.engine.turns import Turns, slice_of_time
 from stagedoor.notices import Notices
 from stagedoor.workflow.commands import CancelTimer, Command, Complete, Fault, StartTimer
 from stagedoor.workflow.definition import Definition
@@ -47,15 +50,15 @@ from stagedoor.workflow.events import (
     Event,
     EventEmitted,
     EventReceived,
+    ExecutionAdmitted,
     ExecutionMigrated,
     ExecutionStarted,
+    Limit,
+    LimitReached,
     TimerFired,
     UndoRequested,
 )
 from stagedoor.workflow.machine import Machine
-
-MAX_OPEN = 10_000
-"""Executions that have not ended; one more is refused with 503 and ``Retry-After``."""
 
 AGAIN_S = 0.5
 """Before a parked execution is woken again whose history cannot be read."""
@@ -77,6 +80,7 @@ class Counters:
     blobs: int = 0
     """Payloads that are kept beside the log."""
     blob_bytes: int = 0
+    limited: dict[str, int] = field(default_factory=lambda: dict.fromkeys(get_args(Limit), 0))
     finished: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STATUS.values(), 0))
 
 
@@ -90,7 +94,6 @@ class Engine:
         event_log: EventLog,
         definitions: Definitions,
         *,
-        max_open: int = MAX_OPEN,
         clock: Callable[[], float] = time.time,
         snapshots: Snapshots | None = None,
     ) -> None:
@@ -98,11 +101,14 @@ class Engine:
         self.snapshots = snapshots or Snapshots(event_log)
         self.open: dict[str, Execution] = {}
         self._plane, self._log, self._definitions = plane, event_log, definitions
-        self._max_open, self._clock = max_open, clock
+        self._clock = clock
+        self.limits = Limits()
         self._loop = asyncio.get_running_loop()
         self.children = Children(self, event_log, definitions, clock)
         self.processes = Processes(clock, self._process_done)
-        self._performer = Performer(self, self._loop, clock)
+        self.performer = Performer(self, self._loop, clock)
+        self.admission = Admission(self._admit)
+        self.turns = Turns(self._loop, self._advance)
         self.by_key: dict[Caller, Execution] = {}
         self._closing = False
         self._callers = Callers(self._loop, self.flush_soon)
@@ -118,8 +124,8 @@ class Engine:
         self._notices = notices
         notices.handle(
             {
-                _core.Answered: self._performer.answered,
-                _core.Unanswered: self._performer.unanswered,
+                _core.Answered: self.performer.answered,
+                _core.Unanswered: self.performer.unanswered,
                 _core.Execute: self.door.execute,
                 _core.ShowExecution: self.door.show,
                 _core.Abandoned: self._callers.leave,
@@ -134,15 +140,24 @@ class Engine:
 
     @property
     def calls_sent(self) -> int:
-        return self._performer.sent
+        return self.performer.sent
 
     @property
     def calls_open(self) -> int:
-        return self._performer.calls
+        return self.performer.calls
+
+    @property
+    def calls_waiting(self) -> int:
+        return self.performer.waiting
+
+    @property
+    def calls_refused(self) -> int:
+        """Because too many waited."""
+        return self.performer.refused
 
     @property
     def timers(self) -> int:
-        return self._performer.timers
+        return self.performer.timers
 
     # Beginning and ending.
 
@@ -153,13 +168,16 @@ class Engine:
         sink: Sink | None = None,
         processes: Mapping[str, Confinement] | None = None,
         lifecycle: bool = False,
+        limits: Limits | None = None,
     ) -> None:
-        """Workflow routes with their ``namespace/name``, whom calls may reach, where events go, and what may be run as
-        a process, by language."""
+        """Workflow routes with their ``namespace/name``, whom calls may reach, where events go, what may be run as a
+        process, by language, and how much of it all at once."""
         self.door.routes, self.outbox.sink = routes, sink
         self._lifecycle = lifecycle and sink is not None
         self.processes.allowed = processes or {}
-        self._performer.use(reach)
+        self.limits = limits or Limits()
+        self.performer.use(reach, self.limits)
+        self.admission.use(self.limits.workflows)
 
     def recover(self) -> int:
         """Read back every open execution; how many there are. One whose machine fails stays open and is logged;
@@ -174,6 +192,7 @@ class Engine:
             parked = self.parking.recovered(row)
             if parked is not None:
                 self._keep(parked)
+                self.admission.add(parked)
             else:
                 self._read_back(row)
         self.counters.recovered = len(self.open)
@@ -190,6 +209,7 @@ class Engine:
             raise
         except Exception as failure:  # noqa: BLE001 - logged, and one execution's own
             self._break(execution, failure)
+        self.admission.add(execution, queued=execution.status == "pending")
         return execution
 
     def reopen(self, row: Row, request: UndoRequested, token: Any) -> None:
@@ -206,9 +226,12 @@ class Engine:
 
     def begin(self) -> None:
         """Carry out what has no outcome yet, and take callouts."""
+        self.performer.recovering = True
         for execution in list(self.open.values()):
             if execution.machine is not None:
                 self._run(execution, execution.machine.pending())
+        self.performer.recovering = False
+        self.admission.use(self.limits.workflows)
         self.parking.begin()
         self._notices.begin()
         self.outbox.wake()
@@ -225,15 +248,15 @@ class Engine:
         """Begin nothing new, record what comes of calls on their way within the time, and let go. What has not ended
         goes on at the next start."""
         self._closing = True
-        self._performer.close()
+        self.performer.close()
         self.outbox.stop()
         self.schedules.stop()
         self.processes.stop()
         end = self._loop.time() + timeout_s
-        while self._performer.calls and self._loop.time() < end:  # noqa: ASYNC110 - once, and bounded
+        while self.performer.calls and self._loop.time() < end:  # noqa: ASYNC110 - once, and bounded
             await asyncio.sleep(0.01)
-        if self._performer.calls:
-            log.warning("calls were still on their way", extra={"calls": self._performer.calls})
+        if self.performer.calls:
+            log.warning("calls were still on their way", extra={"calls": self.performer.calls})
         self._notices.stop()
         self._flush()
         await self.parking.stop(self.open.values())
@@ -250,7 +273,7 @@ class Engine:
 
     def _flush(self) -> None:
         self._flushing = False
-        performer = self._performer
+        performer = self.performer
         if performer.requests:
             requests, performer.requests = performer.requests, []
             self._plane.call(requests)
@@ -276,16 +299,16 @@ class Engine:
 
     @property
     def full(self) -> bool:
-        return len(self.open) >= self._max_open
+        return len(self.open) >= self.limits.executions
 
     @property
     def crowded(self) -> bool:
         """Executions run executions: these have as many places again."""
-        return len(self.open) >= 2 * self._max_open
+        return len(self.open) >= 2 * self.limits.executions
 
     def start_scheduled(self, definition: Definition, input: Json, ticks: tuple[tuple[str, float], ...]) -> str | None:
         """An execution by a schedule: its id, or None if none can be started now."""
-        if not self.startable or self.full:
+        if not self.startable or self.full or self.room(definition.key) == "none":
             return None
         start = Start(definition.key, definition.version, definition.hash, SCHEDULE, ticks=ticks)
         try:
@@ -324,7 +347,10 @@ class Engine:
     ) -> Execution:
         """ValueError: the input is not JSON; TooLarge: it is larger than an event may be."""
         now, id = self._clock(), id or new_id()
-        event = ExecutionStarted(now, id, definition.hash, input, start.consumer, trace, token is not None, parent)
+        queued = parent is None and self.room(definition.key) != "now"
+        event = ExecutionStarted(
+            now, id, definition.hash, input, start.consumer, trace, token is not None, parent, queued
+        )
         data = encode(event)
         if len(data) > MAX_BYTES:
             raise TooLarge(f"input is larger than {MAX_BYTES} bytes")
@@ -343,13 +369,14 @@ class Engine:
         execution = Execution(row, Machine(definition), trace)
         execution.caller_token, execution.parent = token, parent
         self._keep(execution)
-        execution.seq, execution.updated = 1, now
+        self.admission.add(execution, queued=queued)
+        execution.seq, execution.updated, execution.size = 1, now, len(data)
         data, blobs = self._packed(event, data)
         execution.fed, execution.since, execution.since_bytes = 0, 1, len(data)
         outbox = self._told(row, event, 0) if self._lifecycle else None
         begun = Append(id, 0, "ExecutionStarted", now, data, None, start, outbox=outbox, blobs=blobs)
         self._appends.append(begun)
-        wanted = self._feed(execution, event)
+        wanted = self._feed(execution, event, slice_of_time())
         final: Final | None = None
         if len(wanted) == 1 and isinstance(wanted[0], Complete | Fault):
             # It needs nobody: its end is written together with its beginning.
@@ -369,6 +396,16 @@ class Engine:
         del self.open[row.id]
         if row.key is not None:
             del self.by_key[row.workflow, row.consumer, row.key]
+        self.admission.remove(execution)
+
+    def room(self, workflow: str) -> Room:
+        """Whether one more execution that nobody runs may begin."""
+        return self.admission.room(workflow)
+
+    def _admit(self, execution: Execution) -> None:
+        if not self._closing and execution.final is None and execution.broken is None:
+            self.append(execution, ExecutionAdmitted(self._clock()))
+            self.flush_soon()
 
     # Feeding.
 
@@ -379,6 +416,7 @@ class Engine:
     def adopt(self, execution: Execution) -> None:
         """Go on with one that is in the log already."""
         self._keep(execution)
+        self.admission.add(execution)
         execution.fed, execution.since = execution.seq - 1, execution.seq
         self.counters.started += 1
         self.counters.restarted += 1
@@ -441,7 +479,9 @@ class Engine:
                 self._loop.call_later(AGAIN_S, self._again, again)
                 return
         kind = type(event).__name__
-        data, blobs = self._packed(event, encode(event) if data is None else data)
+        data = encode(event) if data is None else data
+        execution.size += len(data)
+        data, blobs = self._packed(event, data)
         if self._lifecycle and kind in LIFECYCLE:
             outbox = self._told(execution.row, event, execution.seq)
         done = partial(self._committed, execution, event, execution.seq, len(data))
@@ -462,6 +502,9 @@ class Engine:
                 blobs=blobs,
             )
         )
+        if isinstance(event, LimitReached):
+            execution.limited = True
+            self.counters.limited[event.limit] += 1
         execution.seq += 1
         execution.updated = event.at
 
@@ -501,6 +544,8 @@ class Engine:
             self._ended(execution, final)
         elif execution.broken is None:
             self._run(execution, wanted)
+            self.turns.resume(execution)
+            self.admission.go_on(execution.row.workflow)
 
     def _committed(self, execution: Execution, event: Event, seq: int, size: int, error: StoreError | None) -> None:
         self.flush_soon()
@@ -510,30 +555,50 @@ class Engine:
         if kind in STATUS:
             self._drop(execution)
             return
-        if execution.machine is None or execution.broken is not None or execution.final is not None:
+        self.turns.take(execution, Committed(event, seq, size))
+
+    def _advance(self, execution: Execution, committed: Committed | None) -> None:
+        """None: go on with the last one."""
+        self.flush_soon()
+        machine = execution.machine
+        if machine is None or execution.broken is not None or execution.final is not None:
             return
+        execution.hearing = heard = committed or execution.hearing
+        event = None if committed is None else committed.event
         if execution.asked and execution.asked[0] is event:
             del execution.asked[0]
-        self._run(execution, self._feed(execution, event))
-        if execution.broken is None and execution.final is None:
-            self.snapshots.fed(execution, seq, size)
+        self._run(execution, self._feed(execution, event, self.turns.over))
+        if execution.broken is None and execution.final is None and heard is not None and not machine.busy:
+            self.snapshots.fed(execution, heard.seq, heard.size)
         if isinstance(event, EventReceived) and execution.broken is None:
             self.listeners.fed(execution, event.listener)
 
-    def _feed(self, execution: Execution, event: Event) -> list[Command]:
+    def _feed(self, execution: Execution, event: Event | None, enough: Callable[[], bool]) -> list[Command]:
         """What the machine asks for; nothing if it fails, and then the execution is broken."""
-        assert execution.machine is not None
+        machine = execution.machine
+        assert machine is not None
         try:
-            return execution.machine.feed(event)
+            return machine.go_on(enough) if event is None else machine.feed(event, enough)
         except Exception as failure:  # noqa: BLE001 - logged, and one execution's own
             self._break(execution, failure)
             return []
 
     def _run(self, execution: Execution, wanted: list[Command]) -> None:
         try:
-            self._performer.perform(execution, wanted)
+            self.performer.perform(execution, wanted)
         except Exception as failure:  # noqa: BLE001 - logged, and one execution's own
             self._break(execution, failure)
+        else:
+            self._heed(execution)
+
+    def _heed(self, execution: Execution) -> None:
+        """The limits of each execution."""
+        machine = execution.machine
+        if execution.limited or machine is None or execution.final is not None:
+            return
+        reached = self.limits.reached(execution, machine)
+        if reached is not None and machine.going:
+            self.append(execution, LimitReached(self._clock(), *reached))
 
     def broken(self, execution: Execution, failure: Exception) -> None:
         """Something of this execution cannot go on."""
@@ -556,7 +621,7 @@ class Engine:
 
     def _ended(self, execution: Execution, final: Final) -> None:
         execution.final = final
-        self._performer.forget(execution)
+        self.performer.forget(execution)
         self.counters.finished[STATUS[type(final)]] += 1
         if execution.parent is not None:
             self.children.ended(execution, final)
@@ -576,7 +641,7 @@ class Engine:
             self.flush_soon()
 
     def wait_until(self, key: Key, at: float) -> None:
-        self._performer.wait_until(key, at)
+        self.performer.wait_until(key, at)
 
     def wake(self, execution: Execution) -> bool:
         """It has a machine from now on, also if it was parked; False if it is broken. StoreError if the store cannot be
@@ -585,6 +650,7 @@ class Engine:
             with reading(self._log.path):
                 if execution.parked:
                     self.parking.wake(execution)
+                    self.admission.recount(execution)
         except StoreError:
             raise
         except Exception as failure:  # noqa: BLE001 - logged, and one execution's own

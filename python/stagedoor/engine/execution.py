@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from stagedoor import _core
 from stagedoor.engine.history import Row
 from stagedoor.workflow.events import Event, ExecutionCancelled, ExecutionCompleted, ExecutionFaulted
 from stagedoor.workflow.machine import Machine
+
+if TYPE_CHECKING:
+    from stagedoor.engine.slots import Slots
 
 Json = Any
 Final = ExecutionCompleted | ExecutionFaulted | ExecutionCancelled
@@ -24,6 +28,14 @@ STATUS: dict[type, str] = {
     ExecutionCancelled: "cancelled",
 }
 _ENDED = frozenset(STATUS.values())
+
+
+class Committed(NamedTuple):
+    """An event that is in the log; the size is that of its data there."""
+
+    event: Event
+    seq: int
+    size: int
 
 
 @dataclass(slots=True, eq=False)
@@ -53,8 +65,20 @@ class Execution:
     updated: float = 0.0
     started: bool = False
     """Its first event is committed."""
+    size: int = 0
+    """Bytes of its events as JSON."""
+    limited: bool = False
+    """It came to a limit of its own, and was told."""
+    backlog: deque[Committed] = field(default_factory=deque)
+    """Committed events that its machine has not heard of yet."""
+    hearing: Committed | None = None
+    """The last one that its machine has heard of."""
+    in_turn: bool = False
+    """It waits for a turn to go on."""
     calls: dict[str, int] = field(default_factory=dict)
     """Calls on their way: the command's id → the data plane's number."""
+    queued: dict[str, Slots] = field(default_factory=dict)
+    """Calls that wait for a slot, by the command's id."""
     waiting: dict[int, asyncio.TimerHandle | float] = field(default_factory=dict)
     """Callouts that wait for the end, each with the end of its patience: as the loop's time until it has begun, 0 where
     there is none."""

@@ -217,6 +217,17 @@ class History:
     def _blob(self, hash: str) -> str:
         return blob.read(self._connection, hash)
 
+    def size(self, execution: str) -> int:
+        """Bytes of its events as JSON, as far as they are there, and of the payloads that are beside them."""
+        (events,) = self._connection.execute(
+            "SELECT sum(length(data)) FROM event WHERE execution = ?", (execution,)
+        ).fetchone()
+        (payloads,) = self._connection.execute(
+            "SELECT sum(length(data)) FROM blob_use JOIN blob USING (hash) WHERE execution = ? AND seq >= 0",
+            (execution,),
+        ).fetchone()
+        return int(events or 0) + int(payloads or 0)
+
     def last(self, execution: str) -> Event:
         """The latest event. An execution always has one; KeyError if there is no such execution."""
         with self._at_once():

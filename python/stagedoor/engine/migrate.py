@@ -69,6 +69,7 @@ class Migrator:
 
     async def _carry_over(self, execution: Execution, new: Definition, reason: str, by: str) -> None:
         await self._settle()
+        await self._engine.turns.settle(execution)
         events = await self._history(execution)
         if execution.final is not None:
             raise Conflict("it has ended")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Sequence
 from functools import partial
@@ -13,13 +14,15 @@ from stagedoor.engine.definitions import Definitions
 from stagedoor.engine.embedded import Engine
 from stagedoor.engine.event_log import EventLog
 from stagedoor.engine.execution import STATUS, Execution, Final, status_of, when
-from stagedoor.engine.history import Row
+from stagedoor.engine.explanation import explain
+from stagedoor.engine.history import Past, Row
 from stagedoor.engine.measure import render
 from stagedoor.engine.migrate import Migrator
-from stagedoor.engine.recovery import read_back
+from stagedoor.engine.recovery import restored
 from stagedoor.engine.replay import recorded
 from stagedoor.engine.restart import Restarter, Wish
 from stagedoor.errors import Conflict
+from stagedoor.workflow.definition import Definition
 from stagedoor.workflow.events import (
     Event,
     ExecutionMigrated,
@@ -27,6 +30,7 @@ from stagedoor.workflow.events import (
     IncidentOpened,
     IncidentResolved,
 )
+from stagedoor.workflow.machine import Machine
 
 Json = Any
 ORIGIN = ("execution", "event", "task", "edited", "undos", "by", "reason")
@@ -78,18 +82,17 @@ class Operator:
         # at before the events are read, so that these hold all that led to it.
         final = None if execution is None else execution.final
         if execution is not None and execution.broken is not None:
-            why = f"the engine cannot go on with it: {execution.broken}"
             last: Event = await history.ask(lambda: history.last(id)) if final is None else final
             told = await history.ask(lambda: history.facts(id))
             return (
                 status_of(row, last.at, row.status, last)
                 | _told(row, told, await self._incidents_below(id))
-                | {"waiting": [why], "timeline": []}
+                | {"waiting": explain(self._engine, self._log, execution, ()), "timeline": []}
             )
         # Fed anew rather than shown from the running machine: what is shown is what is committed.
         definition = self._definitions.of(row.definition)
         try:
-            machine, past = await history.ask(lambda: read_back(history, id, definition))
+            machine, past = await self._read_back(id, definition)
         except Exception:
             if await history.ask(lambda: history.row(id)) is not None:
                 raise
@@ -109,7 +112,21 @@ class Operator:
             {**entry, "at": when(entry["at"]), "until": None if entry["until"] is None else when(entry["until"])}
             for entry in machine.timeline()
         ]
-        return shown | {"waiting": machine.waiting(), "timeline": timeline}
+        waiting = []
+        if not isinstance(last, Final) and execution is not None:
+            waiting = explain(self._engine, self._log, execution, machine.waiting())
+        return shown | {"waiting": waiting, "timeline": timeline}
+
+    async def _read_back(self, id: str, definition: Definition) -> tuple[Machine, Past]:
+        """Fed in a thread of its own: a long history takes its time, and others ask the store meanwhile."""
+        history = self._log.history
+        past = await history.ask(partial(history.past, id))
+        machine = await asyncio.to_thread(restored, id, definition, past)
+        if machine is None:
+            past = await history.ask(partial(history.past, id, whole=True))
+            machine = await asyncio.to_thread(restored, id, definition, past)
+            assert machine is not None
+        return machine, past
 
     async def _incidents_below(self, id: str) -> list[Json]:
         """Those that are open in what an execution runs, or has undone, each with its ``execution``."""
@@ -196,7 +213,7 @@ class Operator:
     def metrics(self) -> str:
         """Prometheus text format."""
         engine, log = self._engine, self._log
-        counters, statuses = engine.counters, dict.fromkeys(("running", "waiting", "suspended", "broken"), 0)
+        counters, statuses = engine.counters, dict.fromkeys(("pending", "running", "waiting", "suspended", "broken"), 0)
         for execution in engine.open.values():
             status = "broken" if execution.broken is not None else execution.status
             statuses[status if status in statuses else "running"] += 1
@@ -219,6 +236,22 @@ class Operator:
                 render(name + "_recovered", "gauge", "Executions read back at the start.", counters.recovered),
                 render("stagedoor_engine_calls_total", "counter", "Calls sent by workflows.", engine.calls_sent),
                 render("stagedoor_engine_calls_open", "gauge", "Calls on their way.", engine.calls_open),
+                render("stagedoor_engine_calls_waiting", "gauge", "Calls that wait for a slot.", engine.calls_waiting),
+                render(
+                    "stagedoor_engine_calls_refused_total",
+                    "counter",
+                    "Calls that failed because too many waited.",
+                    engine.calls_refused,
+                ),
+                render(
+                    "stagedoor_engine_turns_waiting", "gauge", "Executions that wait for a turn.", len(engine.turns)
+                ),
+                render(
+                    "stagedoor_executions_limited_total",
+                    "counter",
+                    "Executions that came to a limit of their own.",
+                    {f'limit="{limit}"': count for limit, count in counters.limited.items()},
+                ),
                 render(
                     "stagedoor_schedules_started_total", "counter", "Started by schedules.", engine.schedules.started
                 ),

@@ -156,12 +156,13 @@ class Parking:
             self._look_later()
 
     def _usable(self, execution: Execution) -> bool:
-        """Not ended, not broken, and not being migrated."""
+        """Not ended, not broken, not being migrated, and with nothing to do."""
         return (
             execution.machine is not None
             and execution.final is None
             and execution.broken is None
             and execution.kept is None
+            and not (execution.in_turn or execution.machine.busy)
         )
 
     def _waits(self, execution: Execution) -> Timers | None:

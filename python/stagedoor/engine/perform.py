@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, NamedTuple, Protocol
 
 from stagedoor import _core
 from stagedoor.engine import activities
 from stagedoor.engine.children import Children
 from stagedoor.engine.conversation import Conversation, Notice, Outcome, Surroundings
 from stagedoor.engine.execution import Execution, Final
-from stagedoor.engine.functions import Functions
+from stagedoor.engine.functions import THREADS, Functions
+from stagedoor.engine.limits import QUEUE, Limits, Share
 from stagedoor.engine.listeners import Listeners
 from stagedoor.engine.parking import Parking
 from stagedoor.engine.processes import Processes
 from stagedoor.engine.reach import Reach
 from stagedoor.engine.record import encode, encode_json
+from stagedoor.engine.slots import Slots
 from stagedoor.engine.timers import Key, Timers
 from stagedoor.workflow import commands as command
 from stagedoor.workflow.events import (
@@ -32,6 +35,8 @@ from stagedoor.workflow.events import (
     ExecutionCompleted,
     ExecutionFaulted,
     IncidentOpened,
+    LimitReached,
+    TurnTaken,
 )
 
 MAX_BYTES = 1024 * 1024
@@ -79,6 +84,14 @@ class Engine(Protocol):
     def broken(self, execution: Execution, failure: Exception) -> None: ...
 
 
+class Sent(NamedTuple):
+    """A call on its way, and where it holds a slot."""
+
+    execution: Execution
+    call: command.Call
+    slots: Slots | None
+
+
 class Performer:
     """``requests``, ``cancels`` and ``invalidated`` gather what one turn of the loop has for the data plane."""
 
@@ -93,7 +106,17 @@ class Performer:
         """Calls so far; also the number of the last."""
         self._engine, self._clock = engine, clock
         self._timers = Timers(loop, clock, engine.timer_fired)
-        self._calls: dict[int, tuple[Execution, command.Call]] = {}
+        self._calls: dict[int, Sent] = {}
+        self.limits = Limits()
+        self.recovering = False
+        """What waited before is asked for again: it waits however many do."""
+        self.clusters: dict[str, Slots] = {}
+        """Slots for calls, by cluster."""
+        self.local = {
+            "functions": Slots("functions", "", self.limits.functions, clock),
+            "threads": Slots("threads", "", Share(THREADS, QUEUE), clock),
+        }
+        """For Python functions: coroutines, and those in threads."""
         self._conversations: dict[int, asyncio.Task[None]] = {}
         """By the number of the call."""
         self._exchanges: dict[int, asyncio.Future[Notice]] = {}
@@ -115,6 +138,7 @@ class Performer:
             command.RunProcess: self._run_process,
             command.CancelProcess: self._cancel_process,
             command.OpenIncident: self._open_incident,
+            command.TakeTurn: self._take_turn,
             command.Complete: self._conclude,
             command.Fault: self._conclude,
             command.Cancel: self._conclude,
@@ -124,6 +148,15 @@ class Performer:
     def calls(self) -> int:
         """On their way."""
         return len(self._calls)
+
+    @property
+    def waiting(self) -> int:
+        """Calls that wait for a slot."""
+        return sum(each.waiting for each in (*self.clusters.values(), *self.local.values()))
+
+    @property
+    def refused(self) -> int:
+        return sum(each.refused for each in (*self.clusters.values(), *self.local.values()))
 
     @property
     def timers(self) -> int:
@@ -140,20 +173,31 @@ class Performer:
         self._timers.stop()
 
     def forget(self, execution: Execution) -> None:
-        """Its calls on their way are no longer wanted."""
+        """Its calls, on their way or not, are no longer wanted."""
         for number in execution.calls.values():
             self._drop(number)
         execution.calls.clear()
+        for id, slots in execution.queued.items():
+            slots.leave((execution.id, id))
+        execution.queued.clear()
 
-    def use(self, reach: Reach) -> None:
-        self.around.reach, self.functions.known = reach, reach.activities
+    def use(self, reach: Reach, limits: Limits) -> None:
+        self.around.reach, self.functions.known, self.limits = reach, reach.activities, limits
+        for name, slots in self.clusters.items():
+            slots.use(limits.cluster(name))
+        self.local["functions"].use(limits.functions)
+
+    def slots_of(self, execution: Execution, id: str) -> Slots | None:
+        """Where a call of the execution holds or waits for a slot."""
+        number = execution.calls.get(id)
+        return execution.queued.get(id) if number is None else self._calls[number].slots
 
     def answered(self, notice: _core.Answered) -> None:
         found = self._take(notice.call)
         if found is None:
             self._exchanged(notice)
             return
-        execution, call = found
+        execution, call, _ = found
         self._outcome(execution, call, *activities.outcome(call, notice, self._clock()))
 
     def _outcome(self, execution: Execution, call: command.Call, event: Event, data: str) -> None:
@@ -173,36 +217,102 @@ class Performer:
     def unanswered(self, notice: _core.Unanswered) -> None:
         found = self._take(notice.call)
         if found is not None:
-            execution, call = found
+            execution, call, _ = found
             self._engine.append(execution, activities.unanswered(call, notice, self._clock()))
         else:
             self._exchanged(notice)
 
-    def _take(self, number: int) -> tuple[Execution, command.Call] | None:
+    def _take(self, number: int) -> Sent | None:
         found = self._calls.pop(number, None)
         if found is not None:
-            del found[0].calls[found[1].id]
+            del found.execution.calls[found.call.id]
+            if found.slots is not None:
+                found.slots.leave((found.execution.id, found.call.id))
         return found
 
     def _call(self, execution: Execution, call: command.Call) -> None:
         if self._closing:
             return
         if call.manner is not None:
-            self._converse(execution, call)
+            slots = self._slots(call)
+            if slots is None or self._held(execution, call, slots):
+                self._converse(execution, call, slots)
             return
-        number = self.sent + 1
-        request = activities.request(call, number, execution.trace, self.around.reach, execution.caller_token)
-        if isinstance(request, activities.Refused):
-            failed = CallFailed(self._clock(), call.id, 502, request.title, request.detail)
-            self._engine.append(execution, failed)
-            return
-        self.sent = number
-        self._calls[number] = (execution, call)
-        execution.calls[call.id] = number
+        request = self._request(execution, call)
+        if request is not None:
+            slots = self._cluster(request[1])
+            if self._held(execution, call, slots):
+                self._send(execution, call, slots, request)
+
+    def _request(self, execution: Execution, call: command.Call) -> activities.Request | None:
+        """With the number of the next call; None if it cannot be sent, which its machine is told."""
+        request = activities.request(call, self.sent + 1, execution.trace, self.around.reach, execution.caller_token)
+        if not isinstance(request, activities.Refused):
+            return request
+        self._engine.append(execution, CallFailed(self._clock(), call.id, 502, request.title, request.detail))
+        return None
+
+    def _send(self, execution: Execution, call: command.Call, slots: Slots, request: activities.Request) -> None:
+        self.sent += 1
+        self._calls[self.sent] = Sent(execution, call, slots)
+        execution.calls[call.id] = self.sent
         self.requests.append(request)
 
+    # Slots.
+
+    def _cluster(self, name: str) -> Slots:
+        slots = self.clusters.get(name)
+        if slots is None:
+            slots = self.clusters[name] = Slots("cluster", name, self.limits.cluster(name), self._clock)
+        return slots
+
+    def _slots(self, call: command.Call) -> Slots | None:
+        """None: it will not be sent."""
+        if call.manner is not None and call.manner.activity:
+            activity = self.functions.known.get(call.endpoint.removeprefix("activity://"))
+            return self.local["functions" if activity is not None and activity.is_coroutine else "threads"]
+        try:
+            where = activities.place(call.endpoint, self.around.reach)
+        except UnicodeEncodeError:
+            return None
+        return None if isinstance(where, activities.Refused) else self._cluster(where[0])
+
+    def _held(self, execution: Execution, call: command.Call, slots: Slots) -> bool:
+        """Whether the call has a slot. Otherwise it waits for one, or has failed because too many do."""
+        key = (execution.id, call.id)
+        if slots.hold(key):
+            return True
+        # An undo that waits long is better than one that fails.
+        always = self.recovering or call.compensates is not None
+        if slots.queue(key, partial(self._begin, execution, call, slots), always=always):
+            execution.queued[call.id] = slots
+        else:
+            detail = f"{slots.waiting} calls wait for their turn already"
+            self._engine.append(execution, CallFailed(self._clock(), call.id, 503, "Too many calls wait", detail))
+        return False
+
+    def _begin(self, execution: Execution, call: command.Call, slots: Slots) -> None:
+        """It has a slot now."""
+        execution.queued.pop(call.id, None)
+        begun = False
+        if not self._closing and execution.broken is None and execution.final is None:
+            try:
+                if call.manner is not None:
+                    self._converse(execution, call, slots)
+                    begun = True
+                elif (request := self._request(execution, call)) is not None:
+                    self._send(execution, call, slots, request)
+                    begun = True
+            except Exception as failure:  # noqa: BLE001 - logged, and one execution's own
+                self._engine.broken(execution, failure)
+        if not begun:
+            slots.leave((execution.id, call.id))
+        self._engine.flush_soon()
+
     def _drop(self, number: int) -> None:
-        del self._calls[number]
+        found = self._calls.pop(number)
+        if found.slots is not None:
+            found.slots.leave((found.execution.id, found.call.id))
         conversation = self._conversations.pop(number, None)
         if conversation is None:
             self.cancels.append(number)
@@ -211,10 +321,10 @@ class Performer:
 
     # Calls that take more than one request.
 
-    def _converse(self, execution: Execution, call: command.Call) -> None:
+    def _converse(self, execution: Execution, call: command.Call, slots: Slots | None) -> None:
         self.sent += 1
         number = self.sent
-        self._calls[number] = (execution, call)
+        self._calls[number] = Sent(execution, call, slots)
         execution.calls[call.id] = number
         if call.manner is not None and call.manner.activity:
             work = self.functions.run(call, execution.id)
@@ -235,12 +345,12 @@ class Performer:
             found = self._take(number)
             if found is not None:
                 del self._conversations[number]
-                self._engine.broken(found[0], failure)
+                self._engine.broken(found.execution, failure)
         else:
             found = self._take(number)
             if found is not None:
                 del self._conversations[number]
-                self._outcome(*found, event, encode(event) if data is None else data)
+                self._outcome(found.execution, found.call, event, encode(event) if data is None else data)
                 self._engine.flush_soon()
 
     async def _exchange(self, request: activities.Request) -> Notice:
@@ -270,6 +380,8 @@ class Performer:
         number = execution.calls.pop(wanted.id, None)
         if number is not None:
             self._drop(number)
+        elif (slots := execution.queued.pop(wanted.id, None)) is not None:
+            slots.leave((execution.id, wanted.id))
 
     def _start_timer(self, execution: Execution, timer: command.StartTimer) -> None:
         if not self._closing:
@@ -316,7 +428,8 @@ class Performer:
 
     def _run_process(self, execution: Execution, wanted: command.RunProcess) -> None:
         if not self._closing:
-            self._engine.processes.run((execution.id, wanted.id), execution.row.workflow, wanted)
+            key = (execution.id, wanted.id)
+            self._engine.processes.run(key, execution.row.workflow, wanted, always=self.recovering)
 
     def _cancel_process(self, execution: Execution, wanted: command.CancelProcess) -> None:
         self._engine.processes.cancel((execution.id, wanted.id))
@@ -327,6 +440,15 @@ class Performer:
         self._engine.append(execution, event, status="suspended", incidents=len(execution.incidents))
         where = {"execution": execution.id, "workflow": execution.row.workflow, "incident": wanted.id}
         log.warning("incident: the execution waits for an operator", extra=where)
+
+    def _take_turn(self, execution: Execution, wanted: command.TakeTurn) -> None:
+        if self._closing:
+            return
+        tasks, machine = self.limits.tasks, execution.machine
+        event: Event = TurnTaken(self._clock(), wanted.id)
+        if machine is not None and machine.tasks >= tasks:
+            event = LimitReached(self._clock(), "tasks", tasks)
+        self._engine.append(execution, event)
 
     def _conclude(self, execution: Execution, wanted: command.Complete | command.Fault | command.Cancel) -> None:
         self._engine.end(execution, conclusion(wanted, self._clock()))

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from stagedoor.engine.limits import QUEUE, Share
+from stagedoor.engine.slots import Slots
 from stagedoor.workflow.commands import RunProcess
 from stagedoor.workflow.events import ProcessEnded, ProcessFailed
 
@@ -56,26 +58,37 @@ class Processes:
         self.allowed: Mapping[str, Confinement] = {}
         """By language."""
         self._clock, self._done = clock, done
-        self._turn = asyncio.Semaphore(AT_ONCE)
+        self.slots = Slots("processes", "", Share(AT_ONCE, QUEUE), clock)
         self._running: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._stopped = False
 
     def __len__(self) -> int:
         return len(self._running)
 
-    def run(self, key: tuple[str, str], workflow: str, command: RunProcess) -> None:
-        """``key`` is execution and command."""
-        task = asyncio.get_running_loop().create_task(self._run(key, workflow, command))
-        self._running[key] = task
+    def run(self, key: tuple[str, str], workflow: str, command: RunProcess, *, always: bool = False) -> None:
+        """``key`` is execution and command. Those that have waited since before a restart wait however many do."""
+        begin = partial(self._begin, key, workflow, command)
+        if self.slots.hold(key):
+            begin()
+        elif not self.slots.queue(key, begin, always=always):
+            detail = f"{self.slots.waiting} processes wait for their turn already"
+            self._done(key, ProcessFailed(self._clock(), command.id, 503, "Too many processes wait", detail, False))
 
     def cancel(self, key: tuple[str, str]) -> None:
         task = self._running.pop(key, None)
         if task is not None:
             task.cancel()
+        self.slots.leave(key)
 
     def stop(self) -> None:
         """End all of them: they are run again at the next start."""
+        self._stopped = True
         for key in list(self._running):
             self.cancel(key)
+
+    def _begin(self, key: tuple[str, str], workflow: str, command: RunProcess) -> None:
+        if not self._stopped:
+            self._running[key] = asyncio.get_running_loop().create_task(self._run(key, workflow, command))
 
     async def _run(self, key: tuple[str, str], workflow: str, command: RunProcess) -> None:
         confinement = self.allowed.get(command.language)
@@ -84,9 +97,9 @@ class Processes:
             detail = f"{workflow} may not run {command.language}: engine.run says who may"
             event = ProcessFailed(self._clock(), command.id, 403, "Not allowed", detail, False)
         else:
-            async with self._turn:
-                event = await self._process(confinement, command)
+            event = await self._process(confinement, command)
         if self._running.pop(key, None) is not None:
+            self.slots.leave(key)
             self._done(key, event)
 
     async def _process(self, confinement: Confinement, command: RunProcess) -> ProcessEnded | ProcessFailed:

@@ -25,6 +25,7 @@ def revive(execution: Execution, history: History, definitions: Definitions) -> 
     execution.incidents.update(machine.incidents)
     execution.seq, execution.updated = past.seq, past.at
     execution.fed = past.seq - 1
+    execution.size = execution.size or history.size(execution.id)
     execution.since, execution.since_bytes = len(past.tail), past.size
     execution.snapshot_bytes = 0 if past.snapshot is None else past.snapshot.size
     execution.machine = machine
@@ -34,15 +35,25 @@ def read_back(history: History, execution: str, definition: Definition) -> tuple
     """An execution's machine as everything that is committed leaves it, and what it was read from. Raises
     ``ReplayMismatch``; ``SnapshotUnreadable`` where there is nothing but the snapshot to go by."""
     past = history.past(execution)
-    if past.snapshot is not None:
-        try:
-            return _fed(Machine.restore(definition, past.snapshot.state), past), past
-        except (SnapshotUnreadable, ReplayMismatch) as why:
-            if past.snapshot.compacted:
-                raise
-            log.warning("read from its beginning: %s", why, extra={"execution": execution})
-            past = history.past(execution, whole=True)
-    return _fed(machine_of(definition, past.tail), past), past
+    machine = restored(execution, definition, past)
+    if machine is None:
+        past = history.past(execution, whole=True)
+        machine = _fed(machine_of(definition, past.tail), past)
+    return machine, past
+
+
+def restored(execution: str, definition: Definition, past: Past) -> Machine | None:
+    """None: the snapshot is of no use, and all events are there. It takes as long as they do, and reads no store.
+    Raises as above."""
+    if past.snapshot is None:
+        return _fed(machine_of(definition, past.tail), past)
+    try:
+        return _fed(Machine.restore(definition, past.snapshot.state), past)
+    except (SnapshotUnreadable, ReplayMismatch) as why:
+        if past.snapshot.compacted:
+            raise
+        log.warning("read from its beginning: %s", why, extra={"execution": execution})
+        return None
 
 
 def _fed(machine: Machine, past: Past) -> Machine:

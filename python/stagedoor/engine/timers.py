@@ -10,16 +10,22 @@ from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from itertools import count
 
-LOOK_S = 60.0
+LOOK_S = 1.0
 """The wall clock may be set while the loop sleeps: look at it at least this often."""
 AT_ONCE = 200
 """Timers fired in one turn of the loop: many that are due together leave room for others."""
+JUMP_S = 0.5
+"""Less is no jump of the wall clock, but its correction little by little."""
 
 Key = tuple[str, str]
 
 
 class Timers:
-    """``fire`` is called once for each key (execution, timer) whose time, in seconds since the epoch, has come."""
+    """``fire`` is called once for each key (execution, timer) whose time, in seconds since the epoch, has come.
+
+    A wall clock that is put forward makes timers fire at once whose time has come by it, as after a sleep of the
+    machine. One that is put back does not make them wait for longer: they fire when so much time is over as there was.
+    """
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, clock: Callable[[], float], fire: Callable[[Key], None]
@@ -29,11 +35,14 @@ class Timers:
         self._heap: list[tuple[float, int, Key]] = []
         self._order = count()
         self._handle: asyncio.TimerHandle | None = None
+        self._offset = clock() - loop.time()
+        """Of the wall clock."""
 
     def __len__(self) -> int:
         return len(self._at)
 
     def start(self, key: Key, at: float) -> None:
+        self._heed_jump()
         self._at[key] = at
         heappush(self._heap, (at, next(self._order), key))
         if self._heap[0][2] == key:
@@ -51,6 +60,16 @@ class Timers:
         if self._handle is not None:
             self._handle.cancel()
 
+    def _heed_jump(self) -> None:
+        offset = self._clock() - self._loop.time()
+        back = self._offset - offset
+        if abs(back) < JUMP_S:
+            return
+        self._offset = offset
+        if back > 0:
+            self._at = {key: at - back for key, at in self._at.items()}
+            self._heap = [(at - back, order, key) for at, order, key in self._heap]
+
     def _arm(self) -> None:
         if self._handle is not None:
             self._handle.cancel()
@@ -60,6 +79,7 @@ class Timers:
             self._handle = self._loop.call_later(min(max(delay, 0.0), LOOK_S), self._look)
 
     def _look(self) -> None:
+        self._heed_jump()
         now = self._clock()
         fired = 0
         while self._heap and self._heap[0][0] <= now and fired < AT_ONCE:

@@ -29,6 +29,7 @@ from stagedoor.workflow.commands import (
     StartChild,
     StartTimer,
     Subscribe,
+    TakeTurn,
     UndoChild,
     Unsubscribe,
 )
@@ -52,11 +53,14 @@ from stagedoor.workflow.events import (
     ExecutionStarted,
     IncidentOpened,
     IncidentResolved,
+    LimitReached,
     Outlook,
     ProcessEnded,
     ProcessFailed,
     TimerFired,
+    TurnTaken,
 )
+from stagedoor.workflow.limit import MAX_TASKS
 from stagedoor.workflow.machine import Machine
 
 MAX_EVENTS = 100_000
@@ -204,6 +208,10 @@ class Rehearsal:
                 self._append(AttributesSet(self._now, id, values))
             case OpenIncident():
                 self._open(command)
+            case TakeTurn(id) if self._machine.tasks < MAX_TASKS:
+                self._later(0.0, id, lambda at: TurnTaken(at, id))
+            case TakeTurn():
+                self._later(0.0, None, lambda at: LimitReached(at, "tasks", MAX_TASKS))
             case Complete(output):
                 self._append(ExecutionCompleted(self._now, output))
             case Fault(error, compensation):
@@ -300,7 +308,7 @@ class Rehearsal:
             calls=tuple(_shown(call) for call in self._calls.values()),
             emitted=tuple(self._emitted.values()),
             timeline=tuple(machine.timeline()),
-            waiting=tuple(machine.waiting()),
+            waiting=tuple(reason.text() for reason in machine.waiting()),
             incidents=tuple(event.task for event in self.log if isinstance(event, IncidentOpened)),
             history=tuple(self.log),
             attributes=machine.attributes,

@@ -11,6 +11,7 @@ from stagedoor.workflow.events import ChildUndone
 from stagedoor.workflow.frame import Frame
 from stagedoor.workflow.timeline import Entry as Shown
 from stagedoor.workflow.undo import Status, Undo
+from stagedoor.workflow.waiting import ForExecution, Reason
 
 Json = Any
 STATUSES: dict[str, Status] = {"complete": "compensated", "none": "compensated", "partial": "partial"}
@@ -64,10 +65,12 @@ class ChildUndo(Undo):
         self.undone = event.compensation
         self.settle(STATUSES.get(str(event.compensation.get("status")), "failed"))
 
-    def waits_for(self, command: Command) -> str:
+    def waits_for(self, command: Command, since: float) -> Reason:
         if isinstance(command, UndoChild):
-            return f"what {self.call} did for {self.reference} is being undone (execution {self.child})"
-        return super().waits_for(command)
+            return ForExecution(
+                task=self.reference, since=since, workflow=self.call, execution=self.child, undoing=True
+            )
+        return super().waits_for(command, since)
 
     def report(self) -> dict[str, Json]:
         entry = super().report() | {"execution": self.child}

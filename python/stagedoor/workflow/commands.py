@@ -168,6 +168,14 @@ class OpenIncident:
 
 
 @dataclass(frozen=True, slots=True)
+class TakeTurn:
+    """There is more to do at once than one event may lead to. Answered by ``TurnTaken``, as soon as others had their
+    turns."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Complete:
     output: Json
     undo: Outlook | None = None
@@ -204,6 +212,7 @@ Command = (
     | RunProcess
     | CancelProcess
     | OpenIncident
+    | TakeTurn
     | Complete
     | Fault
     | Cancel

@@ -91,6 +91,15 @@ class Consumption:
     def wants(self, event: Json) -> bool:
         return not self.done and (self._ends(event) or self._find(event) is not None)
 
+    def awaited(self) -> tuple[Json, ...]:
+        """The filters that are not filled, as the document has them; ``expects`` is what correlation expects now."""
+        told = []
+        for index, each in enumerate(self.strategy.filters):
+            if not (self.strategy.mode == "all" and self._filled[index]):
+                expected = each.expected(self._environment, self._input, self._expected)
+                told.append({**each.written, "expects": expected} if expected else each.written)
+        return tuple(told)
+
     def take(self, event: Json) -> bool:
         """Whether it was consumed: one that merely ends the listening is not. Only what is wanted is taken."""
         if self._stop is not None and self._ends(event):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stagedoor.workflow.commands import CancelTimer, Command, StartTimer
-from stagedoor.workflow.duration import moment
 from stagedoor.workflow.events import TimerFired
+from stagedoor.workflow.waiting import ForTimer, Reason
 
 if TYPE_CHECKING:
     from stagedoor.workflow.frame import Frame
@@ -37,6 +37,6 @@ class Deadline:
     def fired(self, event: TimerFired) -> None:
         self._frame.expire(self._seconds)
 
-    def waits_for(self, command: Command) -> str:
+    def waits_for(self, command: Command, since: float) -> Reason:
         at = command.at if isinstance(command, StartTimer) else self._frame.now
-        return f"{self._frame.reference or 'the workflow'} may take until {moment(at)}"
+        return ForTimer(task=self._frame.reference, since=since, until=at, purpose="timeout")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -46,11 +47,24 @@ class EventFilter:
     """The only type that it can match, where that is known before it runs."""
     attributes: tuple[tuple[str, Matcher], ...]
     correlations: tuple[Correlation, ...]
+    written: Json = None
+    """``{with, correlate}`` as the document has it."""
 
     @property
     def correlated(self) -> bool:
         """Whether it says by itself which events are meant, also those that came before it."""
         return any(each.expect is not None for each in self.correlations)
+
+    def expected(self, environment: Environment, data: Json, bound: dict[str, Json]) -> dict[str, Json]:
+        """What the correlations want, by name; those that are open, or whose expression fails, are left out."""
+        found: dict[str, Json] = {}
+        for each in self.correlations:
+            if each.name in bound:
+                found[each.name] = bound[each.name]
+            elif each.expect is not None:
+                with suppress(Failure):
+                    found[each.name] = each.expect(environment, data)
+        return found
 
     def match(self, event: Json, environment: Environment, data: Json, expected: dict[str, Json]) -> Json | None:
         """None, or what is expected of further events. An expression that fails matches nothing: events come from
@@ -112,7 +126,7 @@ def compile(place: Place, compiler: Compiler, variables: Sequence[str]) -> Event
             if "expect" in found.value and found.at("expect").text() is not None:
                 expect = compiler.template(found.at("expect"), variables)
             correlations.append(Correlation(name, value, expect))
-    return EventFilter(kind, tuple(attributes), tuple(correlations))
+    return EventFilter(kind, tuple(attributes), tuple(correlations), place.value)
 
 
 def _text(place: Place, compiler: Compiler, variables: Sequence[str]) -> Matcher:

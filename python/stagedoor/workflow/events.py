@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Json = Any
+Limit = Literal["events", "size", "tasks", "timers", "listeners"]
+"""What an execution may have so many of: in its history, without waiting, or at once."""
 
-RULES = 2
+RULES = 3
 """Version of the machine's rules. 2: where retries are over and ``catch`` has no ``do``, the error goes on; in 1 it was
-gone."""
+gone. 3: an execution that starts many tasks without waiting does so in turns; before, it failed at 20,000."""
 
 
 Outlook = Literal["due", "irreversible"]
@@ -34,6 +36,8 @@ class ExecutionStarted:
     """Whether the caller had a token that calls were made with. The token itself is not kept."""
     parent: Json = None
     """``{execution, run, depth}`` of the task that runs it."""
+    queued: bool = False
+    """It begins with ``ExecutionAdmitted``."""
     engine: int = RULES
     """Version of the machine's rules, so that a later machine can keep the older ones."""
     origin: Json = None
@@ -41,6 +45,30 @@ class ExecutionStarted:
     which of its events (from 1; 0: from the start, and ``task`` is null), at which task, and what was edited of
     ``input`` and ``context``. What had happened there follows then, up to an ``ExecutionRestarted``. For that,
     ``began`` is the id under which it began, and ``stops`` are the events and tasks at which there was a restart."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionAdmitted:
+    """A queued execution has its place: its first task begins."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class TurnTaken:
+    """An execution that has much to do goes on after others had their turns."""
+
+    at: float
+    turn: str
+
+
+@dataclass(frozen=True, slots=True)
+class LimitReached:
+    """It came to a limit that the operator set for each execution: it fails, and what it did is undone."""
+
+    at: float
+    limit: Limit
+    most: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +315,9 @@ class IncidentOpened:
 
 Event = (
     ExecutionStarted
+    | ExecutionAdmitted
+    | TurnTaken
+    | LimitReached
     | CallCompleted
     | CallFailed
     | CallUnknown

@@ -11,6 +11,7 @@ from stagedoor.workflow.definition import Task
 from stagedoor.workflow.error import Failure, standard
 from stagedoor.workflow.expression import Environment, truthy
 from stagedoor.workflow.retry import evaluate
+from stagedoor.workflow.waiting import Reason
 
 if TYPE_CHECKING:
     from stagedoor.workflow.machine import Machine
@@ -261,9 +262,9 @@ class Frame:
             else:
                 parent.fail(failure)
 
-    def waits_for(self, command: Command) -> str:
-        """Why this frame waits for the answer to a command, for people."""
-        return f"{self.reference} waits for {command}"
+    def waits_for(self, command: Command, since: float) -> Reason:
+        """Why this frame waits for the answer to a command."""
+        raise NotImplementedError
 
     def _ended(self, outcome: str, error: Json = None) -> None:
         self.ended = outcome != "cancelled"

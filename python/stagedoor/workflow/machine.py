@@ -31,6 +31,7 @@ from stagedoor.workflow.commands import (
     StartChild,
     StartTimer,
     Subscribe,
+    TakeTurn,
     UndoChild,
     Unsubscribe,
 )
@@ -51,6 +52,7 @@ from stagedoor.workflow.events import (
     Event,
     EventEmitted,
     EventReceived,
+    ExecutionAdmitted,
     ExecutionCancelled,
     ExecutionCompleted,
     ExecutionFaulted,
@@ -59,24 +61,33 @@ from stagedoor.workflow.events import (
     ExecutionStarted,
     IncidentOpened,
     IncidentResolved,
+    LimitReached,
     ProcessEnded,
     ProcessFailed,
     ResumeRequested,
     SuspendRequested,
     TimerFired,
+    TurnTaken,
     UndoRequested,
 )
 from stagedoor.workflow.frame import Frame, Strand
 from stagedoor.workflow.identifiers import Identifiers, Owner
+from stagedoor.workflow.limit import reached
 from stagedoor.workflow.saga import Saga
 from stagedoor.workflow.tasks.calling import CallTask
 from stagedoor.workflow.timeline import Entry, Timeline
+from stagedoor.workflow.waiting import ForOperator, ForPlace, ForTurn, Reason
 
 Json = Any
+Wait = tuple[Command, Any, float]
+"""A command whose answer is owed, who gave it, and when."""
 Status = Literal["pending", "running", "waiting", "suspended", "completed", "faulted", "cancelled"]
 
+TURNS = "turn@"
+TURN = 1000
+"""Tasks that one event starts at most, without waiting for anything; then the others have their turns."""
 MAX_TRANSITIONS = 20_000
-"""Tasks started by one event without waiting for a call or a timer. More is taken for a loop without end."""
+"""The same by rules 1 and 2, where more was taken for a loop without end."""
 
 
 class ReplayMismatch(StagedoorError):
@@ -88,6 +99,7 @@ class Machine:
 
     __slots__ = (
         "_agenda",
+        "_begun",
         "_conclusion",
         "_cut",
         "_drained",
@@ -96,13 +108,18 @@ class Machine:
         "_opened",
         "_out",
         "_phase",
+        "_queued",
         "_reason",
         "_resolved",
         "_root",
         "_stops",
+        "_transitions",
+        "_turn",
+        "_turns",
         "_waits",
         "attributes",
         "began",
+        "busy",
         "definition",
         "doubts",
         "draining",
@@ -143,13 +160,23 @@ class Machine:
         self.runs = Timeline()
         self._agenda: deque[tuple[Frame, Json]] = deque()
         self._out: list[Command] = []
-        self._waits: dict[str, tuple[Command, Any]] = {}
+        self._waits: dict[str, Wait] = {}
         self._opened: set[str] = set()
         """Incidents whose opening is in the log: nothing of them is pending but the operator's word."""
         self._phase: Literal["pending", "running", "ending", "undoing", "concluded"] = "pending"
         self._root: Frame | None = None
         self._reason: str | None = None
         self._held: SuspendRequested | None = None
+        self._queued = False
+        self._turn: str | None = None
+        """Asked for and not taken."""
+        self._turns = 0
+        self._transitions = 0
+        """Tasks that the last event has started."""
+        self._begun = 0
+        """The same since the last event that is no turn."""
+        self.busy = False
+        """What the last event leads to is not done: ``go_on`` before the next one."""
         self._resolved: dict[str, str] = {}
         """Incidents on which an operator's word was heard, and whose: the first one counts."""
         self.started: ExecutionStarted | None = None
@@ -164,31 +191,66 @@ class Machine:
 
     # What drivers use
 
-    def feed(self, event: Event) -> list[Command]:
-        """Raises ``ReplayMismatch`` if the event cannot have happened in this execution."""
+    def feed(self, event: Event, enough: Callable[[], bool] | None = None) -> list[Command]:
+        """Raises ``ReplayMismatch`` if the event cannot have happened in this execution. ``enough`` is asked before
+        each further task: when it says so, the machine stops and is ``busy``. That changes nothing but the time."""
         handler = _HANDLERS.get(type(event))
         if handler is None:
             raise ReplayMismatch(f"{type(event).__name__} is not an event")
         if (self.started is None) is not (type(event) is ExecutionStarted):
             raise ReplayMismatch(f"{type(event).__name__} is out of place: an execution is started once, and first")
+        if self.busy:
+            self._run(None)
         self.now = event.at
         self._fed += 1
+        self._transitions = 0
+        if self._turn is None:
+            self._begun = 0
         handler(self, event)
-        self._run()
+        self._run(enough)
+        commands, self._out = self._out, []
+        return commands
+
+    def go_on(self, enough: Callable[[], bool] | None = None) -> list[Command]:
+        """What is left of the last event, where the machine is ``busy``."""
+        self._run(enough)
         commands, self._out = self._out, []
         return commands
 
     @property
+    def going(self) -> bool:
+        """It has begun, and is neither stopping nor undoing."""
+        return self._phase == "running"
+
+    @property
+    def owed(self) -> int:
+        """Commands without an answer."""
+        return len(self._waits)
+
+    @property
+    def timers(self) -> int:
+        return sum(type(wait[0]) is StartTimer for wait in self._waits.values())
+
+    @property
+    def listeners(self) -> int:
+        return sum(type(wait[0]) is Subscribe for wait in self._waits.values())
+
+    @property
+    def tasks(self) -> int:
+        """Begun since the last event that is no turn."""
+        return self._begun
+
+    @property
     def status(self) -> Status:
-        if self._phase == "pending":
-            return "pending"
         if self._conclusion is not None:
             kind = type(self._conclusion)
             return "completed" if kind is Complete else "faulted" if kind is Fault else "cancelled"
+        if self._phase == "pending" or self._queued:
+            return "pending"
         if self._held is not None:
             return "suspended"
-        kinds = {type(command) for command, _ in self._waits.values()}
-        if Call in kinds or RunProcess in kinds:
+        kinds = {type(wait[0]) for wait in self._waits.values()}
+        if Call in kinds or RunProcess in kinds or TakeTurn in kinds:
             return "running"
         if OpenIncident in kinds:
             return "suspended"
@@ -199,12 +261,12 @@ class Machine:
 
         Meant for recovery: registrations, incidents and the conclusion count as unanswered until their event is fed.
         """
-        return [command for key, (command, _) in self._waits.items() if key not in self._opened]
+        return [command for key, (command, _, _) in self._waits.items() if key not in self._opened]
 
     @property
     def incidents(self) -> list[str]:
         """Those that wait for an operator's word."""
-        return [key for key, (command, _) in self._waits.items() if isinstance(command, OpenIncident)]
+        return [key for key, (command, _, _) in self._waits.items() if isinstance(command, OpenIncident)]
 
     def snapshot(self) -> Json:
         """The state between two events, as JSON: ``restore`` goes on from it as if all events so far were fed again."""
@@ -217,16 +279,19 @@ class Machine:
         snapshot.read(machine, state, RULES)
         return machine
 
-    def waiting(self) -> list[str]:
-        """Why the execution waits, one sentence for each thing it waits for; empty when it has ended."""
+    def waiting(self) -> list[Reason]:
+        """Why the execution waits, one reason for each thing it waits for; empty when it has ended."""
         if self._phase in ("pending", "concluded"):
             return []
-        reasons = []
-        if self._held is not None:
-            reasons.append(f"{self._held.by or 'an operator'} suspended it: {self._held.reason}")
-        for command, owner in self._waits.values():
+        reasons: list[Reason] = []
+        if self._queued and self.started is not None:
+            reasons.append(ForPlace(task="", since=self.started.at))
+        held = self._held
+        if held is not None:
+            reasons.append(ForOperator(task="", since=held.at, by=held.by, reason=held.reason))
+        for command, owner, since in self._waits.values():
             if isinstance(command, _WAITED):
-                reasons.append(owner.waits_for(command))
+                reasons.append(owner.waits_for(command, since))
         return reasons
 
     @property
@@ -253,6 +318,11 @@ class Machine:
         """It goes forward: nothing is being stopped, undone or held."""
         return self.forward and self.draining == 0 and self._held is None and not self._drained
 
+    def waits_for(self, command: Command, since: float) -> Reason:
+        """As an owner of commands: for its turn."""
+        task = self._agenda[0][0].reference if self._agenda else ""
+        return ForTurn(task=task, since=since, tasks=self._begun)
+
     def wants(self, listener: str, event: Json) -> bool:
         """Whether a listener would take an event now, which is a CloudEvent."""
         found = self._waits.get(listener)
@@ -269,12 +339,14 @@ class Machine:
         """Start a frame in the machine's loop, not on the caller's stack: a long loop does not grow it."""
         self._agenda.append((frame, data))
 
-    def ask(self, command: Call | Subscribe | StartChild | UndoChild | RunProcess | OpenIncident, owner: Any) -> None:
-        self._waits[command.id] = (command, owner)
+    def ask(
+        self, command: Call | Subscribe | StartChild | UndoChild | RunProcess | OpenIncident | TakeTurn, owner: Any
+    ) -> None:
+        self._waits[command.id] = (command, owner, self.now)
         self._out.append(command)
 
     def tell(self, key: str, command: RegisterCompensation, owner: Any) -> None:
-        self._waits[key] = (command, owner)
+        self._waits[key] = (command, owner, self.now)
         self._out.append(command)
 
     def set_attributes(self, prefix: str, values: dict[str, Json], owner: Frame) -> None:
@@ -285,11 +357,11 @@ class Machine:
         known = self.attributes | changed
         self.attributes = {name: value for name, value in known.items() if value is not None}
         command = SetAttributes(self.number(f"{prefix}!attributes", owner), changed)
-        self._waits[command.id] = (command, self)
+        self._waits[command.id] = (command, self, self.now)
         self._out.append(command)
 
     def emit(self, command: Emit, owner: Any) -> None:
-        self._waits[command.id] = (command, owner)
+        self._waits[command.id] = (command, owner, self.now)
         self._out.append(command)
 
     def told(self, key: str) -> Any:
@@ -303,14 +375,14 @@ class Machine:
 
     def start_timer(self, prefix: str, seconds: float, owner: Any, least: int = 1) -> str:
         command = StartTimer(self.identifiers.number(prefix, owner, least), self.now + seconds)
-        self._waits[command.id] = (command, owner)
+        self._waits[command.id] = (command, owner, self.now)
         self._out.append(command)
         return command.id
 
     def replace(self, command: CancelChild, owner: Any) -> None:
         """What is waited for from now on: the end of what was begun by the command with the same id."""
         if command.id in self._waits:
-            self._waits[command.id] = (command, owner)
+            self._waits[command.id] = (command, owner, self.now)
             self._out.append(command)
 
     def withdraw(self, command: CancelCall | CancelTimer | Unsubscribe | CancelChild | CancelProcess) -> None:
@@ -379,7 +451,7 @@ class Machine:
 
     def _doubt_stopped(self) -> None:
         """Calls of losers whose answers nobody waits for any more: whoever ran this may undo it, and they with it."""
-        for id, (command, owner) in list(self._waits.items()):
+        for id, (command, owner, _) in list(self._waits.items()):
             if isinstance(command, Call) and owner.cancelled:
                 self.withdraw(CancelCall(id))
                 self.draining -= 1
@@ -392,21 +464,34 @@ class Machine:
 
     # Events
 
-    def _run(self) -> None:
+    def _run(self, enough: Callable[[], bool] | None) -> None:
         agenda = self._agenda
-        transitions = 0
+        in_turns = self.rules > 2
+        self.busy = False
+        if self._turn is not None:
+            # Whatever else happens meanwhile: a replay is fed events too of which a running machine does not hear.
+            return
         while True:
-            while agenda and self._held is None and self._cut is None:
+            while agenda and self._held is None and self._cut is None and not self._queued:
                 frame, data = agenda.popleft()
                 if frame.cancelled:
                     continue
+                if in_turns and self._transitions == TURN:
+                    agenda.appendleft((frame, data))
+                    self._ask_for_turn()
+                    return
+                if enough is not None and self._transitions and enough():
+                    agenda.appendleft((frame, data))
+                    self.busy = True
+                    return
                 if self._stops and self._stops[0] == (self._fed, frame.identity):
                     self._cut = (frame, data, self.now)
                     break
-                transitions += 1
-                if transitions > MAX_TRANSITIONS:
-                    self._break(frame)
-                    transitions = 0
+                self._transitions += 1
+                self._begun += 1
+                if self._transitions > MAX_TRANSITIONS:
+                    self._break(frame, reached("tasks", MAX_TRANSITIONS, frame.reference))
+                    self._transitions = 0
                     continue
                 frame.start(data)
             if self._drained and self.draining == 0:
@@ -421,20 +506,25 @@ class Machine:
                     continue
             return
 
-    def _break(self, frame: Frame) -> None:
+    def _ask_for_turn(self) -> None:
+        if self._turn is None:
+            self._turns += 1
+            self._turn = f"{TURNS}{self._turns}"
+            self.ask(TakeTurn(self._turn), self)
+
+    def _break(self, frame: Frame, error: dict[str, Json]) -> None:
+        """The workflow, or the undo, to which the frame belongs fails; nothing within catches it."""
         top = frame
         while isinstance(top.parent, Frame):
             top = top.parent
         top.cancel(drain=True)
-        detail = f"more than {MAX_TRANSITIONS} tasks ran without waiting for a call or a timer"
-        error = standard("runtime", 500, "Endless loop", frame.reference, detail)
         top.parent.child_failed(top, Failure(error, fatal=True))
 
     def _conclude(self, conclusion: Complete | Fault | Cancel) -> None:
         self._phase = "concluded"
         self._conclusion = conclusion
         # Registrations are facts for the log; everything else that was asked for is of no use any more.
-        for identifier, (command, _) in list(self._waits.items()):
+        for identifier, (command, _, _) in list(self._waits.items()):
             if isinstance(command, StartTimer):
                 self.withdraw(CancelTimer(identifier))
             elif isinstance(command, Call):
@@ -445,9 +535,9 @@ class Machine:
                 self.withdraw(CancelChild(identifier, command.child))
             elif isinstance(command, RunProcess):
                 self.withdraw(CancelProcess(identifier))
-            elif isinstance(command, OpenIncident | UndoChild):
+            elif isinstance(command, OpenIncident | UndoChild | TakeTurn):
                 del self._waits[identifier]
-        self._waits["conclusion"] = (conclusion, self)
+        self._waits["conclusion"] = (conclusion, self, self.now)
         self._out.append(conclusion)
 
     def _on_started(self, event: ExecutionStarted) -> None:
@@ -464,6 +554,7 @@ class Machine:
             self._stops = tuple((number, task) for number, task in event.origin["stops"])
         self.input = event.input
         self._phase = "running"
+        self._queued = event.queued
         root = definition.root
         self._root = root.frame(self, root, self, "", Strand({}), {})
         try:
@@ -477,6 +568,31 @@ class Machine:
             return
         self.input = data
         self.schedule(self._root, data)
+
+    def _on_admitted(self, event: ExecutionAdmitted) -> None:
+        if self.started is None or not self.started.queued:
+            raise ReplayMismatch("an execution that was not queued needs no admission")
+        self._queued = False
+
+    def _on_turn(self, event: TurnTaken) -> None:
+        if self.told(event.turn) is not None:
+            self._turn = None
+            return
+        number = event.turn.removeprefix(TURNS)
+        if not number.isdecimal() or not 0 < int(number) <= self._turns:
+            raise ReplayMismatch(f"the turn {event.turn!r} was never asked for")
+
+    def _on_limit(self, event: LimitReached) -> None:
+        if event.limit == "tasks":
+            # Of an undo too, which would not end either.
+            if self._turn is not None:
+                self.told(self._turn)
+                self._turn, self._begun = None, 0
+            frame = next((frame for frame, _ in self._agenda if not frame.cancelled), None)
+            if frame is not None:
+                self._break(frame, reached(event.limit, event.most, frame.reference))
+        elif self._phase == "running" and self._root is not None:
+            self._break(self._root, reached(event.limit, event.most, ""))
 
     def _on_answer(self, event: CallCompleted | CallFailed | CallUnknown) -> None:
         found = self._waits.pop(event.call, None)
@@ -551,6 +667,7 @@ class Machine:
             self._reason = event.reason
             self._phase = "ending"
             self._held = None
+            self._queued = False
             self._root.cancel(drain=True)
 
     def _on_undone(self, event: ChildUndone) -> None:
@@ -593,7 +710,7 @@ class Machine:
 
     def _on_migrated(self, event: ExecutionMigrated) -> None:
         # What this definition says of attributes is told together with this event.
-        for id, (command, _) in list(self._waits.items()):
+        for id, (command, _, _) in list(self._waits.items()):
             if isinstance(command, SetAttributes):
                 del self._waits[id]
 
@@ -604,9 +721,10 @@ class Machine:
         self._cut, self._stops = None, self._stops[1:]
         self.execution = event.execution
         # Time has stood still.
-        for id, (command, owner) in list(self._waits.items()):
+        stood = event.at - since
+        for id, (command, owner, asked) in list(self._waits.items()):
             if isinstance(command, StartTimer):
-                self._waits[id] = (StartTimer(id, command.at + event.at - since), owner)
+                self._waits[id] = (StartTimer(id, command.at + stood), owner, asked + stood)
         if event.undos == "left":
             self.saga.leave()
         if "context" in event.edited:
@@ -632,11 +750,14 @@ class Machine:
         self._waits.pop("conclusion", None)
 
 
-_WAITED = Call | StartTimer | Subscribe | StartChild | CancelChild | UndoChild | RunProcess | OpenIncident
+_WAITED = Call | StartTimer | Subscribe | StartChild | CancelChild | UndoChild | RunProcess | OpenIncident | TakeTurn
 """Commands for whose answers an execution waits."""
 
 _HANDLERS: dict[type, Callable[[Machine, Any], None]] = {
     ExecutionStarted: Machine._on_started,
+    ExecutionAdmitted: Machine._on_admitted,
+    TurnTaken: Machine._on_turn,
+    LimitReached: Machine._on_limit,
     CallCompleted: Machine._on_answer,
     CallFailed: Machine._on_answer,
     CallUnknown: Machine._on_answer,

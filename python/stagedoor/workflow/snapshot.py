@@ -44,10 +44,33 @@ if TYPE_CHECKING:
 
 Json = Any
 
-FORMAT = 1
+MACHINE = "machine"
+FORMAT = 2
 """Of the state. It is raised with every change of the fields of what is written, and ``UPGRADES`` then says how the
 older form becomes the newer one: logs that begin at a snapshot have nothing else."""
-UPGRADES: dict[int, Callable[[Json], Json]] = {}
+
+
+_TURNS = {"_begun": 0, "_queued": False, "_transitions": 0, "_turn": None, "_turns": 0, "busy": False}
+"""What 2 knows of a machine that 1 did not."""
+
+
+def _in_turns(state: Json) -> Json:
+    """1 did not say since when an answer is waited for, and knew no turns."""
+    old = state["fields"][MACHINE]
+    new = sorted([*old, *_TURNS])
+
+    def upgraded(written: Json) -> Json:
+        if written[0] != MACHINE:
+            return written
+        values = dict(zip(old, written[1:], strict=True)) | _TURNS
+        waits = [[key, {"u": [*wait["u"], state["at"]]}] for key, wait in values["_waits"]["k"]]
+        return [MACHINE, *({**values, "_waits": {"k": waits}}[name] for name in new)]
+
+    objects = [upgraded(each) for each in state["objects"]]
+    return {**state, "format": 2, "fields": {**state["fields"], MACHINE: new}, "objects": objects}
+
+
+UPGRADES: dict[int, Callable[[Json], Json]] = {1: _in_turns}
 """Format → makes the next one of it."""
 
 KINDS: dict[str, Any] = {
@@ -64,7 +87,6 @@ KINDS: dict[str, Any] = {
     "unwinding": Unwinding,
 }
 """Objects of a state beside the machine and its frames; the class of a frame follows from its task."""
-MACHINE = "machine"
 _KIND_OF = {kind: name for name, kind in KINDS.items()}
 
 RECORDS: dict[str, type] = {

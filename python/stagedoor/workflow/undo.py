@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from stagedoor.workflow.commands import Command, OpenIncident, StartTimer
 from stagedoor.workflow.deadline import Deadline
 from stagedoor.workflow.definition import Compensation, OnFailure, Task
-from stagedoor.workflow.duration import moment
 from stagedoor.workflow.error import Failure
 from stagedoor.workflow.events import IncidentResolved, TimerFired
 from stagedoor.workflow.frame import Frame, Scope, Strand
 from stagedoor.workflow.retry import evaluate
 from stagedoor.workflow.timeline import Entry as Shown
+from stagedoor.workflow.waiting import ForOperator, ForTimer, Reason
 
 if TYPE_CHECKING:
     from stagedoor.workflow.unwinding import Unwinding
@@ -194,13 +194,13 @@ class Undo:
         if self.unwinding is not None:
             self.unwinding.next()
 
-    def waits_for(self, command: Command) -> str:
+    def waits_for(self, command: Command, since: float) -> Reason:
         if isinstance(command, StartTimer):
-            return f"the undo of {self.reference} failed and is tried again at {moment(command.at)}"
+            return ForTimer(task=self.reference, since=since, until=command.at, purpose="undo", number=self.retries)
         error = self.failure.error if self.failure else {}
-        return (
-            f"an operator must decide: the undo of {self.reference} failed: {error.get('detail') or error.get('title')}"
-        )
+        reason = str(error.get("detail") or error.get("title"))
+        incident = command.id if isinstance(command, OpenIncident) else None
+        return ForOperator(task=self.reference, since=since, incident=incident, reason=reason)
 
     def report(self) -> dict[str, Json]:
         """What an answer and the history say of it."""

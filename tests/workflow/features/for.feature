@@ -190,7 +190,7 @@ Feature: For Task
         version: '1.0.0'
       do:
         - loop:
-            for: {in: '[range(5000)]'}
+            for: {in: '[range(1200)]'}
             do:
               - a:
                   if: 'false'

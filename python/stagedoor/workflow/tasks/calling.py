@@ -11,13 +11,13 @@ from stagedoor.workflow import check
 from stagedoor.workflow.check import Verdict
 from stagedoor.workflow.commands import Call, CancelCall, CancelTimer, Command, StartTimer
 from stagedoor.workflow.definition import Task
-from stagedoor.workflow.duration import moment
 from stagedoor.workflow.error import Failure, answered, standard
 from stagedoor.workflow.events import CallCompleted, CallFailed, CallUnknown, TimerFired
 from stagedoor.workflow.frame import Frame, Strand
 from stagedoor.workflow.identifiers import Sendings
 from stagedoor.workflow.manner import Manner
 from stagedoor.workflow.secret import shown
+from stagedoor.workflow.waiting import ForCall, ForTimer, Reason
 
 Json = Any
 Output = Literal["content", "response", "raw"]
@@ -205,10 +205,17 @@ class CallFrame(Frame):
             frame = frame.parent
         return True
 
-    def waits_for(self, command: Command) -> str:
+    def waits_for(self, command: Command, since: float) -> Reason:
         if isinstance(command, StartTimer):
-            return f"{self.reference}: the outcome of {self.what()} is unknown; it is repeated at {moment(command.at)}"
-        return f"{self.reference} waits for the answer to {self.what()}"
+            return ForTimer(task=self.reference, since=since, until=command.at, purpose="repetition", call=self.what())
+        return ForCall(
+            task=self.reference,
+            since=since,
+            id=command.id if isinstance(command, Call) else "",
+            call=self.what(),
+            attempt=self.sendings.count,
+            undoes=self.strand.undoes,
+        )
 
     def what(self) -> str:
         return f"{self.command.method} {self.command.endpoint}"

@@ -18,6 +18,7 @@ from stagedoor.workflow.frame import Frame
 from stagedoor.workflow.schema import Schema
 from stagedoor.workflow.tasks.do import Block, block
 from stagedoor.workflow.tasks.for_ import variable
+from stagedoor.workflow.waiting import ForEvent, Reason
 
 if TYPE_CHECKING:
     from stagedoor.workflow.compiler import Common, Compiler, Within
@@ -127,10 +128,16 @@ class ListenFrame(Frame):
         if self.child is not None:
             self.child.cancel(drain=drain)
 
-    def waits_for(self, command: Command) -> str:
-        types = ", ".join(self.task.strategy.types) or "an event"
-        so_far = f"; {len(self.consumed)} so far" if self.consumed else ""
-        return f"{self.reference} listens for {types}{so_far}"
+    def waits_for(self, command: Command, since: float) -> Reason:
+        strategy = self.task.strategy
+        return ForEvent(
+            task=self.reference,
+            since=since,
+            types=strategy.types,
+            mode=strategy.mode,
+            filters=self.consumption.awaited(),
+            consumed=len(self.consumed),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

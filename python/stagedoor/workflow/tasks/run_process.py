@@ -12,6 +12,7 @@ from stagedoor.workflow.error import Failure, standard
 from stagedoor.workflow.events import ProcessEnded, ProcessFailed
 from stagedoor.workflow.expression import Template
 from stagedoor.workflow.frame import Frame
+from stagedoor.workflow.waiting import ForProcess, Reason
 
 if TYPE_CHECKING:
     from stagedoor.workflow.compiler import Common, Compiler, Within
@@ -92,8 +93,8 @@ class ProcessFrame(Frame):
             self.machine.doubts += 1
             self.machine.withdraw(CancelProcess(self.command.id))
 
-    def waits_for(self, command: Command) -> str:
-        return f"{self.reference} waits for its process ({self.task.language})"
+    def waits_for(self, command: Command, since: float) -> Reason:
+        return ForProcess(task=self.reference, since=since, id=self.command.id, language=self.task.language)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from stagedoor.workflow.error import Failure, standard
 from stagedoor.workflow.events import ChildEnded, ChildStarted
 from stagedoor.workflow.expression import Template
 from stagedoor.workflow.frame import Frame
+from stagedoor.workflow.waiting import ForExecution, Reason
 
 if TYPE_CHECKING:
     from stagedoor.workflow.compiler import Common, Compiler, Within
@@ -62,8 +63,14 @@ class WorkflowFrame(Frame):
         else:
             self.machine.withdraw(cancel)
 
-    def waits_for(self, command: Command) -> str:
-        return f"{self.reference} waits for {self.task.workflow} (execution {self.command.child})"
+    def waits_for(self, command: Command, since: float) -> Reason:
+        return ForExecution(
+            task=self.reference,
+            since=since,
+            workflow=self.task.workflow,
+            execution=self.command.child,
+            stopping=isinstance(command, CancelChild),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

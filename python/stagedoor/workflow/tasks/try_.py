@@ -10,7 +10,6 @@ from stagedoor.workflow import retry as retries
 from stagedoor.workflow.commands import CancelTimer, Command, StartTimer
 from stagedoor.workflow.deadline import Deadline
 from stagedoor.workflow.definition import Task
-from stagedoor.workflow.duration import moment
 from stagedoor.workflow.error import Failure, same_type
 from stagedoor.workflow.events import TimerFired
 from stagedoor.workflow.expression import Compiled, truthy
@@ -18,6 +17,7 @@ from stagedoor.workflow.frame import Frame, Scope
 from stagedoor.workflow.retry import Retry, evaluate
 from stagedoor.workflow.tasks.do import Block, block
 from stagedoor.workflow.tasks.for_ import variable
+from stagedoor.workflow.waiting import ForTimer, Reason
 
 if TYPE_CHECKING:
     from stagedoor.workflow.compiler import Common, Compiler, Within
@@ -116,9 +116,9 @@ class TryFrame(Frame):
         else:
             self.child.cancel(drain=drain)
 
-    def waits_for(self, command: Command) -> str:
+    def waits_for(self, command: Command, since: float) -> Reason:
         at = command.at if isinstance(command, StartTimer) else self.now
-        return f"{self.reference} failed and is tried again (retry {self.retries}) at {moment(at)}"
+        return ForTimer(task=self.reference, since=since, until=at, purpose="retry", number=self.retries)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from stagedoor.workflow.commands import CancelTimer, Command, StartTimer
 from stagedoor.workflow.definition import Task
-from stagedoor.workflow.duration import moment
 from stagedoor.workflow.frame import Frame
 from stagedoor.workflow.retry import Duration, evaluate
+from stagedoor.workflow.waiting import ForTimer, Reason
 
 if TYPE_CHECKING:
     from stagedoor.workflow.compiler import Common, Compiler, Within
@@ -30,9 +30,9 @@ class WaitFrame(Frame):
     def stop(self, *, drain: bool) -> None:
         self.machine.withdraw(CancelTimer(self.timer))
 
-    def waits_for(self, command: Command) -> str:
+    def waits_for(self, command: Command, since: float) -> Reason:
         at = command.at if isinstance(command, StartTimer) else self.now
-        return f"{self.reference} waits until {moment(at)}"
+        return ForTimer(task=self.reference, since=since, until=at, purpose="wait")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -82,12 +82,15 @@ def fire(door: Gateway, directory: Path, a_second: int) -> dict[str, float]:
     if done.returncode:
         raise NotRun(f"the executions could not be begun: {done.stderr.strip()[-200:]}")
     count = a_second * FIRING_S
-    cpu, begin = cpu_s(door.pid), time.monotonic()
+    # All are begun, and the first one's time comes in FIRING_S. Nobody asks the gateway anything meanwhile.
+    cpu = cpu_s(door.pid)
+    time.sleep(NEAR_MS / 1000 + 1)
+    cpu = cpu_s(door.pid) - cpu
+    begin = time.monotonic()
     while door.metric(name) > most:
-        if time.monotonic() > begin + NEAR_MS / 1000 + FIRING_S + 60:
+        if time.monotonic() > begin + 60:
             raise NotRun("the timers did not fire")
         time.sleep(0.5)
-    cpu = cpu_s(door.pid) - cpu
     late = sorted(lateness(directory, before))
     if len(late) < count:
         raise NotRun(f"{len(late)} of {count} executions went on")

@@ -215,6 +215,10 @@ class Operator:
         engine, log = self._engine, self._log
         counters, statuses = engine.counters, dict.fromkeys(("pending", "running", "waiting", "suspended", "broken"), 0)
         for execution in engine.open.values():
+            if execution.parked and execution.broken is None:
+                # Most of a hundred thousand: nobody waits for a scrape.
+                statuses["waiting"] += 1
+                continue
             status = "broken" if execution.broken is not None else execution.status
             statuses[status if status in statuses else "running"] += 1
         finished = {f'status="{status}"': count for status, count in counters.finished.items()}

@@ -11,7 +11,6 @@ from stagedoor.config.listener import Listener
 from benchmarks.peer import KEY, PEERS, render
 from benchmarks.token import issued
 from benchmarks.transcoding import descriptors
-from benchmarks.waiting import ROOM
 
 VARIANTS = {"plain": None, "tls": "tls", "h2c": "http2"}
 """And the listener's key that each needs."""
@@ -25,7 +24,6 @@ def test_the_gateway_takes_its_configuration(name: str, variant: str, tmp_path: 
         pytest.skip(f"listeners have no {key!r}")
     tokens = issued()
     values = {"port": 0, "upstream": 1, "workers": 1, "key": KEY, "chain": "chain.pem", "key_file": "key.pem"}
-    values["limits"] = ROOM
     values |= {"jwks": tokens.jwks, "secret": tokens.secret}
     if "{descriptors}" in (PEERS / name).read_text():
         values["descriptors"] = descriptors(tmp_path)

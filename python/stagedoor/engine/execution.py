@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -69,7 +68,7 @@ class Execution:
     """Bytes of its events as JSON."""
     limited: bool = False
     """It came to a limit of its own, and was told."""
-    backlog: deque[Committed] = field(default_factory=deque)
+    backlog: list[Committed] = field(default_factory=list)
     """Committed events that its machine has not heard of yet."""
     hearing: Committed | None = None
     """The last one that its machine has heard of."""

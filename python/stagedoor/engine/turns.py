@@ -74,7 +74,7 @@ class Turns:
         self._begin()
         while self._queue and not self.over():
             execution = self._queue.popleft()
-            self._feed(execution, None if _busy(execution) else execution.backlog.popleft())
+            self._feed(execution, None if _busy(execution) else execution.backlog.pop(0))
             if execution.backlog or _busy(execution):
                 self._queue.append(execution)
             else:

@@ -103,6 +103,8 @@ class Workflow:
         answers: Mapping[str, Json] | None = None,
         compensations: Mapping[str, Json] | None = None,
         operator: list[Json] | None = None,
+        cancel: Json = None,
+        suspend: Json = None,
         events: list[Json] | None = None,
         at: float | None = None,
         crash_everywhere: bool = False,
@@ -120,6 +122,8 @@ class Workflow:
             "answers": answers,
             "compensations": compensations,
             "operator": operator,
+            "cancel": cancel,
+            "suspend": suspend,
             "events": events,
         }
         case = given(file, said, sorted(set(task_names(definition.document))), at)

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 
 import pytest
 from flow import config
-from running import Gateway
+from running import Gateway, until
 from service import Service
 
 Json = Any
@@ -136,6 +136,55 @@ def test_a_token_is_got_once_for_many_calls_and_anew_when_it_is_refused(
     assert guarded.issued == 2
     keys = [seen.key for seen in guarded.to("/guarded")]
     assert keys[3] == keys[4], "the request that was refused with 401 is repeated with its key"
+
+
+def test_the_authorization_goes_where_a_request_wants_it_and_nowhere_else(
+    gateway: Start, guarded: Guarded, tmp_path: Path
+) -> None:
+    copies = {
+        "headers": {"X-Copy": "${ $authorization.parameter }"},
+        "query": {"scheme": "${ $authorization.scheme }"},
+        "body": {"n": "${ $workflow.input.n }", "deep": ["${ $authorization.parameter + $secrets.word }"]},
+        "method": "post",
+    }
+    told = {"output": {"as": "${ $authorization }"}}
+    do = [
+        {"first": get("cluster://service/guarded", {"use": "shop"}) | told},
+        {"second": get("cluster://service/guarded", {"use": "shop"}, **copies) | told},
+        {"plain": get("cluster://service/plain", None, headers={"X-None": "${ $authorization | tojson }"})},
+        {"last": {"input": {"from": "$context"}, "set": "${ .told }"}},
+    ]
+    do[1]["second"]["export"] = {"as": "${ {told: .} }"}
+    document(tmp_path, do, secrets=["word"], authentications={"shop": oauth(guarded)})
+    hosts = f'engine: {{allow_hosts: ["{guarded.url}"], secrets: {{word: "${{env:WORD}}"}}}}'
+    running = gateway(config(guarded.port, extra=hosts), environment={"WORD": PASSWORD})
+    assert running.request("POST", "/flow", {"n": 7}).json == {"scheme": "Bearer", "parameter": "***"}
+    guarded.valid = "another"
+    location = running.request("POST", "/flow", {"n": 7}, {"prefer": "respond-async"}).headers["location"]
+    until(lambda: running.request("GET", location).json["status"] == "completed")
+    posts = [seen for seen in guarded.to("/guarded") if seen.method == "POST"]
+    for seen, token in zip(posts, ("token-1", "token-2"), strict=True):
+        assert seen.headers["x-copy"] == token
+        assert seen.path.endswith("?scheme=Bearer")
+        assert seen.json["deep"] == [token + PASSWORD]
+    assert guarded.to("/plain")[0].headers["x-none"] == "null"
+    assert running.end() == 0
+    for file in tmp_path.iterdir():
+        if file.is_file():
+            assert b"token-1" not in file.read_bytes(), file
+            assert b"token-2" not in file.read_bytes(), file
+
+
+def test_a_token_in_a_request_is_anew_when_it_was_refused(gateway: Start, guarded: Guarded, tmp_path: Path) -> None:
+    copy = {"headers": {"X-Copy": "${ $authorization.parameter }"}}
+    do = [{"one": get("cluster://service/guarded", {"use": "shop"}, **copy)}]
+    document(tmp_path, do, secrets=["word"], authentications={"shop": oauth(guarded)})
+    hosts = f'engine: {{allow_hosts: ["{guarded.url}"], secrets: {{word: {PASSWORD}}}}}'
+    running = gateway(config(guarded.port, extra=hosts))
+    assert running.request("POST", "/flow", {}).status == 200
+    guarded.valid = "another"
+    assert running.request("POST", "/flow", {}).status == 200
+    assert [seen.headers["x-copy"] for seen in guarded.to("/guarded")] == ["token-1", "token-1", "token-2"]
 
 
 def test_many_executions_at_once_share_one_request_for_a_token(

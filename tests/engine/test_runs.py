@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from flow import call, config, undo, write
 from running import Gateway, until
 from service import Service
 
+NODE = shutil.which("node")
 Start = Callable[..., Gateway]
 CHILD = {"run": {"workflow": {"namespace": "test", "name": "child", "version": "1.0.0", "input": "${ . }"}}}
 ROUTES = """
@@ -113,6 +116,34 @@ def test_processes_get_what_they_are_given_and_nothing_else(gateway: Start, serv
     }
     answer = running.request("POST", "/script", {"text": "x"})
     assert answer.json == {"code": 3, "stdout": '[["$(id)"], "x", "5"]\n', "stderr": ""}
+
+
+@pytest.mark.skipif(NODE is None, reason="node is not here (make test-tools)")
+def test_scripts_in_javascript_take_and_give_the_same_within_their_memory(
+    gateway: Start, service: Service, tmp_path: Path
+) -> None:
+    code = (
+        "import {env, argv, stdin, exit} from 'node:process';\n"
+        "let text = ''; for await (const part of stdin) text += part;\n"
+        "if (text === 'greedy') for (const all = [];;) all.push(Buffer.alloc(1 << 24, 1));\n"
+        "console.log(JSON.stringify([argv.slice(2), text, env.K])); console.error('said'); exit(3);"
+    )
+    script = {
+        "language": "javascript",
+        "code": code,
+        "arguments": ["$(id)"],
+        "environment": {"K": 5},
+        "stdin": "${ .text }",
+    }
+    write(tmp_path, [{"a": {"run": {"return": "all", "script": script}}}], name="script")
+    write(tmp_path, [{"nothing": {"set": {"n": 1}}}], name="shell")
+    # The memory is the default.
+    whole = with_runs(service).replace(f"python: {sys.executable}, output: 4KiB, memory: 1GiB", f"js: {NODE}")
+    running = gateway(whole)
+    answer = running.request("POST", "/script", {"text": "x"})
+    assert answer.json == {"code": 3, "stdout": '[["$(id)"],"x","5"]\n', "stderr": "said\n"}, running.log
+    greedy = running.request("POST", "/script", {"text": "greedy"}).json
+    assert (greedy["stdout"], greedy["code"] != 0) == ("", True), greedy
 
 
 def test_scripts_and_schemas_may_stand_in_files(gateway: Start, service: Service, tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def _step(case: Case, phrase: str, data: Json, path: Path) -> None:
 
 
 def seconds(text: str) -> float:
-    return duration.seconds(text)
+    return duration.seconds(text, 0.0)
 
 
 def timed(item: Json) -> Json:

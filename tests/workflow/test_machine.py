@@ -96,6 +96,15 @@ def test_an_execution_goes_on_by_the_rules_that_it_began_with() -> None:
         assert old.status == status
 
 
+def test_before_rules_3_an_expression_could_not_yield_months() -> None:
+    definition = parse(document({"do": [{"a": {"wait": "${ .for }"}}, {"b": {"wait": "P1M"}}]}))
+    for rules, status in ((2, "faulted"), (3, "waiting")):
+        old = Machine(definition)
+        old.feed(ExecutionStarted(1.0, "e1", definition.hash, {"for": "P1M"}, engine=rules))
+        assert old.status == status
+        assert (old.error or {"title": "Not a duration"})["title"] == "Not a duration"
+
+
 def test_an_execution_is_started_once_and_first() -> None:
     started, _ = machine({"a": POST})
     with pytest.raises(ReplayMismatch, match="out of place"):

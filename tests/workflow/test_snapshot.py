@@ -127,7 +127,7 @@ def test_secrets_are_in_a_snapshot_by_name_alone() -> None:
     again = resumed(machine)
     [pending] = again.pending()
     assert isinstance(pending, Call)
-    assert pending.headers["X-Key"].reveal({"key": "s3cret"}) == "s3cret!"
+    assert pending.headers["X-Key"].reveal({"$secrets": {"key": "s3cret"}}) == "s3cret!"
     assert "$secrets.key" in encode_json(again.snapshot())
     assert again.pending() == [call]
 

@@ -117,7 +117,7 @@ def moment(option: str, text: str) -> str:
         if text[-1:] in units and text[:-1].isdecimal():
             ago = timedelta(**{units[text[-1]]: int(text[:-1])})
         elif text.startswith("P"):
-            ago = timedelta(seconds=duration.seconds(text))
+            ago = timedelta(seconds=duration.seconds(text, datetime.now(UTC).timestamp()))
         else:
             time = datetime.fromisoformat(text)
             if time.tzinfo is None:

@@ -1,6 +1,8 @@
 """Runs a program within limits that it cannot lift: ``python -I -S confine.py LIMITS PROGRAM ARGUMENT…``
 
-``LIMITS`` is JSON: ``{"cpu_s", "memory", "output", "processes"}``; sizes in bytes. Uses the standard library alone.
+``LIMITS`` is JSON: ``{"cpu_s", "memory", "reserves", "output", "processes"}``; sizes in bytes. ``reserves``: the
+program sets much more address space aside than it uses, so that only what it can write to counts. Uses the standard
+library alone.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ def main() -> None:
     ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
     for what, most in (
         (resource.RLIMIT_CPU, limits["cpu_s"]),
-        (resource.RLIMIT_AS, limits["memory"]),
+        (resource.RLIMIT_DATA if limits["reserves"] else resource.RLIMIT_AS, limits["memory"]),
         (resource.RLIMIT_FSIZE, limits["output"]),
         (resource.RLIMIT_NPROC, limits["processes"] + _running()),
         (resource.RLIMIT_NOFILE, FILES),

@@ -19,7 +19,9 @@ from stagedoor.engine.tokens import Tokens
 from stagedoor.engine.unsent import Unsent
 from stagedoor.workflow.commands import Call
 from stagedoor.workflow.events import CallCompleted, CallFailed, CallUnknown
-from stagedoor.workflow.secret import Unrevealed, reveal
+from stagedoor.workflow.expression import AUTHORIZATION
+from stagedoor.workflow.manner import SCHEMES
+from stagedoor.workflow.secret import SECRETS, Unrevealed, is_deferred, reveal
 
 Json = Any
 Notice = _core.Answered | _core.Unanswered
@@ -86,15 +88,17 @@ class Conversation:
     async def _talk(self) -> Outcome:
         manner = self.call.manner
         assert manner is not None
-        secrets = self._secrets()
-        call = _revealed(self.call, secrets) if manner.deferred else self.call
+        where = activities.place(self.call.endpoint, self.around.reach)
+        if isinstance(where, activities.Refused):
+            raise Unsent(502, where.title, where.detail)
+        proof = await prover(manner.authentication, self._secrets(), self.around, where[0])
+        call = await self._revealed(proof)
         request = self.request(call)
-        proof = await prover(manner.authentication, secrets, self.around, request)
         if manner.mcp is not None:
             return await activities_mcp.talk(self, call, proof, manner.mcp)
         if manner.grpc is not None:
             return await activities_grpc.talk(self, call, proof, manner.grpc)
-        notice = await self.proved(request, proof)
+        notice = await self.proved(request, proof, anew=manner.deferred)
         hops = 0
         while manner.follow and isinstance(notice, _core.Answered):
             following = follow(request, notice, self.around.reach)
@@ -105,6 +109,9 @@ class Conversation:
                 detail = f"the service redirects more than {MAX_REDIRECTS} times"
                 raise Unsent(502, "Too many redirections", detail)
             request, leaves = following
+            if leaves and request[5] is not None and is_deferred(self.call.body):
+                # What it is made of is for the server that the document names.
+                break
             proof = None if leaves else proof
             notice = await self.proved(request, proof)
         if isinstance(notice, _core.Unanswered):
@@ -121,13 +128,28 @@ class Conversation:
             raise Unsent(502, request.title, request.detail)
         return request
 
-    async def proved(self, request: activities.Request, proof: Proof | None) -> Notice:
-        """Sent with its proof, and once more with another one if the first was refused."""
+    async def _revealed(self, proof: Proof | None) -> Call:
+        """The call with everything that is known only now."""
+        manner = self.call.manner
+        if manner is None or not manner.deferred:
+            return self.call
+        authorization = None
+        if proof is not None and manner.authentication is not None:
+            value = await proof.known()
+            parameter = None if value is None else value.partition(" ")[2]
+            authorization = {"scheme": SCHEMES[manner.authentication.scheme], "parameter": parameter}
+        return _revealed(self.call, {SECRETS: self._secrets(), AUTHORIZATION: authorization})
+
+    async def proved(self, request: activities.Request, proof: Proof | None, *, anew: bool = False) -> Notice:
+        """Sent with its proof, and once more with another one if the first was refused; ``anew``: the request itself
+        may hold it, and is made again."""
         if proof is None:
             return await self._send(request)
         notice = await self._send(self._placed(request, await proof.value(request)))
         # 401 is an answer before the request was looked at (RFC 9110 §15.5.2): it may be repeated whatever its method.
         if isinstance(notice, _core.Answered) and notice.status == 401 and await proof.renew(notice):
+            if anew:
+                request = self.request(await self._revealed(proof))
             notice = await self._send(self._placed(request, await proof.value(request)))
         return notice
 
@@ -171,10 +193,10 @@ def with_header(request: activities.Request, value: str | None) -> activities.Re
     return (number, cluster, method, target, [*kept, ("authorization", value)], *rest)  # type: ignore[return-value]
 
 
-def _revealed(call: Call, secrets: Mapping[str, Json]) -> Call:
-    headers, query = reveal(call.headers, secrets), reveal(call.query, secrets)
+def _revealed(call: Call, known: Mapping[str, Json]) -> Call:
+    headers, query = reveal(call.headers, known), reveal(call.query, known)
     for what, texts in (("header", headers), ("query parameter", query)):
         for name, value in texts.items():
             if not isinstance(value, str):
                 raise Unrevealed(f"{what} {name!r} is not text")
-    return replace(call, headers=headers, query=query, body=reveal(call.body, secrets))
+    return replace(call, headers=headers, query=query, body=reveal(call.body, known))

@@ -107,6 +107,7 @@ class Processes:
             limits = {
                 "cpu_s": confinement.cpu_s,
                 "memory": confinement.memory,
+                "reserves": command.language == "js",
                 "output": confinement.output,
                 "processes": confinement.processes,
             }

@@ -12,7 +12,7 @@ from stagedoor.engine import activities, digest
 from stagedoor.engine.unsent import Unsent
 from stagedoor.workflow.authentication import fault
 from stagedoor.workflow.manner import Authentication
-from stagedoor.workflow.secret import reveal
+from stagedoor.workflow.secret import SECRETS, reveal
 
 if TYPE_CHECKING:
     from stagedoor.engine.conversation import Surroundings
@@ -27,6 +27,9 @@ class Proof(Protocol):
     async def value(self, request: activities.Request) -> str | None:
         """Of ``Authorization``; None for none yet. Unsent says why there is none."""
 
+    async def known(self) -> str | None:
+        """The same before there is a request; None where it follows from the request. Unsent says why there is none."""
+
     async def renew(self, answer: _core.Answered) -> bool:
         """Whether there is another one, after this 401."""
 
@@ -35,8 +38,9 @@ async def prover(
     authentication: Authentication | None,
     secrets: Mapping[str, Json],
     around: Surroundings,
-    request: activities.Request,
+    server: str,
 ) -> Proof | None:
+    """``server``: the cluster that is called."""
     if authentication is None:
         return None
     properties = properties_of(authentication, secrets)
@@ -45,13 +49,13 @@ async def prover(
     if authentication.scheme == "bearer":
         return Fixed("Bearer " + bearer(_text(properties, "token")))
     if authentication.scheme == "digest":
-        return Digest(_text(properties, "username"), _text(properties, "password"), around.challenges, request[1])
+        return Digest(_text(properties, "username"), _text(properties, "password"), around.challenges, server)
     return around.tokens.of(authentication.scheme, properties)
 
 
 def properties_of(authentication: Authentication, secrets: Mapping[str, Json]) -> dict[str, Json]:
     if authentication.secret is None:
-        return dict(reveal(authentication.properties, secrets))
+        return dict(reveal(authentication.properties, {SECRETS: secrets}))
     found = secrets.get(authentication.secret)
     if found is None:
         raise Unsent(401, REFUSED, f"the secret {authentication.secret!r} is not there")
@@ -89,6 +93,9 @@ class Fixed:
     async def value(self, request: activities.Request) -> str | None:
         return self._value
 
+    async def known(self) -> str | None:
+        return self._value
+
     async def renew(self, answer: _core.Answered) -> bool:
         return False
 
@@ -104,6 +111,9 @@ class Digest:
         if challenge is None:
             return None
         return challenge.prove(self._user, self._password, request[2], request[3], request[5] or b"")
+
+    async def known(self) -> str | None:
+        return None
 
     async def renew(self, answer: _core.Answered) -> bool:
         before = self._challenges.get(self._server, self._user)

@@ -96,7 +96,7 @@ class Schedules:
     def ended(self, execution: Execution) -> None:
         scheduled = self._scheduled.get(execution.row.workflow)
         if scheduled is not None and scheduled.schedule.after is not None and scheduled.last == execution.id:
-            self._wait(scheduled, self._clock() + scheduled.schedule.after)
+            self._wait(scheduled, scheduled.schedule.again(self._clock()))
 
     def _set(self) -> None:
         wanted = {key: each for key, each in self._definitions.items() if each.schedule is not None}
@@ -144,7 +144,7 @@ class Schedules:
         scheduled.last = last[0]
         if last[0] not in self._engine.open:
             ended = history.shown(last[0])
-            self._wait(scheduled, (now if ended is None else ended[1].at) + schedule.after)
+            self._wait(scheduled, schedule.again(now if ended is None else ended[1].at))
 
     def _wait(self, scheduled: Scheduled, at: float) -> None:
         self._timers.start((scheduled.definition.key, "tick"), at)
@@ -158,7 +158,7 @@ class Schedules:
             tick = (f"after {scheduled.last or 'nothing'} {when(scheduled.since)}", now)
             started = self._start(scheduled, {}, (tick,))
             if started is None:
-                self._wait(scheduled, now + max(schedule.after, 1.0))
+                self._wait(scheduled, schedule.again(now))
             else:
                 scheduled.last = started
             return

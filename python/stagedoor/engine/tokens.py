@@ -86,6 +86,9 @@ class _Bearer:
         self._used: Token | None = None
 
     async def value(self, request: activities.Request) -> str | None:
+        return await self.known()
+
+    async def known(self) -> str | None:
         self._used = await self._tokens.get(self._slot, self._scheme, self._properties)
         return "Bearer " + self._used.text
 

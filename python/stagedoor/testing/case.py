@@ -25,7 +25,7 @@ _EXPECTED = {
     *("status", "output", "error", "calls", "order", "compensation", "compensations", "took", "waiting", "incidents"),
     *("emitted", "attributes"),
 }
-_CASE = {"input", "at", "consumer", "answers", "compensations", "operator", "cancel", "events", "expect"}
+_CASE = {"input", "at", "consumer", "answers", "compensations", "operator", "cancel", "suspend", "events", "expect"}
 
 
 class InvalidCases(StagedoorError):
@@ -66,6 +66,16 @@ class Cancellation:
 
 
 @dataclass(frozen=True, slots=True)
+class Suspension:
+    """By an operator, ``after`` so many seconds from the start."""
+
+    after: float
+    lasts: float | None
+    """Seconds until it is resumed; None: it is not."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Arrival:
     """A CloudEvent that comes from outside."""
 
@@ -87,6 +97,7 @@ class Case:
     """Answers to the undo of a task, by the name or reference of the task to be undone."""
     operator: Sequence[Word] = ()
     cancel: Cancellation | None = None
+    suspend: Sequence[Suspension] = ()
     events: Sequence[Arrival] = ()
     expect: Mapping[str, Json] = field(default_factory=dict)
 
@@ -97,17 +108,19 @@ def case(name: str, place: Place, tasks: Sequence[str]) -> Case:
         return Case(name)
     place.keys(_CASE, common=False)
     said = place.value
+    begin = _moment(place.at("at")) if "at" in said else BEGIN
     return Case(
         name=name,
         input=said.get("input"),
-        at=_moment(place.at("at")) if "at" in said else BEGIN,
+        at=begin,
         consumer=place.at("consumer").text() if "consumer" in said else None,
         answers=_answers(place.at("answers"), tasks),
         compensations=_answers(place.at("compensations"), tasks),
         operator=tuple(_words(place.at("operator"))),
-        cancel=_cancel(place.at("cancel")) if "cancel" in said else None,
-        events=tuple(_events(place.at("events"))),
-        expect=_expect(place.at("expect")),
+        cancel=_cancel(place.at("cancel"), begin) if "cancel" in said else None,
+        suspend=tuple(_suspensions(place.at("suspend"), begin)),
+        events=tuple(_events(place.at("events"), begin)),
+        expect=_expect(place.at("expect"), begin),
     )
 
 
@@ -185,7 +198,7 @@ def _words(place: Place) -> list[Word]:
     return words
 
 
-def _events(place: Place) -> Iterator[Arrival]:
+def _events(place: Place, begin: float) -> Iterator[Arrival]:
     """What is left out of a CloudEvent is filled in: its number as the id, and where it comes from."""
     if place.value is None:
         return
@@ -202,18 +215,33 @@ def _events(place: Place) -> Iterator[Arrival]:
             cloud_event.check(event)
         except ValueError as error:
             each.problem(str(error))
-        yield Arrival(_seconds(each.at("after"), 1.0), event)
+        yield Arrival(_seconds(each.at("after"), 1.0, begin), event)
 
 
-def _cancel(place: Place) -> Cancellation:
+def _cancel(place: Place, begin: float) -> Cancellation:
     if not place.mapping():
         return Cancellation(0.0, "")
     place.keys({"after", "reason"}, common=False)
     reason = place.at("reason").text() if "reason" in place.value else "cancelled by the case"
-    return Cancellation(_seconds(place.at("after"), 0.0), reason or "")
+    return Cancellation(_seconds(place.at("after"), 0.0, begin), reason or "")
 
 
-def _expect(place: Place) -> Mapping[str, Json]:
+def _suspensions(place: Place, begin: float) -> Iterator[Suspension]:
+    """One, or a list of them."""
+    if place.value is None:
+        return
+    several = isinstance(place.value, list)
+    for each in [place.at(index) for index in range(len(place.value))] if several else [place]:
+        if not each.mapping():
+            continue
+        each.keys({"after", "for", "reason"}, common=False)
+        after = _seconds(each.at("after"), 0.0, begin)
+        lasts = _seconds(each.at("for"), 0.0, begin + after) if "for" in each.value else None
+        reason = each.at("reason").text() if "reason" in each.value else "suspended by the case"
+        yield Suspension(after, lasts, reason or "")
+
+
+def _expect(place: Place, begin: float) -> Mapping[str, Json]:
     if place.value is None:
         return {}
     if not place.mapping():
@@ -226,15 +254,15 @@ def _expect(place: Place) -> Mapping[str, Json]:
             place.at(name).problem("expected a list")
             said.pop(name)
     if "took" in said:
-        said["took"] = _seconds(place.at("took"), 0.0)
+        said["took"] = _seconds(place.at("took"), 0.0, begin)
     return said
 
 
-def _seconds(place: Place, default: float) -> float:
+def _seconds(place: Place, default: float, begin: float = BEGIN) -> float:
     if place.value is None:
         return default
     try:
-        return duration.seconds(place.value)
+        return duration.seconds(place.value, begin)
     except ValueError as error:
         place.problem(str(error))
         return default

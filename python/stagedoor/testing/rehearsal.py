@@ -8,7 +8,7 @@ from typing import Any
 
 from stagedoor.engine.record import decode, encode
 from stagedoor.errors import StagedoorError
-from stagedoor.testing.case import Answer, Case
+from stagedoor.testing.case import Answer, Case, Suspension
 from stagedoor.testing.outcome import Outcome
 from stagedoor.testing.services import NoAnswer, Services, task_name
 from stagedoor.workflow.commands import (
@@ -57,6 +57,8 @@ from stagedoor.workflow.events import (
     Outlook,
     ProcessEnded,
     ProcessFailed,
+    ResumeRequested,
+    SuspendRequested,
     TimerFired,
     TurnTaken,
 )
@@ -110,6 +112,8 @@ class Rehearsal:
         if case.cancel is not None:
             reason = case.cancel.reason
             self._later(case.cancel.after, None, lambda at: CancelRequested(at, reason, "case"), self._outside)
+        for held in case.suspend:
+            self._hold(held)
         for arrival in case.events:
             self._later(arrival.after, None, lambda at, event=arrival.event: event, self._outside)  # type: ignore[misc]
         started = ExecutionStarted(self._now, "rehearsal", self.definition.hash, case.input, case.consumer)
@@ -122,6 +126,12 @@ class Rehearsal:
         except NoAnswer as error:
             raise RehearsalFailed(f"{case.name}: {error}") from None
         return self._outcome()
+
+    def _hold(self, held: Suspension) -> None:
+        self._later(held.after, None, lambda at: SuspendRequested(at, held.reason, "case"), self._outside)
+        if held.lasts is not None:
+            until = held.after + held.lasts
+            self._later(until, None, lambda at: ResumeRequested(at, held.reason, "case"), self._outside)
 
     def _attempt(self, step: Callable[[], None]) -> None:
         try:

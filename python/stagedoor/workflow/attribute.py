@@ -54,7 +54,7 @@ def compile(metadata: Place, compiler: Compiler, variables: Sequence[str]) -> At
             value.problem(
                 f"{name!r} is no name of an attribute", "letters, digits, '_', '.' and '-', at most 64, a letter first"
             )
-        elif secret.mentions(value.value):
+        elif secret.mentions(value.value, (secret.SECRETS,)):
             value.problem("a secret cannot be an attribute", "attributes are stored and shown as they are")
         elif isinstance(value.value, dict | list) or value.value is None:
             value.problem(f"expected text, a number, a boolean or an expression, found {kind(value.value)}")

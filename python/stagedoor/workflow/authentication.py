@@ -12,7 +12,7 @@ from stagedoor.workflow.error import Failure, standard
 from stagedoor.workflow.expression import Environment, Template
 from stagedoor.workflow.manner import Authentication, Scheme
 from stagedoor.workflow.place import kind, suggestion
-from stagedoor.workflow.secret import SECRETS
+from stagedoor.workflow.secret import late
 
 if TYPE_CHECKING:
     from stagedoor.workflow.compiler import Compiler, Within
@@ -123,7 +123,7 @@ def policy(place: Place, compiler: Compiler, within: Within) -> Policy | None:
         return None
     said = {key: value for key, value in inner.value.items() if key != "authority"}
     place_of = type(inner)(said, inner.path, inner.problems)
-    template = compiler.template(place_of, (*within.variables, SECRETS))
+    template = compiler.template(place_of, late(within.variables, authorization=False), strict=True)
     return Policy(scheme, None, template, authority)
 
 

@@ -21,11 +21,14 @@ from stagedoor.workflow.attribute import Attributes
 from stagedoor.workflow.definition import Check, Compensation, Mark, SagaPolicy, Task
 from stagedoor.workflow.endpoint import Endpoint
 from stagedoor.workflow.expression import (
+    AUTHORIZATION,
     BASE,
     Compiled,
+    Loose,
     Template,
     constant,
     mapping,
+    names,
     sequence,
     unknown_names,
     wrapped,
@@ -85,8 +88,10 @@ class Within:
 
 
 class Compiler:
-    def __init__(self, problems: list[Problem], use: Place | None, source: Source) -> None:
+    def __init__(self, problems: list[Problem], use: Place | None, source: Source, *, loose: bool = False) -> None:
+        """``loose``: text in a value is tried as an expression."""
         self.problems = problems
+        self.loose = loose
         self.functions = _table(use, "functions")
         self.retries = _table(use, "retries")
         self.errors = _table(use, "errors")
@@ -239,14 +244,15 @@ class Compiler:
         if groups := invalidation.compile(place.at("metadata")):
             self.invalidates[reference] = groups
         without_input = tuple(variable for variable in within.variables if variable != "$input")
-        with_output = (*within.variables, "$output")
+        as_variables = tuple(dict.fromkeys((*within.variables, AUTHORIZATION)))
+        with_output = (*as_variables, "$output")
         return Common(
             name=name,
             reference=reference,
             document=said,
             condition=self.expression(place.at("if"), within.variables) if "if" in said else None,
             input_from=self.filter(place, "input", "from", without_input),
-            output_as=self.filter(place, "output", "as", within.variables),
+            output_as=self.filter(place, "output", "as", as_variables),
             export_as=self.filter(place, "export", "as", with_output),
             input_schema=self.schema(place, "input"),
             output_schema=self.schema(place, "output"),
@@ -284,10 +290,18 @@ class Compiler:
             return BROKEN
         return self._compile(place, wrapped(text) or text, variables)
 
-    def template(self, place: Place, within: Within | Sequence[str], order: Sequence[str] | None = None) -> Template:
-        """A value that may contain ``${ … }`` anywhere inside. ``order`` sorts the keys of an object."""
+    def template(
+        self,
+        place: Place,
+        within: Within | Sequence[str],
+        order: Sequence[str] | None = None,
+        *,
+        strict: bool = False,
+    ) -> Template:
+        """A value that may contain ``${ … }`` anywhere inside. ``order`` sorts the keys of an object; ``strict``: text
+        is an expression only with ``${ }``, whatever the document's mode."""
         variables = within.variables if isinstance(within, Within) else within
-        value, template = self._part(place, variables, order)
+        value, template = self._part(place, variables, self.loose and not strict, order)
         return template or constant(value)
 
     def filter(self, place: Place, section: str, key: str, variables: Sequence[str]) -> Template | None:
@@ -330,7 +344,7 @@ class Compiler:
         if place.is_expression():
             return self.expression(place, variables)
         try:
-            return durations.seconds(place.value)
+            return durations.parse(place.value)
         except ValueError as error:
             place.problem(str(error))
             return 0.0
@@ -348,13 +362,14 @@ class Compiler:
 
     def _compile(self, place: Place, source: str, variables: Sequence[str]) -> Compiled:
         try:
-            if secret.SECRETS in variables and secret.names_secrets(source):
+            late = secret.late_of(variables) & names(source)
+            if late:
                 for name in secret.undeclared(source, self.secrets):
                     near = suggestion(name, self.secrets)
                     place.problem(
                         f"no secret named {name!r}", f"did you mean {near!r}?" if near else "name it in use.secrets"
                     )
-                return secret.SecretExpression(source, variables)
+                return secret.LateExpression(source, variables)
             return Compiled(source, variables)
         except ExpressionError as error:
             hint = None
@@ -362,6 +377,8 @@ class Compiler:
                 hint = 'a string holds one expression as a whole; join text inside it: ${ "a \\(.b)" }'
             elif "$secrets" in source:
                 hint = "secrets are known in the authentication, headers, query and body of calls"
+            elif AUTHORIZATION in names(source):
+                hint = "$authorization is known in the headers, query and body of a call, in output.as and in export.as"
             else:
                 for name in unknown_names(source, variables):
                     near = suggestion(name, variables)
@@ -369,25 +386,38 @@ class Compiler:
             place.problem(f"the expression does not compile: {error}", hint)
             return BROKEN
 
+    def _loosely(self, place: Place, variables: Sequence[str]) -> tuple[Json, Template | None]:
+        """Text that is not marked as an expression."""
+        source = place.value
+        try:
+            tried = Loose(source, variables)
+        except ExpressionError:
+            return source, None
+        if secret.late_of(variables) & names(source):
+            return None, self._compile(place, source, variables)
+        return None, tried
+
     def _part(
-        self, place: Place, variables: Sequence[str], order: Sequence[str] | None = None
+        self, place: Place, variables: Sequence[str], loose: bool, order: Sequence[str] | None = None
     ) -> tuple[Json, Template | None]:
         value = place.value
         if isinstance(value, str):
             source = wrapped(value)
             if source is not None:
                 return None, self._compile(place, source, variables)
+            if loose:
+                return self._loosely(place, variables)
             if "${" in value:
                 place.problem(
                     "'${' inside other text is taken literally", 'wrap the whole string: ${ "…\\(.name)" }', "warning"
                 )
         elif isinstance(value, dict):
             keys = sorted(value, key=order.index) if order and set(value) <= set(order) else list(value)
-            entries = [(key, *self._part(place.at(key), variables)) for key in keys]
+            entries = [(key, *self._part(place.at(key), variables, loose)) for key in keys]
             if order or any(template for _, _, template in entries):
                 return None, mapping(entries)
         elif isinstance(value, list):
-            items = [self._part(place.at(index), variables) for index in range(len(value))]
+            items = [self._part(place.at(index), variables, loose) for index in range(len(value))]
             if any(template for _, template in items):
                 return None, sequence(items)
         return value, None

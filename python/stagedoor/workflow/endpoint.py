@@ -10,7 +10,8 @@ from urllib.parse import quote, urlsplit
 Json = Any
 
 _VARIABLE = re.compile(r"\{([^{}]*)\}")
-_NAME = re.compile(r"[A-Za-z_]\w*\Z")
+_NAME = re.compile(r"\w+(?:\.\w+)*\Z")
+"""Of a variable (RFC 6570, 2.3), without what is percent-encoded; a dot is part of it."""
 _CLUSTER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f-\x9f\\\"<>^`|]")
 
@@ -57,7 +58,7 @@ def parse(text: str) -> Endpoint:
     pieces = _VARIABLE.split(text)
     for name in pieces[1::2]:
         if not _NAME.match(name):
-            raise ValueError(f"not supported yet: {{{name}}} in an endpoint; only {{name}} with letters, digits and _")
+            raise ValueError(f"not supported: {{{name}}} in an endpoint; only {{name}} of letters, digits, _ and . is")
     origin = f"{split.scheme}://{split.netloc}"
     question, seen = text.find("?"), 0
     query_from = len(pieces)

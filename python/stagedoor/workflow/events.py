@@ -15,7 +15,8 @@ Limit = Literal["events", "size", "tasks", "timers", "listeners"]
 
 RULES = 3
 """Version of the machine's rules. 2: where retries are over and ``catch`` has no ``do``, the error goes on; in 1 it was
-gone. 3: an execution that starts many tasks without waiting does so in turns; before, it failed at 20,000."""
+gone. 3: an execution that starts many tasks without waiting does so in turns; before, it failed at 20,000; and an
+expression may yield a duration of years and months."""
 
 
 Outlook = Literal["due", "irreversible"]

@@ -13,6 +13,8 @@ Json = Any
 
 BASE = ("$context", "$input", "$task", "$workflow", "$runtime")
 """Known in every expression of a task; ``$output`` only where a task's output is complete."""
+AUTHORIZATION = "$authorization"
+"""By what a call proves itself: known in its request and its output."""
 
 _WRAPPED = re.compile(r"\s*\$\{(.+)\}\s*\Z", re.DOTALL)
 _NAME = re.compile(r"\$[A-Za-z_]\w*")
@@ -28,6 +30,8 @@ class Environment(Protocol):
     def reference(self) -> str: ...
     @property
     def now(self) -> float: ...
+    @property
+    def rules(self) -> int: ...
     def variable(self, name: str) -> Json: ...
 
 
@@ -45,7 +49,7 @@ class Compiled:
         self.source = source
         field = _FIELD.match(source)
         self._field = None if field is None else field[1]
-        named = set(_NAME.findall(source))
+        named = names(source)
         self.names = tuple(name for name in variables if name in named)
         self._evaluate = Expression(source, self.names).evaluate
 
@@ -74,15 +78,32 @@ def _plain(value: Json) -> bool:
     return value is None or kind is bool or (kind is int and -_EXACT < value < _EXACT)
 
 
+class Loose(Compiled):
+    """Text that may be an expression: where it fails, it is the text."""
+
+    __slots__ = ()
+
+    def __call__(self, environment: Environment, data: Json) -> Json:
+        try:
+            return Compiled.__call__(self, environment, data)
+        except Failure:
+            return self.source
+
+
 def wrapped(text: str) -> str | None:
     """The expression inside ``${ … }``, or None if the text is not one as a whole."""
     match = _WRAPPED.match(text)
     return match[1] if match else None
 
 
+def names(source: str) -> set[str]:
+    """Variables that the source names; it may bind some of them itself."""
+    return set(_NAME.findall(source))
+
+
 def unknown_names(source: str, variables: Sequence[str]) -> list[str]:
-    """Variables that the source names but is not given; it may bind some of them itself."""
-    return sorted(set(_NAME.findall(source)).difference(variables))
+    """Those that it is not given."""
+    return sorted(names(source).difference(variables))
 
 
 def constant(value: Json) -> Template:

@@ -9,7 +9,7 @@ from stagedoor.workflow.commands import Command
 from stagedoor.workflow.deadline import Deadline
 from stagedoor.workflow.definition import Task
 from stagedoor.workflow.error import Failure, standard
-from stagedoor.workflow.expression import Environment, truthy
+from stagedoor.workflow.expression import AUTHORIZATION, Environment, truthy
 from stagedoor.workflow.retry import evaluate
 from stagedoor.workflow.waiting import Reason
 
@@ -55,6 +55,10 @@ class Scope:
     @property
     def now(self) -> float:
         return self._inner.now
+
+    @property
+    def rules(self) -> int:
+        return self._inner.rules
 
     def variable(self, name: str) -> Json:
         return self._variables[name] if name in self._variables else self._inner.variable(name)
@@ -114,6 +118,10 @@ class Frame:
         return self.machine.now
 
     @property
+    def rules(self) -> int:
+        return self.machine.rules
+
+    @property
     def identity(self) -> str:
         return f"{self.task.reference}{self.path}"
 
@@ -146,7 +154,13 @@ class Frame:
             return arguments.runtime(self.machine.rules)
         if name == "$task":
             return arguments.task(self)
+        if name == AUTHORIZATION and name not in self.locals:
+            return self.authorization()
         return self.locals[name]
+
+    def authorization(self) -> Json:
+        """By what its call proved itself, as far as it may be told; None without a call or a proof."""
+        return None
 
     def start(self, raw: Json) -> None:
         """Called by the machine's loop with the raw input. Raises nothing."""
@@ -156,6 +170,7 @@ class Frame:
         self.started = machine.now
         if not task.hidden:
             self.entry = machine.timeline_entry(self)
+        runs = False
         try:
             if task.input_schema is not None:
                 task.input_schema.check(raw, self)
@@ -165,12 +180,17 @@ class Frame:
                 self._ended("skipped")
                 self.parent.child_done(self, raw, "continue")
                 return
+            runs = True
+            machine.moved("created", self)
+            machine.moved("started", self)
             if task.timeout is not None:
                 self.deadline = Deadline(self, evaluate(task.timeout, self, self.input))
             if task.compensation is not None and task.compensation.on_start:
                 machine.saga.register(self, None, "unknown")
             self.begin()
         except Failure as failure:
+            if not runs:
+                machine.moved("created", self)
             self.fail(failure)
 
     def begin(self) -> None:
@@ -205,6 +225,7 @@ class Frame:
         if self.cancelled:
             self.drained()
         else:
+            self.machine.moved("completed", self)
             self.parent.child_done(self, self.output, then or task.then)
 
     def fail(self, failure: Failure) -> None:
@@ -217,6 +238,7 @@ class Frame:
                 self.machine.doubts += 1
             self.drained(failure)
         else:
+            self.machine.moved("faulted", self, failure.error)
             self.parent.child_failed(self, failure)
 
     def expire(self, seconds: float) -> None:
@@ -224,8 +246,9 @@ class Frame:
         failure = late(self, seconds)
         self.deadline = None
         before = self.machine.doubts
-        self.cancel(drain=True)
+        self.cancel(drain=True, late=True)
         self._ended("failed", failure.error)
+        self.machine.moved("faulted", self, failure.error)
         failure.unknown = self.machine.doubts > before
         if failure.unknown:
             self._doubt()
@@ -238,8 +261,9 @@ class Frame:
         if self.task.compensation is not None or self.task.mark is not None:
             self.machine.saga.doubted(self)
 
-    def cancel(self, *, drain: bool) -> None:
-        """Stop, with everything below. ``drain`` waits for calls on their way that may change something."""
+    def cancel(self, *, drain: bool, late: bool = False) -> None:
+        """Stop, with everything below. ``drain`` waits for calls on their way that may change something; ``late``: it
+        fails, since its time is over."""
         if self.cancelled:
             return
         self.cancelled = True
@@ -248,6 +272,8 @@ class Frame:
         if self.started is not None and not self.ended:
             if self.entry is not None:
                 self._ended("cancelled")
+            if not late:
+                self.machine.moved("cancelled", self)
             self.stop(drain=drain)
 
     def stop(self, *, drain: bool) -> None:

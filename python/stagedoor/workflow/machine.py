@@ -73,6 +73,7 @@ from stagedoor.workflow.events import (
 from stagedoor.workflow.frame import Frame, Strand
 from stagedoor.workflow.identifiers import Identifiers, Owner
 from stagedoor.workflow.limit import reached
+from stagedoor.workflow.move import Move, What
 from stagedoor.workflow.saga import Saga
 from stagedoor.workflow.tasks.calling import CallTask
 from stagedoor.workflow.timeline import Entry, Timeline
@@ -127,6 +128,7 @@ class Machine:
         "execution",
         "identifiers",
         "input",
+        "moves",
         "now",
         "output",
         "runs",
@@ -156,6 +158,8 @@ class Machine:
         self.attributes: dict[str, Json] = {}
         """What the execution is about."""
         self.taken = Taken()
+        self.moves: list[Move] | None = None
+        """Of tasks, in their order, for whoever puts a list here and takes it away; no part of the state."""
         self._drained: list[Callable[[], None]] = []
         self.runs = Timeline()
         self._agenda: deque[tuple[Frame, Json]] = deque()
@@ -419,6 +423,15 @@ class Machine:
     def note(self, entry: Entry) -> Entry:
         """Put something on the timeline."""
         return self.runs.add(entry)
+
+    def moved(self, what: What, frame: Frame, error: Json = None) -> None:
+        if self.moves is not None and not frame.task.hidden:
+            self.moves.append(Move(what, frame.reference, frame.path, frame.strand.undoes, error))
+
+    def _all_moved(self, what: What) -> None:
+        """Every task that has begun and not ended."""
+        if self.moves is not None:
+            self.moves += [Move(what, each.task, each.path, each.undoes) for each in self.runs.running()]
 
     def timeline_entry(self, frame: Frame) -> Entry:
         task = frame.task
@@ -688,8 +701,11 @@ class Machine:
     def _on_suspend(self, event: SuspendRequested) -> None:
         if self._phase == "running" and self._held is None:
             self._held = event
+            self._all_moved("suspended")
 
     def _on_resume(self, event: ResumeRequested) -> None:
+        if self._held is not None:
+            self._all_moved("resumed")
         self._held = None
 
     def _on_opened(self, event: IncidentOpened) -> None:

@@ -9,6 +9,14 @@ from stagedoor._core import GrpcMethod
 
 Json = Any
 Scheme = Literal["basic", "bearer", "digest", "oauth2", "oidc"]
+SCHEMES: dict[Scheme, str] = {
+    "basic": "Basic",
+    "bearer": "Bearer",
+    "digest": "Digest",
+    "oauth2": "Bearer",
+    "oidc": "Bearer",
+}
+"""As HTTP names them (RFC 9110, 11.1)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,13 +70,11 @@ def _definition(root: Place, problems: list[Problem], source: Source) -> Definit
         return None
     root.keys({"document", "input", "use", "do", "output", "evaluate", "timeout", "schedule"}, common=False)
     use = root.at("use")
-    if use.value is None or not use.mapping():
-        compiler = Compiler(problems, None, source)
-    else:
+    known = use.value is not None and use.mapping()
+    if known:
         use.keys(_USE, common=False)
-        compiler = Compiler(problems, use, source)
-    if "evaluate" in root.value:
-        _evaluate(root.at("evaluate"))
+    loose = "evaluate" in root.value and _evaluate(root.at("evaluate")) == "loose"
+    compiler = Compiler(problems, use if known else None, source, loose=loose)
     head = root.at("document")
     saga = compensation.saga(head) if isinstance(head.value, dict) else None
     named = "document" in root.value and _head(head)
@@ -144,14 +142,15 @@ def _head(head: Place) -> bool:
     return True
 
 
-def _evaluate(place: Place) -> None:
+def _evaluate(place: Place) -> str:
+    """The mode."""
     if not place.mapping():
-        return
+        return "strict"
     place.keys({"language", "mode"}, common=False)
-    if place.value.get("language", "jq") != "jq":
-        place.at("language").unsupported("expressions in another language than jq")
-    if place.value.get("mode", "strict") != "strict":
-        place.at("mode").unsupported("loose evaluation", "wrap expressions in ${ }")
+    language = place.at("language")
+    if language.given and language.text() not in ("jq", None):
+        language.problem("not supported: expressions in another language than jq")
+    return place.at("mode").choice(("strict", "loose"), "strict")
 
 
 def _plain(value: Json, path: tuple[str | int, ...], problems: list[Problem]) -> Json:

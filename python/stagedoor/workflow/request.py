@@ -12,7 +12,7 @@ from stagedoor.workflow.authentication import Policy
 from stagedoor.workflow.endpoint import Endpoint, scalar
 from stagedoor.workflow.expression import Template
 from stagedoor.workflow.place import kind
-from stagedoor.workflow.secret import SECRETS, Deferred
+from stagedoor.workflow.secret import Deferred, late
 
 if TYPE_CHECKING:
     from stagedoor.workflow.compiler import Compiler, Within
@@ -89,14 +89,15 @@ def fields(place: Place, compiler: Compiler, within: Within, what: str) -> Templ
         return compiler.template(place, within)
     for name, value in place.value.items():
         item = place.at(name)
-        if scalar(value) is None:
-            item.problem(f"expected text, found {kind(value)}")
+        if not isinstance(value, str):
+            hint = None if scalar(value) is None else "put it in quotes"
+            item.problem(f"expected text, found {kind(value)}", hint)
         elif what == "header":
             try:
                 check_header(name, None if item.is_expression() else scalar(value))
             except ValueError as error:
                 item.problem(str(error))
-    return compiler.template(place, (*within.variables, SECRETS))
+    return compiler.template(place, late(within.variables))
 
 
 def strings(value: Json, what: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from stagedoor.workflow.duration import seconds
+from stagedoor.workflow.duration import Span, parse
 from stagedoor.workflow.error import Failure, standard
 from stagedoor.workflow.expression import Compiled, Environment, truthy
 
@@ -20,11 +20,13 @@ Kind = Literal["constant", "linear", "exponential"]
 
 DEFAULT_COUNT = 10
 """Retries of a policy that sets no limit of its own: the specification would let it go on for ever."""
+CALENDAR = 3
+"""Rules since which an expression may yield years and months."""
 LONGEST_DELAY = 86400.0
 """Seconds between two attempts, whatever the back-off says."""
 
-Duration = float | Compiled
-"""Seconds, or an expression that yields a duration."""
+Duration = float | Span | Compiled
+"""Seconds, what is counted on the calendar, or an expression that yields a duration."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,12 +89,19 @@ class Retry:
 
 
 def evaluate(duration: Duration, environment: Environment, data: Json) -> float:
-    """Seconds; raises ``Failure`` when an expression fails or yields no duration."""
+    """Seconds from now; raises ``Failure`` when an expression fails or yields no duration."""
     if isinstance(duration, float):
         return duration
+    if isinstance(duration, Span):
+        return duration.after(environment.now)
     value = duration(environment, data)
     try:
-        return seconds(value)
+        found = parse(value)
+        if isinstance(found, float):
+            return found
+        if environment.rules < CALENDAR:
+            raise ValueError(f"{value!r} is not an ISO 8601 duration: years and months have no fixed length")
+        return found.after(environment.now)
     except ValueError as error:
         raise Failure(
             standard("expression", 400, "Not a duration", environment.reference, f"{duration.source.strip()}: {error}")

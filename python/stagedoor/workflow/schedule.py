@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from stagedoor.workflow import arguments, cloud_event, consumption, cron
 from stagedoor.workflow.cloud_event import Read
 from stagedoor.workflow.consumption import Consumption, Strategy
 from stagedoor.workflow.cron import Cron
+from stagedoor.workflow.duration import Span, parse
 from stagedoor.workflow.error import Failure
 from stagedoor.workflow.events import RULES
 from stagedoor.workflow.expression import Compiled, truthy
-from stagedoor.workflow.retry import evaluate
 
 if TYPE_CHECKING:
     from stagedoor.workflow.compiler import Compiler
@@ -29,25 +30,34 @@ SHORTEST = 1.0
 class Schedule:
     """One of these is not None."""
 
-    every: float | None = None
-    """Seconds; it starts at their multiples since the epoch, so that a restart changes nothing."""
+    every: float | int | None = None
+    """Seconds, or a whole number of months; it starts at their multiples since the epoch, so that a restart changes
+    nothing."""
     cron: Cron | None = None
-    after: float | None = None
-    """Seconds from the end of an execution to the start of the next one."""
+    after: float | Span | None = None
+    """From the end of an execution to the start of the next one."""
     on: Strategy | None = None
     read: Read = "data"
 
     def next(self, after: float) -> float | None:
         """The first time after ``after`` at which it starts, in seconds since the epoch; None if times do not count."""
+        if isinstance(self.every, int):
+            return _month(after, self.every)
         if self.every is not None:
             return (math.floor(after / self.every) + 1) * self.every
         return self.cron.next(after) if self.cron is not None else None
+
+    def again(self, end: float) -> float:
+        """With ``after``: when it starts again after an execution that ended at ``end``."""
+        assert self.after is not None
+        return end + max(SHORTEST, self.after.after(end) if isinstance(self.after, Span) else self.after)
 
 
 class Nowhere:
     """What expressions of a schedule may look at: there is no execution yet."""
 
     reference = "/schedule/on"
+    rules = RULES
 
     def __init__(self, now: float = 0.0) -> None:
         self.now = now
@@ -115,14 +125,32 @@ def compile(place: Place, compiler: Compiler) -> Schedule | None:
         except ValueError as error:
             found.problem(str(error))
             return None
+    duration = compiler.duration(found, ("$runtime",))
     try:
-        seconds = evaluate(compiler.duration(found, ("$runtime",)), Nowhere(), None)
+        length = parse(duration(Nowhere(), None)) if isinstance(duration, Compiled) else duration
     except Failure as failure:
         found.problem(f"{failure.error['title']}: {failure.error.get('detail')}")
         return None
-    if kind == "every":
-        if seconds < SHORTEST:
-            found.problem("every is at least a second")
+    except ValueError as error:
+        found.problem(f"the expression yields no duration: {error}")
+        return None
+    return Schedule(after=length) if kind == "after" else _every(found, length)
+
+
+def _every(place: Place, length: float | Span) -> Schedule | None:
+    if isinstance(length, Span):
+        if length.seconds or not length.months.is_integer() or not length.months:
+            place.problem("every counts whole months, or none", "write a cron expression for anything else")
             return None
-        return Schedule(every=seconds)
-    return Schedule(after=max(seconds, SHORTEST))
+        return Schedule(every=int(length.months))
+    if length < SHORTEST:
+        place.problem("every is at least a second")
+        return None
+    return Schedule(every=length)
+
+
+def _month(after: float, every: int) -> float:
+    """The first moment of the next month whose number since the epoch is a multiple."""
+    now = datetime.fromtimestamp(after, UTC)
+    number = ((now.year - 1970) * 12 + now.month - 1) // every * every + every
+    return datetime(1970 + number // 12, number % 12 + 1, 1, tzinfo=UTC).timestamp()

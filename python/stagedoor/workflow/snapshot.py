@@ -34,7 +34,7 @@ from stagedoor.workflow.frame import Frame, Strand
 from stagedoor.workflow.identifiers import Identifiers, Sendings
 from stagedoor.workflow.manner import Authentication
 from stagedoor.workflow.saga import Irreversible, Saga
-from stagedoor.workflow.secret import Deferred, SecretExpression
+from stagedoor.workflow.secret import Deferred, LateExpression
 from stagedoor.workflow.timeline import Entry, Timeline
 from stagedoor.workflow.undo import Undo
 from stagedoor.workflow.unwinding import Unwinding
@@ -126,7 +126,7 @@ HELD = {
 }
 """Fields whose lists and mappings belong to the state: they are changed in place, or hold more than data. Every other
 list or mapping is data."""
-ELSEWHERE = {"machine", "definition", "_out", "runs"}
+ELSEWHERE = {"machine", "definition", "_out", "moves", "runs"}
 """Fields that are not written: known when a state is read, empty between two events, or written apart."""
 METHODS = {"undone", "unwind", "unwound"}
 """Of frames and the machine: what is done once something is over."""
@@ -384,7 +384,7 @@ class _Reader:
         if "." in value:
             return {key: self._walked(each) for key, each in value["."]}
         source, names, data, values, now = value["$"]
-        expression = SecretExpression(source, names)
+        expression = LateExpression(source, names)
         return Deferred(source, self._value(data), tuple(self._values(values)), now, expression)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 Json = Any
@@ -54,6 +55,10 @@ class Timeline:
         else:
             self.dropped += 1
         return entry
+
+    def running(self) -> Iterator[Entry]:
+        """Those that have begun and not ended."""
+        return (entry for entry in self.entries if entry.outcome == "running")
 
     def show(self) -> list[dict[str, Json]]:
         """In the order in which the tasks began."""

@@ -17,7 +17,7 @@ from stagedoor.workflow.definition import Task
 from stagedoor.workflow.expression import Template
 from stagedoor.workflow.frame import Frame
 from stagedoor.workflow.manner import Grpc, Manner
-from stagedoor.workflow.secret import SECRETS, Deferred, mentions
+from stagedoor.workflow.secret import Deferred, late, mentions
 from stagedoor.workflow.tasks.calling import CallTask, Prepared, key
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def compile(place: Place, common: Common, compiler: Compiler, within: Within) ->
         policy = authentications.compile(service.at("authentication"), compiler, within)
     arguments = None
     if "arguments" in said.value and said.at("arguments").mapping():
-        arguments = compiler.template(said.at("arguments"), (*within.variables, SECRETS))
+        arguments = compiler.template(said.at("arguments"), late(within.variables))
     server = _server(service, compiler)
     method = _method(said, compiler)
     if server is None or method is None:
@@ -83,7 +83,7 @@ def compile(place: Place, common: Common, compiler: Compiler, within: Within) ->
         grpc=Grpc(method.path, method),
         arguments=arguments,
         authentication=policy,
-        deferred=mentions(said.value.get("arguments")),
+        deferred=mentions(said.value.get("arguments"), late(within.variables)),
     )
 
 

@@ -11,7 +11,7 @@ from stagedoor.workflow.frame import Frame
 from stagedoor.workflow.manner import Manner
 from stagedoor.workflow.place import suggestion
 from stagedoor.workflow.request import Where, fields, strings, where
-from stagedoor.workflow.secret import SECRETS, mentions
+from stagedoor.workflow.secret import late, mentions
 from stagedoor.workflow.tasks.calling import CallTask, Output, Prepared, key
 
 if TYPE_CHECKING:
@@ -59,7 +59,8 @@ def compile(place: Place, common: Common, compiler: Compiler, within: Within) ->
     said = request.value
     endpoint = where(request.at("endpoint"), common["reference"], compiler, within)
     follow = redirect(request)
-    secret = any(mentions(said.get(name)) for name in ("headers", "query", "body"))
+    variables = late(within.variables)
+    secret = any(mentions(said.get(name), variables) for name in ("headers", "query", "body"))
     plain = endpoint.authentication is None and not follow and not secret
     verb = method(request.at("method"))
     return HttpCall(
@@ -70,11 +71,7 @@ def compile(place: Place, common: Common, compiler: Compiler, within: Within) ->
         where=endpoint,
         headers=fields(request.at("headers"), compiler, within, "header") if "headers" in said else None,
         query=fields(request.at("query"), compiler, within, "query") if "query" in said else None,
-        body=(
-            compiler.template(request.at("body"), (*within.variables, SECRETS))
-            if said.get("body") is not None
-            else None
-        ),
+        body=(compiler.template(request.at("body"), variables) if said.get("body") is not None else None),
         output=output(request),
         redirect=follow,
         manner=None if plain else Manner(None, follow, secret),

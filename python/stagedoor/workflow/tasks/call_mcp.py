@@ -12,7 +12,7 @@ from stagedoor.workflow.frame import Frame
 from stagedoor.workflow.manner import Manner, Mcp
 from stagedoor.workflow.request import Where, fields, strings, where
 from stagedoor.workflow.retry import Duration, evaluate
-from stagedoor.workflow.secret import SECRETS, Deferred, mentions
+from stagedoor.workflow.secret import Deferred, late, mentions
 from stagedoor.workflow.tasks.calling import CallTask, Prepared, key
 
 if TYPE_CHECKING:
@@ -75,20 +75,20 @@ def compile(place: Place, common: Common, compiler: Compiler, within: Within) ->
     if transport is None:
         return None
     headers = transport.at("headers") if "headers" in transport.value else None
+    if headers is not None and not headers.mapping():
+        return None
+    variables = late(within.variables)
+    deferred = mentions([said.value.get("parameters"), headers.value if headers is not None else None], variables)
     return McpCall(
         **common,
         key=key(common["reference"]),
         safe=method != "tools/call",
         where=where(transport.at("endpoint"), common["reference"], compiler, within),
         headers=fields(headers, compiler, within, "header") if headers is not None else None,
-        parameters=(
-            compiler.template(said.at("parameters"), (*within.variables, SECRETS))
-            if "parameters" in said.value
-            else None
-        ),
+        parameters=(compiler.template(said.at("parameters"), variables) if "parameters" in said.value else None),
         request=Mcp(method, str(version), name, release),
         timeout_after=compiler.duration(said.at("timeout"), within.variables) if "timeout" in said.value else None,
-        deferred=mentions(said.value.get("parameters")) or (headers is not None and mentions(headers.value)),
+        deferred=deferred,
     )
 
 

@@ -15,8 +15,8 @@ from stagedoor.workflow.error import Failure, answered, standard
 from stagedoor.workflow.events import CallCompleted, CallFailed, CallUnknown, TimerFired
 from stagedoor.workflow.frame import Frame, Strand
 from stagedoor.workflow.identifiers import Sendings
-from stagedoor.workflow.manner import Manner
-from stagedoor.workflow.secret import shown
+from stagedoor.workflow.manner import SCHEMES, Manner
+from stagedoor.workflow.secret import HIDDEN, shown
 from stagedoor.workflow.waiting import ForCall, ForTimer, Reason
 
 Json = Any
@@ -123,6 +123,12 @@ class CallFrame(Frame):
         request = {"method": call.method.lower(), "uri": call.endpoint, "headers": shown(call.headers)}
         return {"request": request, "statusCode": event.status, "headers": event.headers, "content": event.content}
 
+    def authorization(self) -> Json:
+        manner = self.command.manner
+        if manner is None or manner.authentication is None:
+            return None
+        return {"scheme": SCHEMES[manner.authentication.scheme], "parameter": HIDDEN}
+
     def not_sent(self, event: CallFailed) -> None:
         if self.unknown:
             self.repeat(event)
@@ -182,6 +188,7 @@ class CallFrame(Frame):
 
     def fired(self, event: TimerFired) -> None:
         self.timer = None
+        self.machine.moved("retried", self)
         self.ask(replace(self.command, id=self.sending()))
 
     def stop(self, *, drain: bool) -> None:

@@ -35,6 +35,6 @@ def compile(place: Place, common: Common, compiler: Compiler, within: Within) ->
     if not isinstance(value.value, dict) or not value.value:
         if not isinstance(value.value, str):
             value.problem("set takes a non-empty object or an expression")
-        elif not value.is_expression():
+        elif not value.is_expression() and not compiler.loose:
             value.problem("set takes an object or an expression", "wrap it as ${ … }")
     return Set(**common, value=compiler.template(value, within))

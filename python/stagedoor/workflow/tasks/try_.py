@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -90,7 +91,9 @@ class TryFrame(Frame):
         task = self.task
         for field, wanted in task.filters:
             found = error.get(field)
-            if field == "type" and isinstance(found, str):
+            if isinstance(wanted, Compiled):
+                wanted = wanted(scope, self.input)
+            if field == "type" and isinstance(found, str) and isinstance(wanted, str):
                 if not same_type(wanted, found):
                     return False
             elif found != wanted:
@@ -105,6 +108,7 @@ class TryFrame(Frame):
 
     def fired(self, event: TimerFired) -> None:
         self.timer = None
+        self.machine.moved("retried", self)
         try:
             self.attempt()
         except Failure as failure:
@@ -126,7 +130,8 @@ class Try(Task):
     kind: ClassVar[str] = "try"
     frame: ClassVar[type[Frame]] = TryFrame
     body: Block
-    filters: tuple[tuple[str, Json], ...]
+    filters: tuple[tuple[str, Json | Compiled], ...]
+    """What the error's fields must be."""
     variable: str
     """What the error is called in ``when``, ``exceptWhen``, ``retry`` and the tasks of ``catch``, with its ``$``."""
     when: Compiled | None
@@ -165,7 +170,7 @@ def compile(place: Place, common: Common, compiler: Compiler, within: Within) ->
     return Try(
         **common,
         body=body,
-        filters=_filters(catch),
+        filters=_filters(catch, compiler, inner.variables),
         variable=name,
         when=when,
         except_when=except_when,
@@ -175,7 +180,7 @@ def compile(place: Place, common: Common, compiler: Compiler, within: Within) ->
     )
 
 
-def _filters(catch: Place) -> tuple[tuple[str, Json], ...]:
+def _filters(catch: Place, compiler: Compiler, variables: Sequence[str]) -> tuple[tuple[str, Json | Compiled], ...]:
     if "errors" not in catch.value:
         return ()
     errors = catch.at("errors")
@@ -186,12 +191,16 @@ def _filters(catch: Place) -> tuple[tuple[str, Json], ...]:
     if not wanted.mapping(minimum=1):
         return ()
     wanted.keys(set(FILTERS), common=False)
+    filters: list[tuple[str, Json | Compiled]] = []
     for field in FILTERS:
-        if field in wanted.value:
-            value = wanted.at(field)
-            if field == "status":
-                if isinstance(value.value, bool) or not isinstance(value.value, int):
-                    value.problem("status is a number")
-            elif value.text() is not None and value.is_expression():
-                value.problem("not supported yet: expressions in errors.with", "compare in when: instead")
-    return tuple((field, wanted.value[field]) for field in FILTERS if field in wanted.value)
+        if field not in wanted.value:
+            continue
+        value = wanted.at(field)
+        if field == "status":
+            if isinstance(value.value, bool) or not isinstance(value.value, int):
+                value.problem("status is a number")
+        elif value.text() is not None and value.is_expression():
+            filters.append((field, compiler.expression(value, variables)))
+            continue
+        filters.append((field, value.value))
+    return tuple(filters)

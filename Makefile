@@ -24,7 +24,7 @@ test-python: .venv/.built .venv/.tools    ## TESTS=tests/config runs those alone
 	$(BIN)/python -m pytest --quiet -n $(or $(JOBS),2) --dist loadfile $(TESTS)
 
 # Command:package.
-TEST_TOOLS := lighttpd:lighttpd nginx:nginx-light curl:curl nghttp:nghttp2-client h2load:nghttp2-client go:golang-go openssl:openssl node:nodejs npm:npm
+TEST_TOOLS := lighttpd:lighttpd nginx:nginx-light curl:curl nghttp:nghttp2-client h2load:nghttp2-client go:golang-go openssl:openssl nats-server:nats-server node:nodejs npm:npm
 test-tools:    ## installs with apt and npm what tests of real clients and providers need; without it they are skipped
 	@missing=$$(for tool in $(TEST_TOOLS); do command -v $${tool%%:*} >/dev/null || echo $${tool##*:}; done | sort -u); \
 	if [ -n "$$missing" ]; then \

@@ -74,7 +74,7 @@ LIBRARIES: dict[str, set[str]] = {
     "errors": set(),
     "policies": {"pydantic", "pydantic_core", "annotated_types"},
     "config": {"pydantic", "pydantic_core", "annotated_types", "yaml"},
-    "engine": {"pydantic"},
+    "engine": {"pydantic", "nats"},
     "portable": {"yaml"},
     "activity": {"pydantic"},
     "registry": {"pydantic"},

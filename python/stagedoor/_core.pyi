@@ -82,6 +82,20 @@ class ShowExecution:
     def consumer(self) -> str | None: ...
 
 @final
+class ReceiveEvents:
+    """CloudEvents by HTTP, for a route that takes them."""
+
+    @property
+    def callout(self) -> int: ...
+    @property
+    def route(self) -> str: ...
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        """Those that are about the event: ``content-type`` and ``ce-``."""
+    @property
+    def body(self) -> bytes: ...
+
+@final
 class Abandoned:
     """The client of a callout went away: an answer is no longer needed. Its execution goes on."""
 
@@ -136,13 +150,14 @@ class Unanswered:
     @property
     def detail(self) -> str: ...
 
-Notice = Execute | ShowExecution | Abandoned | KeysWanted | Trouble | Answered | Unanswered
+Notice = Execute | ShowExecution | ReceiveEvents | Abandoned | KeysWanted | Trouble | Answered | Unanswered
 
 # Answers to callouts, as tuples (callout, kind, ...):
 #   (int, "completed", execution, output)
 #   (int, "faulted",   execution, error)          error: RFC 7807 object, with "compensation" in it
 #   (int, "running",   execution, status)         status: the status resource as JSON; answered as 202
 #   (int, "shown",     execution, status)         200 with the status resource
+#   (int, "stored",    count)                     202 with {"stored": count}: so many events were new
 #   (int, "refused",   code, detail, retry_after_s | None)    code: an error kind of docs/errors.md
 Answer = tuple[Any, ...]
 

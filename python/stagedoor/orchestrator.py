@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,10 +13,12 @@ from stagedoor import _core
 from stagedoor.config import Configuration
 from stagedoor.config.cluster import Cluster
 from stagedoor.config.limits import CallLimit
+from stagedoor.config.nats import Nats
 from stagedoor.config.resources import origins, servers
-from stagedoor.config.route import WorkflowTarget
+from stagedoor.config.route import EventsTarget, WorkflowTarget
 from stagedoor.config.run import Run
 from stagedoor.config.settings import Events, Settings
+from stagedoor.engine.broker import Settings as Broker
 from stagedoor.engine.definitions import Definitions
 from stagedoor.engine.embedded import Engine
 from stagedoor.engine.event_log import EventLog
@@ -24,6 +27,7 @@ from stagedoor.engine.operate import Operator
 from stagedoor.engine.outbox import Sink
 from stagedoor.engine.processes import Confinement
 from stagedoor.engine.reach import Reach
+from stagedoor.engine.reception import Accepted
 from stagedoor.engine.retention import Retention
 from stagedoor.engine.snapshots import Snapshots
 from stagedoor.errors import StagedoorError
@@ -72,6 +76,7 @@ def use(orchestrator: Orchestrator, configuration: Configuration) -> None:
     reach(orchestrator, configuration)
     orchestrator.engine.schedules.use(configuration.workflows)
     orchestrator.retention.use(configuration.settings.engine.retention.seconds())
+    orchestrator.engine.outbox.nats.consume()
 
 
 def reach(orchestrator: Orchestrator, configuration: Configuration) -> None:
@@ -82,6 +87,11 @@ def reach(orchestrator: Orchestrator, configuration: Configuration) -> None:
         for name, route in settings.routes.items()
         if isinstance(route.target, WorkflowTarget)
     }
+    orchestrator.engine.reception.routes = {
+        name: Accepted(tuple(route.target.events.types), tuple(route.target.events.sources))
+        for name, route in settings.routes.items()
+        if isinstance(route.target, EventsTarget)
+    }
     orchestrator.definitions.use(configuration.workflows)
     engine = settings.engine
     reachable = Reach(
@@ -91,13 +101,16 @@ def reach(orchestrator: Orchestrator, configuration: Configuration) -> None:
         engine.revealed(),
         servers(settings),
     )
+    events = engine.events
     orchestrator.engine.use(
         routes,
         reachable,
-        _sink(engine.events),
+        _sink(events),
         _processes(engine.run),
-        engine.events.lifecycle,
-        _limits(settings),
+        lifecycle=events.lifecycle,
+        limits=_limits(settings),
+        tasks=events.tasks,
+        broker=None if events.nats is None else _broker(events.nats, configuration.path.parent),
     )
 
 
@@ -131,6 +144,24 @@ def _share(limit: CallLimit, cluster: Cluster | None = None) -> Share:
     if cluster is None or cluster.protocol != "http1":
         return Share(limit.at_once, limit.queue)
     return Share(min(limit.at_once, cluster.pool.connections * len(cluster.endpoints)), limit.queue)
+
+
+def _broker(nats: Nats, folder: Path) -> Broker:
+    consume = nats.consume
+    secure = nats.ca is not None or any(each.startswith("tls:") for each in nats.servers)
+    return Broker(
+        tuple(nats.servers),
+        nats.user,
+        None if nats.password is None else nats.password.get_secret_value(),
+        None if nats.token is None else nats.token.get_secret_value(),
+        ssl.create_default_context(cafile=None if nats.ca is None else str(folder / nats.ca)) if secure else None,
+        nats.ca,
+        nats.publish,
+        nats.jetstream,
+        None if consume is None else consume.stream,
+        "" if consume is None else consume.durable,
+        consume.subjects[0] if consume is not None and consume.subjects else None,
+    )
 
 
 def _processes(run: Run) -> dict[str, Confinement]:

@@ -14,6 +14,7 @@ from running import Answer, Gateway, request, until
 from service import Service
 
 Start = Callable[..., Gateway]
+BATCH = "application/cloudevents-batch+json"
 PAID = {"listen": {"to": {"one": {"with": {"type": "paid"}}}}}
 
 
@@ -75,6 +76,52 @@ def test_events_come_in_every_form_that_http_knows(gateway: Start, service: Serv
         "Zürich",
         "application/json",
     )
+
+
+ROUTES = """  partner:
+    match: {path: /partner/events}
+    policies: {authenticate: {any: [api_key]}, limits: {body: 10KiB}}
+    target: {events: {types: [paid, "partner.*"], sources: ["/test", "/shops/*"]}}
+  open:
+    match: {path: /open}
+    target: {events: {}}
+"""
+
+
+def test_events_come_in_through_a_route_behind_its_policies(gateway: Start, service: Service, tmp_path: Path) -> None:
+    write(tmp_path, [{"l": {"listen": {"to": {"any": [], "until": "length == 6"}, "read": "envelope"}}}])
+    running = gateway(config(service.port).replace("workflows:", ROUTES + "workflows:", 1))
+    location = begin(running)
+    listening(running, location)
+    event = {"specversion": "1.0", "id": "1", "source": "/test", "type": "paid", "data": {"n": 1}}
+    structured = {"content-type": "application/cloudevents+json; charset=utf-8"}
+    key = {"x-api-key": "key-of-web-0123456789"}
+
+    def post(body: Any, headers: dict[str, str], path: str = "/partner/events") -> Answer:
+        return running.request("POST", path, body, headers)
+
+    assert post(event, structured).status == 401
+    answer = post(event, structured | key)
+    assert (answer.status, answer.json) == (202, {"stored": 1})
+    assert post(event, structured | key).json == {"stored": 0}
+    head = {"ce-specversion": "1.0", "ce-id": "2", "ce-source": "/shops/7", "ce-type": "partner.sold"}
+    assert post({"n": 2}, head | key | {"ce-subject": "Z%C3%BCrich"}).json == {"stored": 1}
+    batch = [event | {"id": id} for id in ("3", "4")]
+    assert post(batch, key | {"content-type": "application/cloudevents-batch+json"}).json == {"stored": 2}
+    for wrong, name in (({"type": "shipped"}, "type"), ({"source": "/tests"}, "source")):
+        answer = post([event | {"id": "5"}, event | {"id": "6"} | wrong], key | {"content-type": BATCH})
+        assert (answer.status, answer.json["type"].partition("#")[2]) == (403, "forbidden"), answer
+        assert f"no event of that {name}" in answer.json["detail"]
+    answer = post({"n": 1}, key)
+    assert (answer.status, "no event" in answer.json["detail"]) == (400, True), answer
+    assert post(event | {"data": "x" * 20_000}, structured | key).status == 413
+    assert running.request("PUT", "/open", event, structured).headers["allow"].startswith("POST")
+    assert post(event | {"id": "5", "type": "anything"}, structured, "/open").json == {"stored": 1}
+    assert post(event | {"id": "6", "source": "/else"}, structured, "/open").json == {"stored": 1}
+    events = output(running, location)
+    assert [each["id"] for each in events] == ["1", "2", "3", "4", "5", "6"]
+    assert (events[1]["subject"], events[1]["data"]) == ("Zürich", {"n": 2})
+    assert not any("api" in name for each in events for name in each)
 
 
 def test_what_is_no_event_is_refused_with_the_reason(gateway: Start, service: Service, tmp_path: Path) -> None:

@@ -276,7 +276,7 @@ fn compile_route(
             report.error(format!("{place}: cache: share_consumers: an aggregate may be made of who asks"));
             return None;
         }
-        if matches!(target, Target::Workflow(_) | Target::Execution(_)) {
+        if matches!(target, Target::Workflow(_) | Target::Execution(_) | Target::Events) {
             policies.cache = None;
             report.warning(format!("{place}: cache: it has no effect where the target is a workflow"));
         }

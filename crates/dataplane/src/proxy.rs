@@ -21,7 +21,7 @@ use crate::protocol::grpc_web;
 use crate::protocol::link::Link;
 use crate::protocol::upgrade::Wish;
 use crate::route::{path, Found, Route};
-use crate::target::{forward, reflect, Target};
+use crate::target::{events, forward, reflect, Target};
 use crate::telemetry::recording::{Recorded, Recording};
 use crate::telemetry::trace::Trace;
 use crate::worker::Worker;
@@ -233,6 +233,7 @@ pub(crate) async fn ask(
         Target::Aggregate(target) => Box::pin(target.run(worker, exchange, request)).await,
         Target::Workflow(target) => Box::pin(target.run(worker, exchange, request)).await,
         Target::Execution(target) => Box::pin(target.run(worker, exchange)).await,
+        Target::Events => Box::pin(events::run(worker, exchange, request)).await,
         Target::Response(target) => Ok(target.respond()),
     };
     let answer = match back {

@@ -24,7 +24,9 @@ mod _core {
     #[pymodule_export]
     use super::inspect::{check, client_assertion, error_kinds, explain, hash_password, routes};
     #[pymodule_export]
-    use super::notice::{Abandoned, Answered, CallerToken, Execute, KeysWanted, ShowExecution, Trouble, Unanswered};
+    use super::notice::{
+        Abandoned, Answered, CallerToken, Execute, KeysWanted, ReceiveEvents, ShowExecution, Trouble, Unanswered,
+    };
     #[pymodule_export]
     use super::schema::Schema;
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderMap;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
@@ -38,6 +39,14 @@ pub struct ShowExecution {
     route: String,
     execution: String,
     consumer: Option<String>,
+}
+
+#[pyclass(frozen, get_all, module = "stagedoor._core")]
+pub struct ReceiveEvents {
+    callout: u64,
+    route: String,
+    headers: Vec<(String, String)>,
+    body: Py<PyBytes>,
 }
 
 #[pyclass(frozen, get_all, module = "stagedoor._core")]
@@ -94,14 +103,15 @@ pub fn to_python(py: Python<'_>, notice: Notice) -> PyResult<Py<PyAny>> {
         Notice::ShowExecution { callout, route, execution, consumer } => {
             Py::new(py, ShowExecution { callout, route, execution, consumer })?.into_any()
         }
+        Notice::ReceiveEvents { callout, route, headers, body } => {
+            let (headers, body) = (texts(&headers), PyBytes::new(py, &body).unbind());
+            Py::new(py, ReceiveEvents { callout, route, headers, body })?.into_any()
+        }
         Notice::Abandoned { callout } => Py::new(py, Abandoned { callout })?.into_any(),
         Notice::KeysWanted { issuer, first } => Py::new(py, KeysWanted { issuer, first })?.into_any(),
         Notice::Trouble { text } => Py::new(py, Trouble { text })?.into_any(),
         Notice::Answered { call, status, headers, body } => {
-            // ISO-8859-1, as Python's own HTTP libraries read header values.
-            let text = |value: &[u8]| value.iter().map(|byte| char::from(*byte)).collect();
-            let headers = headers.iter().map(|(name, value)| (name.to_string(), text(value.as_bytes()))).collect();
-            let body = PyBytes::new(py, &body).unbind();
+            let (headers, body) = (texts(&headers), PyBytes::new(py, &body).unbind());
             Py::new(py, Answered { call, status: status.as_u16(), headers, body })?.into_any()
         }
         Notice::Unanswered { call, sent, error } => {
@@ -109,6 +119,12 @@ pub fn to_python(py: Python<'_>, notice: Notice) -> PyResult<Py<PyAny>> {
             Py::new(py, Unanswered { call, sent, status, code, detail: error.detail })?.into_any()
         }
     })
+}
+
+/// Values as ISO-8859-1, as Python's own HTTP libraries read them.
+fn texts(headers: &HeaderMap) -> Vec<(String, String)> {
+    let text = |value: &[u8]| value.iter().map(|byte| char::from(*byte)).collect();
+    headers.iter().map(|(name, value)| (name.to_string(), text(value.as_bytes()))).collect()
 }
 
 /// What a notice that cannot be translated leaves to be answered.
@@ -129,6 +145,7 @@ pub fn answer(answer: &Bound<'_, PyTuple>) -> PyResult<(u64, Answer)> {
         "completed" => Answer::Completed { execution: text(2)?, output: value(3)? },
         "faulted" => Answer::Faulted { execution: text(2)?, error: value(3)? },
         "running" => Answer::Running { execution: text(2)?, status: value(3)? },
+        "stored" => Answer::Stored { count: answer.get_item(2)?.extract()? },
         "shown" => Answer::Shown { execution: text(2)?, status: value(3)? },
         "refused" => {
             let code = text(2)?;

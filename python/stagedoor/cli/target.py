@@ -18,6 +18,8 @@ def target_text(target: dict[str, Any]) -> str:
             return f"workflow {workflow}, wait {Duration(wait)}"
         case {"executions_of": route}:
             return f"executions of {route}"
+        case {"events": _}:
+            return "events of workflows"
         case {"response": status}:
             return f"response {status}"
     return ""

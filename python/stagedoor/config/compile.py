@@ -26,6 +26,7 @@ from stagedoor.config.plan import compile_plan
 from stagedoor.config.protected_resource import FRESH, host, protected_resources
 from stagedoor.config.route import (
     ClusterTarget,
+    EventsTarget,
     Match,
     Present,
     ResponseTarget,
@@ -221,8 +222,11 @@ def _cluster_tls(tls: ClusterTls, folder: Path) -> Json:
 
 
 def _route(name: str, route: Route, policies: Json) -> Json:
+    match = route.match
+    if isinstance(route.target, EventsTarget) and not match.methods:
+        match = match.model_copy(update={"methods": ["POST"]})
     return {
-        "match": _match(route.match),
+        "match": _match(match),
         "priority": route.priority,
         "policies": policies,
         "target": _target(route, route.target),
@@ -295,11 +299,15 @@ def _match(match: Match) -> Json:
     } | ({"versions": list(match.versions)} if match.versions else {})
 
 
-def _target(route: Route, target: ClusterTarget | AggregateTarget | WorkflowTarget | ResponseTarget) -> Json:
+def _target(
+    route: Route, target: ClusterTarget | AggregateTarget | WorkflowTarget | EventsTarget | ResponseTarget
+) -> Json:
     if isinstance(target, ClusterTarget):
         return {"cluster": {"cluster": target.cluster, "path": target.path}}
     if isinstance(target, AggregateTarget):
         return {"aggregate": compile_aggregate(target)}
+    if isinstance(target, EventsTarget):
+        return {"events": {}}
     if isinstance(target, ResponseTarget):
         response = target.response
         return {

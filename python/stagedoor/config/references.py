@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Collection, Iterator
 from collections.abc import Mapping as Map
+from pathlib import Path as Folder
 from typing import TYPE_CHECKING, Any
 
 from stagedoor.config.callee import Callees, called, led
@@ -12,7 +14,7 @@ from stagedoor.config.credentials import credentials
 from stagedoor.config.node import Mapping, Node, find
 from stagedoor.config.problem import Located, Path, did_you_mean, listed
 from stagedoor.config.resources import servers
-from stagedoor.config.route import Route, WorkflowTarget, called_clusters
+from stagedoor.config.route import EventsTarget, Route, WorkflowTarget, called_clusters
 from stagedoor.config.runs import processes_run, workflows_run
 from stagedoor.config.settings import Settings
 from stagedoor.config.token_client import TokenExchange
@@ -50,6 +52,7 @@ def references(
         known = did_you_mean(sink, clusters) or f"there are: {listed(clusters)}"
         problems.append((("engine", "events", "sink"), f"there is no cluster '{sink}'", known))
     problems += _limits(settings, clusters, None if incomplete else list(workflows.nodes))
+    problems += _broker(settings, root.place.source.path.parent)
     shared: dict[str, tuple[str, RateLimit]] = {}
     problems += versions(settings, clusters, None if incomplete else _names(root, "apis"))
     defaults = settings.policies.over(BUILT_IN)
@@ -112,6 +115,16 @@ def _limits(settings: Settings, clusters: list[str] | None, workflows: list[str]
             yield (*path, "workflows", name), f"there is no workflow '{name}'", hint
 
 
+def _broker(settings: Settings, folder: Folder) -> Found:
+    nats = settings.engine.events.nats
+    if nats is not None and nats.ca is not None:
+        try:
+            ssl.create_default_context(cafile=str(folder / nats.ca))
+        except OSError as error:
+            reason = "it holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror
+            yield ("engine", "events", "nats", "ca"), f"the file '{nats.ca}' cannot be used: {reason}", None
+
+
 def _plan(path: Path, plan: str | None, plans: list[str] | None) -> Found:
     if plan is not None and plans is not None and plan not in plans:
         yield path, f"there is no plan '{plan}'", did_you_mean(plan, plans) or f"there are: {listed(plans)}"
@@ -142,6 +155,9 @@ def _route(name: str, route: Route, clusters: list[str] | None, workflows: Workf
         if clusters is not None and cluster not in clusters:
             hint = did_you_mean(cluster, clusters) or f"there are: {listed(clusters)}"
             yield ("routes", name, *path), f"there is no cluster '{cluster}'", hint
+    if isinstance(target, EventsTarget) and not workflows.nodes and not workflows.unreadable:
+        hint = "name their documents in 'workflows'"
+        yield ("routes", name, "target", "events"), "there are no workflows that events could be for", hint
     if isinstance(target, WorkflowTarget):
         known = workflows.nodes
         if target.workflow not in known and not workflows.unreadable:

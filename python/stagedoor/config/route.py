@@ -116,6 +116,25 @@ class WorkflowTarget(Strict):
     """What a client gets when the workflow completes."""
 
 
+_Attribute = Annotated[str, Field(min_length=1, max_length=1000)]
+
+
+class AcceptedEvents(Strict):
+    """Which events a route takes; any other is 403."""
+
+    types: Annotated[list[_Attribute], Field(max_length=1000)] = []
+    """Their types; a last ``*`` stands for any rest. Left out: all."""
+    sources: Annotated[list[_Attribute], Field(max_length=1000)] = []
+    """Their sources, in the same way."""
+
+
+class EventsTarget(Strict):
+    """Take CloudEvents for workflows: 202 once they are stored."""
+
+    events: AcceptedEvents
+    """Which ones. A route without ``methods`` answers POST alone."""
+
+
 class FixedResponse(Strict):
     """A response that is always the same."""
 
@@ -139,6 +158,7 @@ _KINDS: dict[str, type[Strict]] = {
     "workflow": WorkflowTarget,
     "aggregate": AggregateTarget,
     "cluster": ClusterTarget,
+    "events": EventsTarget,
     "response": ResponseTarget,
 }
 
@@ -154,11 +174,12 @@ Target = Annotated[
     Annotated[ClusterTarget, Tag("<cluster>")]
     | Annotated[AggregateTarget, Tag("<aggregate>")]
     | Annotated[WorkflowTarget, Tag("<workflow>")]
+    | Annotated[EventsTarget, Tag("<events>")]
     | Annotated[ResponseTarget, Tag("<response>")],
     Discriminator(
         _target_shape,
         custom_error_type="target",
-        custom_error_message="expected one of 'cluster', 'aggregate', 'workflow' and 'response'",
+        custom_error_message="expected one of 'cluster', 'aggregate', 'workflow', 'events' and 'response'",
     ),
 ]
 
@@ -177,7 +198,7 @@ class Route(Strict):
     policies: Policies = Policies()
     """What holds here; a key replaces the default of the same name as a whole, ``off`` removes it."""
     target: Target
-    """Where it leads: ``cluster``, ``aggregate``, ``workflow`` or ``response``."""
+    """Where it leads: ``cluster``, ``aggregate``, ``workflow``, ``events`` or ``response``."""
 
 
 def called_clusters(route: Route) -> dict[str, tuple[str, ...]]:

@@ -19,6 +19,7 @@ from stagedoor.config.consumer import Consumer
 from stagedoor.config.issuer import Issuer
 from stagedoor.config.limits import EngineLimits
 from stagedoor.config.listener import Listener
+from stagedoor.config.nats import Nats
 from stagedoor.config.plan import Plan
 from stagedoor.config.retention import Retention
 from stagedoor.config.route import Route
@@ -61,6 +62,11 @@ class Events(Strict):
     """How: attributes as ``ce-`` headers and the data as body, or all of it as one JSON object."""
     lifecycle: bool = False
     """Whether the sink is told too when executions start, are suspended, resumed, and end."""
+    tasks: bool = False
+    """Whether it is told the same of each task, of executions that begin from now on."""
+
+    nats: Nats | None = None
+    """A NATS broker, beside the sink or in its place."""
 
     @property
     def cluster(self) -> str | None:

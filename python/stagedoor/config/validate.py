@@ -105,7 +105,10 @@ def _words(detail: ErrorDetails, path: Path, node: Node) -> tuple[str, str | Non
         return f"expected {alternative}{_any_of(known)}{_found(path, node)}", did_you_mean(written, known)
     if kind == "target":
         given = list(node.entries) if isinstance(node, Mapping) else []
-        near = next((hint for word in given if (hint := did_you_mean(word, ["cluster", "workflow", "response"]))), None)
+        near = next(
+            (hint for word in given if (hint := did_you_mean(word, ["cluster", "workflow", "events", "response"]))),
+            None,
+        )
         return detail["msg"] + ("" if given else _found(path, node)), near
     if kind.endswith("too_short") and context.get("min_length") == 1:
         return "is empty", f"expected {_expected(path)}"
@@ -174,7 +177,7 @@ def _found(path: Path, node: Node) -> str:
     if path[:1] and path[0] in SECRET and path[-1] != "bind":
         return "" if isinstance(node.value, str) else f", found {_kind(node)}"
     of_cluster = path[:1] == ("clusters",) and "credentials" in path
-    if of_cluster or any(key in ("secret", "secrets", "password") for key in path):
+    if of_cluster or any(key in ("secret", "secrets", "password", "token") for key in path):
         return ""
     if "@" in node.written:
         # A password may stand before it in a URL.

@@ -17,9 +17,10 @@ from functools import partial
 from typing import Any, get_args
 
 from stagedoor import _core
-from stagedoor.engine import lifecycle
+from stagedoor.engine import lifecycle, telling
 from stagedoor.engine.admission import Admission, Room
 from stagedoor.engine.blob import Blob, pack
+from stagedoor.engine.broker import Settings as Broker
 from stagedoor.engine.callers import RETRY_AFTER_S, Callers, ended
 from stagedoor.engine.children import Children
 from stagedoor.engine.definitions import Definitions
@@ -35,11 +36,12 @@ from stagedoor.engine.parking import Parking
 from stagedoor.engine.perform import MAX_BYTES, Performer, conclusion
 from stagedoor.engine.processes import Confinement, Processes
 from stagedoor.engine.reach import Reach
+from stagedoor.engine.reception import Reception
 from stagedoor.engine.record import encode, encode_json
 from stagedoor.engine.recovery import revive
 from stagedoor.engine.schedules import Schedules
 from stagedoor.engine.snapshots import Snapshots
-from stagedoor.engine.statement import Start
+from stagedoor.engine.statement import OVER, Start
 from stagedoor.engine.store import StoreError, reading
 from stagedoor.engine.timers import Key
 from stagedoor.engine.turns import Turns, slice_of_time
@@ -117,10 +119,12 @@ class Engine:
         self.listeners = Listeners(self, self.inbox, clock)
         self.schedules = Schedules(self, event_log, self.inbox, self._loop, clock)
         self.outbox = Outbox(plane, notices, event_log, self.inbox)
+        self.reception = Reception(notices, self.inbox, self._callers, self.flush_soon)
         self.parking = Parking(self, event_log, definitions, self._loop, clock)
         self._appends: list[Append] = []
         self._flushing = False
         self._lifecycle = False
+        self._tasks = False
         self._notices = notices
         notices.handle(
             {
@@ -169,11 +173,16 @@ class Engine:
         processes: Mapping[str, Confinement] | None = None,
         lifecycle: bool = False,
         limits: Limits | None = None,
+        tasks: bool = False,
+        broker: Broker | None = None,
     ) -> None:
         """Workflow routes with their ``namespace/name``, whom calls may reach, where events go, what may be run as a
-        process, by language, and how much of it all at once."""
+        process, by language, whether the sink is told what becomes of executions and of their tasks, and how much of
+        it all at once."""
         self.door.routes, self.outbox.sink = routes, sink
-        self._lifecycle = lifecycle and sink is not None
+        self.outbox.nats.use(broker)
+        told = sink is not None or (broker is not None and broker.subject is not None)
+        self._lifecycle, self._tasks = lifecycle and told, tasks and told
         self.processes.allowed = processes or {}
         self.limits = limits or Limits()
         self.performer.use(reach, self.limits)
@@ -188,22 +197,27 @@ class Engine:
     def _recover(self) -> int:
         self.inbox.load()
         self.parking.load()
+        marks = self._log.history.told()
+        if not self._tasks:
+            self._appends += [telling.over(id) for id in marks]
+            marks = {}
         for row in self._log.history.open():
             parked = self.parking.recovered(row)
             if parked is not None:
+                parked.told = marks.get(row.id)
                 self._keep(parked)
                 self.admission.add(parked)
             else:
-                self._read_back(row)
+                self._read_back(row, marks.get(row.id))
         self.counters.recovered = len(self.open)
         return self.counters.recovered
 
-    def _read_back(self, row: Row) -> Execution:
+    def _read_back(self, row: Row, told: int | None = None) -> Execution:
         """sqlite3.Error if the store cannot be read."""
-        execution = Execution(row, None, updated=row.created, started=True, recovered=True)
+        execution = Execution(row, None, updated=row.created, told=told, started=True, recovered=True)
         self._keep(execution)
         try:
-            revive(execution, self._log.recall, self._definitions)
+            self._appends += revive(execution, self._log.recall, self._definitions)
         except sqlite3.Error:
             self._drop(execution)
             raise
@@ -234,6 +248,7 @@ class Engine:
         self.admission.use(self.limits.workflows)
         self.parking.begin()
         self._notices.begin()
+        self.outbox.nats.begin()
         self.outbox.wake()
         with reading(self._log.path):
             self.schedules.begin()
@@ -258,6 +273,7 @@ class Engine:
         if self.performer.calls:
             log.warning("calls were still on their way", extra={"calls": self.performer.calls})
         self._notices.stop()
+        await self.outbox.nats.stop()
         self._flush()
         await self.parking.stop(self.open.values())
 
@@ -368,15 +384,22 @@ class Engine:
         )
         execution = Execution(row, Machine(definition), trace)
         execution.caller_token, execution.parent = token, parent
+        if self._tasks:
+            telling.watch(execution)
         self._keep(execution)
         self.admission.add(execution, queued=queued)
         execution.seq, execution.updated, execution.size = 1, now, len(data)
         data, blobs = self._packed(event, data)
         execution.fed, execution.since, execution.since_bytes = 0, 1, len(data)
-        outbox = self._told(row, event, 0) if self._lifecycle else None
+        outbox = self._told(row, event, 0) if self._lifecycle else ()
         begun = Append(id, 0, "ExecutionStarted", now, data, None, start, outbox=outbox, blobs=blobs)
         self._appends.append(begun)
         wanted = self._feed(execution, event, slice_of_time())
+        if execution.told is not None:
+            # It is fed before it is committed, so both are written together; unless some of it is still to come.
+            owed = telling.told(execution, 0, now)
+            begun.told = execution.told
+            begun.outbox += () if owed is None else owed.outbox
         final: Final | None = None
         if len(wanted) == 1 and isinstance(wanted[0], Complete | Fault):
             # It needs nobody: its end is written together with its beginning.
@@ -426,9 +449,9 @@ class Engine:
             self._run(execution, execution.machine.pending())
         self.flush_soon()
 
-    def told(self, row: Row, event: ExecutionStarted) -> str | None:
+    def told(self, row: Row, event: ExecutionStarted) -> tuple[str, ...]:
         """What the sink is told of a start, if it is."""
-        return self._told(row, event, 0) if self._lifecycle else None
+        return self._told(row, event, 0) if self._lifecycle else ()
 
     def migrate(
         self, execution: Execution, event: ExecutionMigrated, attributes: dict[str, Any], done: Callable[[], None]
@@ -448,6 +471,8 @@ class Engine:
         old = {} if execution.machine is None else timers(execution.machine)
         new = timers(machine)
         execution.machine = machine
+        if execution.told is not None:
+            telling.watch(execution)
         self.snapshots.exchanged(execution)
         gone = [CancelTimer(id) for id, at in old.items() if new.get(id) != at]
         self._run(execution, [*gone, *(StartTimer(id, at) for id, at in new.items() if old.get(id) != at)])
@@ -482,8 +507,9 @@ class Engine:
         data = encode(event) if data is None else data
         execution.size += len(data)
         data, blobs = self._packed(event, data)
+        owed: tuple[str, ...] = () if outbox is None else (outbox,)
         if self._lifecycle and kind in LIFECYCLE:
-            outbox = self._told(execution.row, event, execution.seq)
+            owed = self._told(execution.row, event, execution.seq)
         done = partial(self._committed, execution, event, execution.seq, len(data))
         self._appends.append(
             Append(
@@ -495,10 +521,11 @@ class Engine:
                 done,
                 None,
                 status,
-                outbox,
+                owed,
                 taken,
                 incidents,
                 attributes,
+                told=OVER if type(event) in STATUS and execution.told is not None else None,
                 blobs=blobs,
             )
         )
@@ -519,10 +546,10 @@ class Engine:
         append()
         self.flush_soon()
 
-    def _told(self, row: Row, event: Event, seq: int) -> str | None:
+    def _told(self, row: Row, event: Event, seq: int) -> tuple[str, ...]:
         """What the sink is told of it."""
         event_of = lifecycle.told(row, event, seq)
-        return None if event_of is None else encode_json(event_of)
+        return () if event_of is None else (encode_json(event_of),)
 
     def _begun(
         self, execution: Execution, wanted: list[Command], final: Final | None, error: StoreError | None
@@ -535,7 +562,7 @@ class Engine:
             refusal = ("refused", "engine-unavailable", "The store cannot be written.", RETRY_AFTER_S)
             self._callers.release(execution, lambda callout: (callout, *refusal))
             return
-        if self._lifecycle:
+        if self._lifecycle or execution.told is not None:
             self.outbox.wake()
         self.counters.started += 1
         execution.started = True
@@ -567,7 +594,10 @@ class Engine:
         event = None if committed is None else committed.event
         if execution.asked and execution.asked[0] is event:
             del execution.asked[0]
-        self._run(execution, self._feed(execution, event, self.turns.over))
+        wanted = self._feed(execution, event, self.turns.over)
+        if execution.told is not None:
+            self._tell(execution, 0 if heard is None else heard.seq, machine.now)
+        self._run(execution, wanted)
         if execution.broken is None and execution.final is None and heard is not None and not machine.busy:
             self.snapshots.fed(execution, heard.seq, heard.size)
         if isinstance(event, EventReceived) and execution.broken is None:
@@ -582,6 +612,12 @@ class Engine:
         except Exception as failure:  # noqa: BLE001 - logged, and one execution's own
             self._break(execution, failure)
             return []
+
+    def _tell(self, execution: Execution, seq: int, at: float) -> None:
+        """The sink, what became of tasks with that event."""
+        owed = telling.told(execution, seq, at, lambda error: self.outbox.wake())
+        if owed is not None and self._tasks:
+            self._appends.append(owed)
 
     def _run(self, execution: Execution, wanted: list[Command]) -> None:
         try:
@@ -649,7 +685,7 @@ class Engine:
         try:
             with reading(self._log.path):
                 if execution.parked:
-                    self.parking.wake(execution)
+                    self._appends += self.parking.wake(execution)
                     self.admission.recount(execution)
         except StoreError:
             raise

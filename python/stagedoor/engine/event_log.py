@@ -58,6 +58,7 @@ class Append:
     execution: str
     seq: int
     type: str
+    """Empty: it is no event, and only what comes with it is written."""
     at: float
     data: str
     done: Callable[[StoreError | None], None] | None = None
@@ -65,8 +66,8 @@ class Append:
     start: Start | None = None
     status: str | None = None
     """The execution's status from this event on."""
-    outbox: str | None = None
-    """An event to deliver, as JSON."""
+    outbox: tuple[str, ...] = ()
+    """Events to deliver, as JSON."""
     taken: int | None = None
     """The event of the inbox that it hands over."""
     incidents: int | None = None
@@ -75,6 +76,8 @@ class Append:
     """What the execution is about from now on; None: it has that attribute no more."""
     migrates: tuple[str, str] | None = None
     """The version and the hash of the definition that it runs by from this event on."""
+    told: int | None = None
+    """What follows from the execution's events up to this one is told; ``OVER``: nothing more will be."""
     blobs: tuple[Blob, ...] = ()
     """What its ``data`` refers to."""
 

@@ -61,6 +61,8 @@ class Execution:
     """Characters of their JSON."""
     snapshot_bytes: int = 0
     """And of the last snapshot."""
+    told: int | None = None
+    """The last event of which the sink is told what became of tasks; None: it is not."""
     updated: float = 0.0
     started: bool = False
     """Its first event is committed."""

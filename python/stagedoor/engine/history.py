@@ -271,6 +271,10 @@ class History:
         """Number, time, JSON and whether it was taken, of every event that is kept."""
         return self._connection.execute("SELECT n, at, event, taken FROM inbox ORDER BY n").fetchall()
 
+    def told(self) -> dict[str, int]:
+        """Executions of whose tasks the sink is told, each with the number of the last event of which it was."""
+        return dict(self._connection.execute("SELECT execution, seq FROM told"))
+
     def outbox(self, after: int, count: int) -> list[tuple[int, str]]:
         """The next events that are owed: number and JSON."""
         found = self._connection.execute("SELECT n, event FROM outbox WHERE n > ? ORDER BY n LIMIT ?", (after, count))

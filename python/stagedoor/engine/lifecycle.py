@@ -1,4 +1,4 @@
-"""What becomes of executions, as CloudEvents for the sink: written in the transaction of what they tell."""
+"""What becomes of executions and of their tasks, as CloudEvents for the sink."""
 
 from __future__ import annotations
 
@@ -16,10 +16,14 @@ from stagedoor.workflow.events import (
     ResumeRequested,
     SuspendRequested,
 )
+from stagedoor.workflow.move import Move
 
 Json = Any
 
 PREFIX = "org.openworkflow.workflow."
+PREFIX_OF_TASKS = "org.openworkflow.task."
+FOR_SINKS = (PREFIX, PREFIX_OF_TASKS)
+"""Types of events that this gateway's own listeners do not see."""
 TOLD: dict[type, tuple[str, str]] = {
     ExecutionStarted: ("started", "startedAt"),
     SuspendRequested: ("suspended", "suspendedAt"),
@@ -39,23 +43,41 @@ def told(row: Row, event: Event, seq: int) -> Json | None:
     if found is None:
         return None
     name, time = found
-    namespace, _, workflow = row.workflow.partition("/")
-    data: dict[str, Json] = {
-        "name": row.id,
-        "definition": {"namespace": namespace, "name": workflow, "version": row.version},
-        time: when(event.at),
-    }
+    data: dict[str, Json] = {"name": row.id, "definition": _definition(row), time: when(event.at)}
     if isinstance(event, ExecutionFaulted):
         data["error"] = event.error
     if isinstance(event, ExecutionFaulted | ExecutionCancelled) and event.compensation["status"] != "none":
         data["compensation"] = event.compensation
+    return _event(row, f"{row.id}#{seq}", f"{PREFIX}{name}.v1", event.at, data)
+
+
+def moved(row: Row, move: Move, seq: int, index: int, at: float) -> Json:
+    """The CloudEvent for what became of a task when the log's event ``seq`` was fed, as the ``index``-th of these: the
+    same whenever that is fed again. Without input and output too."""
+    data: dict[str, Json] = {"workflow": row.id, "definition": _definition(row), "task": move.task}
+    if move.path:
+        data["iteration"] = move.path
+    if move.undoes is not None:
+        data["compensates"] = move.undoes
+    data[f"{move.what}At"] = when(at)
+    if move.what == "faulted":
+        data["error"] = move.error
+    return _event(row, f"{row.id}#{seq}.{index}", f"{PREFIX_OF_TASKS}{move.what}.v1", at, data)
+
+
+def _definition(row: Row) -> Json:
+    namespace, _, workflow = row.workflow.partition("/")
+    return {"namespace": namespace, "name": workflow, "version": row.version}
+
+
+def _event(row: Row, id: str, type: str, at: float, data: Json) -> Json:
     return {
         "specversion": "1.0",
-        "id": f"{row.id}#{seq}",
+        "id": id,
         "source": f"/workflows/{row.workflow}",
-        "type": f"{PREFIX}{name}.v1",
+        "type": type,
         "subject": row.id,
-        "time": when(event.at),
+        "time": when(at),
         "datacontenttype": "application/json",
         "data": data,
     }

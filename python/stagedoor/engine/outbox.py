@@ -1,4 +1,5 @@
-"""Events that are owed: from the log to this gateway's listeners and to the sink, each at least once, with one id."""
+"""Events that are owed: from the log to this gateway's listeners, to the sink and to a broker, each at least once, with
+one id."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from stagedoor import _core
 from stagedoor.engine import cloud_events
 from stagedoor.engine.event_log import EventLog
 from stagedoor.engine.inbox import Inbox
-from stagedoor.engine.lifecycle import PREFIX
+from stagedoor.engine.lifecycle import FOR_SINKS
+from stagedoor.engine.nats import Nats
 from stagedoor.engine.store import StoreError
 from stagedoor.notices import Notices
 
@@ -25,6 +27,8 @@ AT_ONCE = 32
 TIMEOUT_MS = 30_000
 PAUSES_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 """Between two attempts; the last one repeats."""
+BROKER = "(nats)"
+"""Stands for the broker where clusters have their names."""
 GIVE_UP_S = 24 * 3600.0
 """After its first attempt an event that the sink has not taken is given up, with an error in the log."""
 
@@ -44,6 +48,7 @@ class Sink:
 class Outbox:
     def __init__(self, plane: _core.DataPlane, notices: Notices, event_log: EventLog, inbox: Inbox) -> None:
         self.sink: Sink | None = None
+        self.nats = Nats(inbox.receive)
         self.delivered = 0
         self.given_up = 0
         self._plane, self._log, self._inbox = plane, event_log, inbox
@@ -102,23 +107,22 @@ class Outbox:
         loop = asyncio.get_running_loop()
         begin, attempt = loop.time(), 0
         # What is told of executions is for the sink alone: a workflow that starts on any event would tell of itself.
-        while not event["type"].startswith(PREFIX):
+        while not event["type"].startswith(FOR_SINKS):
             try:
                 await self._inbox.receive([event])
                 break
             except StoreError:
                 await asyncio.sleep(PAUSES_S[0])
-        sink = self.sink
-        while sink is not None and (trouble := await self._send(sink, event)) is not None:
-            where = {"event": event["id"], "cluster": sink.cluster}
+        have: set[str] = set()
+        while trouble := await self._offer(event, have):
             if loop.time() - begin > GIVE_UP_S:
                 self.given_up += 1
-                log.error("event given up: %s", trouble, extra=where)
+                log.error("event given up: %s", "; ".join(trouble), extra={"event": event["id"]})
                 break
             if attempt == 0:
-                log.warning("event not taken by the sink, sent again: %s", trouble, extra=where)
+                log.warning("event not taken, sent again: %s", "; ".join(trouble), extra={"event": event["id"]})
             await asyncio.sleep(PAUSES_S[min(attempt, len(PAUSES_S) - 1)])
-            attempt, sink = attempt + 1, self.sink
+            attempt += 1
         while True:
             try:
                 await self._log.run(partial(_forget, n))
@@ -126,6 +130,24 @@ class Outbox:
             except StoreError:
                 await asyncio.sleep(PAUSES_S[0])
         self.delivered += 1
+
+    async def _offer(self, event: Json, have: set[str]) -> list[str]:
+        """Send it to those that do not have it yet, as the configuration is now; why it was not taken."""
+        troubles = []
+        sink, broker = self.sink, self.nats.broker
+        if sink is not None and sink.cluster not in have:
+            trouble = await self._send(sink, event)
+            if trouble is None:
+                have.add(sink.cluster)
+            else:
+                troubles.append(f"cluster {sink.cluster}: {trouble}")
+        if broker is not None and broker.settings.subject is not None and BROKER not in have:
+            trouble = await broker.send(event)
+            if trouble is None:
+                have.add(BROKER)
+            else:
+                troubles.append(trouble)
+        return troubles
 
     async def _send(self, sink: Sink, event: Json) -> str | None:
         """Why it was not taken."""

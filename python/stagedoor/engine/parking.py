@@ -15,7 +15,7 @@ from itertools import count
 from typing import Protocol
 
 from stagedoor.engine.definitions import Definitions
-from stagedoor.engine.event_log import EventLog
+from stagedoor.engine.event_log import Append, EventLog
 from stagedoor.engine.execution import Execution
 from stagedoor.engine.history import Row
 from stagedoor.engine.recovery import revive
@@ -101,14 +101,15 @@ class Parking:
         if until - self._clock() > 2 * REST_S:
             self._later(execution, REST_S)
 
-    def wake(self, execution: Execution) -> None:
+    def wake(self, execution: Execution) -> list[Append]:
         """Something is about to happen to it. sqlite3.Error if its history cannot be read, or what else keeps its
         machine from going on."""
-        revive(execution, self._log.recall, self._definitions)
+        owed = revive(execution, self._log.recall, self._definitions)
         execution.parked = False
         self.parked -= 1
         self._over.append(execution.id)
         self._look_later()
+        return owed
 
     async def stop(self, executions: Iterable[Execution]) -> None:
         """Park all of them that can be, so that the next start has it easier."""

@@ -81,7 +81,8 @@ class Snapshots:
         execution.snapshot_bytes = len(data)
         self.taken += 1
         self.bytes += len(data)
-        written = partial(_write, (execution.id, seq, machine.now, int(self.compact), data), blobs)
+        row = (execution.id, seq, machine.now, int(self.compact), data)
+        written = partial(_write, row, blobs, execution.told)
         task = asyncio.get_running_loop().create_task(self._written(execution.id, self._log.run(written)))
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
@@ -93,9 +94,20 @@ class Snapshots:
             log.warning("no snapshot of the execution: %s", error, extra={"execution": execution})
 
 
-def _write(row: tuple[str, int, float, int, str], blobs: tuple[blob.Blob, ...], connection: sqlite3.Connection) -> None:
-    """Instead of the one before it. All of it, or nothing and sqlite3.Error."""
+def _write(
+    row: tuple[str, int, float, int, str],
+    blobs: tuple[blob.Blob, ...],
+    told: int | None,
+    connection: sqlite3.Connection,
+) -> None:
+    """Instead of the one before it. All of it, or nothing and sqlite3.Error. ``told``: the last event of which the sink
+    is told what became of tasks."""
     execution, seq, at, compact, data = row
+    if told is not None:
+        mark = connection.execute("SELECT seq FROM told WHERE execution = ?", (execution,)).fetchone()
+        if mark is None or mark[0] < told:
+            # That is still on its way, and is found by its events alone: the next snapshot will do.
+            return
     own = not connection.in_transaction
     try:
         if own:

@@ -17,6 +17,8 @@ T = TypeVar("T")
 
 KINDS: dict[type, str] = {str: "text", int: "number", float: "number", bool: "boolean"}
 """Types of attributes."""
+OVER = -2
+"""In place of a number: no more is told of the execution's tasks."""
 ROWS = 128
 """Rows of one INSERT at most: each count is a statement of its own in the connection's cache."""
 
@@ -61,6 +63,7 @@ ENDED = frozenset({"completed", "faulted", "cancelled"})
 # it is written with: a statement of its own would have the writer give up the interpreter once more.
 _FENCE = "(?,CASE (SELECT epoch FROM owner) WHEN ? THEN ? END,?,?,?)"
 _EVENTS = _insert("event", 5, _FENCE)
+_TOLD = "INSERT OR REPLACE INTO told VALUES (?, CASE (SELECT epoch FROM owner) WHEN ? THEN ? END)"
 _EXECUTIONS = _insert(f"execution ({COLUMNS})", 13)
 _STATUS = [
     f"UPDATE execution SET status = ?, ended = NULL WHERE id IN ({','.join('?' * count)})" for count in range(ROWS + 1)
@@ -76,6 +79,7 @@ _ENDED = [
 def write(connection: sqlite3.Connection, appends: Sequence[Append], epoch: int) -> None:
     """All of it in one transaction, that of the caller if there is one, or nothing of it and sqlite3.Error:
     IntegrityError if the store is owned with another epoch."""
+    events = [append for append in appends if append.type]
     starts = [append for append in appends if append.start is not None]
     latest = {append.execution: append for append in appends if append.status is not None}
     # An execution that ends as it begins has its status from the first.
@@ -83,19 +87,20 @@ def write(connection: sqlite3.Connection, appends: Sequence[Append], epoch: int)
     status: dict[str, list[str]] = {}
     for execution, append in latest.items():
         status.setdefault(append.status or "", []).append(execution)
-    owed = [(append.execution, append.outbox) for append in appends if append.outbox is not None]
+    owed = [(append.execution, event) for append in appends for event in append.outbox]
+    told = [(append.execution, append.told) for append in appends if append.told is not None]
     taken = [(append.taken,) for append in appends if append.taken is not None]
     incidents = [(append.incidents, append.execution) for append in appends if append.incidents is not None]
     attributes = [append for append in appends if append.attributes]
     migrates = [(*append.migrates, append.execution) for append in appends if append.migrates is not None]
     blobs = [(append.execution, append.seq, append.blobs) for append in appends if append.blobs]
-    rest = (starts, status, owed, taken, incidents, attributes, migrates, blobs)
+    rest = (starts, status, owed, told, taken, incidents, attributes, migrates, blobs)
     within = connection.in_transaction
     single = len(appends) <= ROWS and not any(rest)
     try:
         if not single and not within:
             connection.execute("BEGIN IMMEDIATE")
-        for chunk in _chunks(appends):
+        for chunk in _chunks(events):
             values: list[Any] = []
             for each in chunk:
                 values += (each.execution, each.seq, each.type, each.at, each.data)
@@ -113,6 +118,9 @@ def write(connection: sqlite3.Connection, appends: Sequence[Append], epoch: int)
             connection.executemany("INSERT INTO tick VALUES (?, ?, ?, ?)", ticks)
         if owed:
             connection.executemany("INSERT INTO outbox VALUES (NULL, ?, ?)", owed)
+        if told:
+            connection.executemany(_TOLD, [(id, epoch, seq) for id, seq in told])
+            connection.executemany("DELETE FROM told WHERE execution = ?", [(id,) for id, seq in told if seq == OVER])
         if taken:
             connection.executemany("UPDATE inbox SET taken = 1 WHERE n = ?", taken)
         if incidents:

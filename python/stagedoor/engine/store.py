@@ -12,7 +12,7 @@ from pathlib import Path
 
 from stagedoor.errors import Unavailable
 
-STEPS = tuple(f"schema_{version}.sql" for version in range(1, 7))
+STEPS = tuple(f"schema_{version}.sql" for version in range(1, 8))
 """Each from the version before it; a new store goes all the way."""
 VERSION = len(STEPS)
 SYNCHRONOUS = "FULL"

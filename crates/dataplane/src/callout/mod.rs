@@ -36,6 +36,13 @@ pub enum Notice {
         execution: String,
         consumer: Option<String>,
     },
+    /// CloudEvents for workflows: the header fields that are about them, and the body.
+    ReceiveEvents {
+        callout: u64,
+        route: String,
+        headers: HeaderMap,
+        body: bytes::Bytes,
+    },
     /// The client of a callout went away or its time ran out: nobody waits for the answer.
     Abandoned {
         callout: u64,
@@ -100,6 +107,10 @@ pub enum Answer {
     Shown {
         execution: String,
         status: Value,
+    },
+    /// So many events that were not known are on the disk.
+    Stored {
+        count: u32,
     },
     Refused {
         kind: Kind,

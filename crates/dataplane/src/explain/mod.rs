@@ -287,6 +287,7 @@ fn target(target: &Target, own: Option<&Arc<Cluster>>) -> Value {
             "status_path": workflow.status_path.text(),
         }),
         Target::Execution(execution) => json!({"executions_of": &*execution.route}),
+        Target::Events => json!({"events": {}}),
         Target::Response(response) => json!({"response": response.status.as_u16()}),
     }
 }

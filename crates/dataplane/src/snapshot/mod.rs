@@ -543,6 +543,7 @@ pub enum Target {
     Workflow(WorkflowTarget),
     /// The status resource of executions that a workflow route started; made by the control plane beside each of those.
     Execution(ExecutionTarget),
+    Events(EventsTarget),
     Response(FixedResponse),
 }
 
@@ -583,6 +584,11 @@ pub struct ExecutionTarget {
     /// The workflow route whose executions are shown.
     pub route: String,
 }
+
+/// CloudEvents for workflows. Which ones a route takes is the control plane's to know.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventsTarget {}
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -57,7 +57,7 @@ impl ExecutionTarget {
         match callout::ask(worker, deadline, notice).await? {
             Answer::Shown { status, .. } | Answer::Running { status, .. } => Ok(of_json(StatusCode::OK, &status)),
             Answer::Refused { kind, detail, retry_after_s } => Err(refused(kind, detail, retry_after_s)),
-            Answer::Completed { .. } | Answer::Faulted { .. } => Err(unknown()),
+            Answer::Completed { .. } | Answer::Faulted { .. } | Answer::Stored { .. } => Err(unknown()),
         }
     }
 }

@@ -1,6 +1,8 @@
-//! Where a route ends: a cluster, several calls put together, a workflow, the status of an execution, or a fixed response.
+//! Where a route ends: a cluster, several calls put together, a workflow, the status of an execution, the events of
+//! workflows, or a fixed response.
 
 pub mod aggregate;
+pub mod events;
 pub mod execution;
 pub mod forward;
 pub mod reflect;
@@ -22,6 +24,7 @@ pub enum Target {
     Aggregate(Box<aggregate::AggregateTarget>),
     Workflow(workflow::WorkflowTarget),
     Execution(execution::ExecutionTarget),
+    Events,
     Response(respond::FixedResponse),
 }
 
@@ -52,7 +55,7 @@ impl Target {
         match self {
             Target::Cluster(target) => target.cluster.exchanges_tokens(),
             Target::Aggregate(target) => target.clusters().any(|cluster| cluster.exchanges_tokens()),
-            Target::Workflow(_) | Target::Execution(_) | Target::Response(_) => false,
+            Target::Workflow(_) | Target::Execution(_) | Target::Events | Target::Response(_) => false,
         }
     }
 
@@ -71,6 +74,7 @@ impl Target {
             snapshot::Target::Execution(settings) => {
                 Target::Execution(execution::ExecutionTarget::compile(settings, context, report)?)
             }
+            snapshot::Target::Events(snapshot::EventsTarget {}) => Target::Events,
             snapshot::Target::Response(settings) => {
                 Target::Response(respond::FixedResponse::compile(settings, context, report)?)
             }

@@ -110,6 +110,9 @@ impl WorkflowTarget {
                 Ok(response)
             }
             Answer::Shown { status, .. } => Ok(of_json(StatusCode::OK, &status)),
+            Answer::Stored { .. } => {
+                Err(Error::new(Kind::Internal, "The engine gave another answer than was asked for"))
+            }
             Answer::Refused { kind, detail, retry_after_s } => Err(refused(kind, detail, retry_after_s)),
         }
     }

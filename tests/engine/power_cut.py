@@ -1,5 +1,5 @@
-"""Run by test_store_faults.py in a process of its own, over a disk that forgets: appends as stdin says, and prints what is
-acknowledged.
+"""Run by test_store_faults.py in a process of its own, over a disk that forgets: appends as stdin says, and prints what
+is acknowledged.
 
 ``start NAME``, ``event NAME SEQ BYTES``: an append each. What is printed: the line and ``yes`` or ``no``.
 """

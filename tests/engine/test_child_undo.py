@@ -108,7 +108,8 @@ def test_a_child_s_incident_is_seen_and_decided_from_the_parent(
     assert (incident["execution"], incident["task"], incident["resolved"]) == (child, "/do/0/own", None)
     shown = running.admin(f"/executions/{id}").json
     assert shown["status"] == "waiting"
-    assert shown["waiting"] == [f"what test/child did for /do/1/run is being undone (execution {child})"]
+    [reason] = shown["waiting"]
+    assert reason["text"] == f"what test/child did for /do/1/run is being undone (execution {child})"
     # A restart in between changes nothing.
     running.kill()
     running = gateway()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from doors import Door
+from live_door import Door
 from running import Gateway
 from streaming import Playing
 

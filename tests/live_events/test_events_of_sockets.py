@@ -10,8 +10,8 @@ from http.client import HTTPConnection, HTTPResponse, IncompleteRead
 
 import httpx
 import pytest
-from doors import Door
 from httpx_sse import ServerSentEvent, connect_sse
+from live_door import Door
 from running import until
 from sockets import Socket
 from websockets.asyncio.server import ServerConnection

@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
-from doors import Door
+from live_door import Door
 from running import Gateway
 from streaming import Broken, Playing, Send
 from websockets.asyncio.client import ClientConnection, connect

@@ -146,7 +146,7 @@ def test_double_delivery_the_same_request_twice_is_one_execution_and_one_undo(st
 def test_late_answer_after_a_timeout_is_waited_for_and_undone(stage: Stage, hold: Hold) -> None:
     late = hold("after", "POST", "late")
     id = stage.begin("late")
-    until(lambda: any("waits for the answer" in reason for reason in stage.shown(id)["waiting"]))
+    until(lambda: any("waits for the answer" in reason["text"] for reason in stage.shown(id)["waiting"]))
     until(lambda: [entry["outcome"] for entry in stage.shown(id)["timeline"]] == ["unknown"])
     assert stage.things.keys("DELETE", "late") == []
     late.set()
@@ -192,7 +192,7 @@ def test_cancel_during_undo_changes_nothing(stage: Stage, hold: Hold) -> None:
     held = hold("before", "DELETE", "second")
     id = stage.begin("cancelled")
     until(lambda: stage.things.keys("DELETE", "second"))
-    assert stage.say(id, "cancel").status == 202
+    assert stage.say(id, "cancel").status == 409
     held.set()
     ended = stage.ended(id)
     assert (ended["status"], ended["error"]["status"]) == ("faulted", 422)

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from benchmarks.row import NotRun
@@ -116,12 +116,19 @@ def running(command: list[str], port: int, cores: str, cwd: Path | None = None) 
             raise NotRun(f"{error}{_last_words(log)}") from error
         yield process.pid
     finally:
+        # strace lets go of whom it has started, and ends alone.
+        started: list[int] = []
+        with suppress(NotRun):
+            started = family(process.pid)[1:]
         process.send_signal(signal.SIGTERM)
         try:
             process.wait(15)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        for pid in started:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
 
 
 def _last_words(log: Path) -> str:

@@ -64,7 +64,6 @@ from stagedoor.workflow.machine import Machine
 
 AGAIN_S = 0.5
 """Before a parked execution is woken again whose history cannot be read."""
-LIFECYCLE = frozenset(each.__name__ for each in lifecycle.TOLD)
 SCHEDULE = "(schedule)"
 """Stands for the route of an execution that no request started: it is no route's name."""
 
@@ -391,7 +390,7 @@ class Engine:
         execution.seq, execution.updated, execution.size = 1, now, len(data)
         data, blobs = self._packed(event, data)
         execution.fed, execution.since, execution.since_bytes = 0, 1, len(data)
-        outbox = self._told(row, event, 0) if self._lifecycle else ()
+        outbox = self.told(row, event, 0)
         begun = Append(id, 0, "ExecutionStarted", now, data, None, start, outbox=outbox, blobs=blobs)
         self._appends.append(begun)
         wanted = self._feed(execution, event, slice_of_time())
@@ -449,10 +448,6 @@ class Engine:
             self._run(execution, execution.machine.pending())
         self.flush_soon()
 
-    def told(self, row: Row, event: ExecutionStarted) -> tuple[str, ...]:
-        """What the sink is told of a start, if it is."""
-        return self._told(row, event, 0) if self._lifecycle else ()
-
     def migrate(
         self, execution: Execution, event: ExecutionMigrated, attributes: dict[str, Any], done: Callable[[], None]
     ) -> None:
@@ -507,9 +502,7 @@ class Engine:
         data = encode(event) if data is None else data
         execution.size += len(data)
         data, blobs = self._packed(event, data)
-        owed: tuple[str, ...] = () if outbox is None else (outbox,)
-        if self._lifecycle and kind in LIFECYCLE:
-            owed = self._told(execution.row, event, execution.seq)
+        owed = self.told(execution.row, event, execution.seq) if outbox is None else (outbox,)
         done = partial(self._committed, execution, event, execution.seq, len(data))
         self._appends.append(
             Append(
@@ -546,9 +539,9 @@ class Engine:
         append()
         self.flush_soon()
 
-    def _told(self, row: Row, event: Event, seq: int) -> tuple[str, ...]:
-        """What the sink is told of it."""
-        event_of = lifecycle.told(row, event, seq)
+    def told(self, row: Row, event: Event, seq: int) -> tuple[str, ...]:
+        """What the sink is told of an execution's event."""
+        event_of = lifecycle.told(row, event, seq) if self._lifecycle else None
         return () if event_of is None else (encode_json(event_of),)
 
     def _begun(
@@ -633,7 +626,7 @@ class Engine:
         if execution.limited or machine is None or execution.final is not None:
             return
         reached = self.limits.reached(execution, machine)
-        if reached is not None and machine.going:
+        if reached is not None and machine.forward:
             self.append(execution, LimitReached(self._clock(), *reached))
 
     def broken(self, execution: Execution, failure: Exception) -> None:

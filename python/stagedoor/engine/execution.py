@@ -26,7 +26,7 @@ STATUS: dict[type, str] = {
     ExecutionFaulted: "faulted",
     ExecutionCancelled: "cancelled",
 }
-_ENDED = frozenset(STATUS.values())
+ENDED = frozenset(STATUS.values())
 
 
 class Committed(NamedTuple):
@@ -113,7 +113,7 @@ class Execution:
         if self.parked:
             return "waiting"
         status = self.row.status if self.machine is None else self.machine.status
-        return "running" if status in _ENDED else status
+        return "running" if status in ENDED else status
 
 
 def new_id() -> str:

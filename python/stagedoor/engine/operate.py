@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -158,31 +158,21 @@ class Operator:
 
     async def cancel(self, id: str, reason: str, by: str) -> bool:
         """Stop, and undo what was done. False: there is no such execution; ``Conflict``: it cannot be."""
-        execution = await self._found(id)
-        if execution is not None:
-            self._decider.cancel(execution, reason, by)
-        return execution is not None
+        return await self._said(id, lambda execution: self._decider.cancel(execution, reason, by))
 
     async def suspend(self, id: str, reason: str, by: str) -> bool:
         """Begin no further task. As ``cancel``."""
-        execution = await self._found(id)
-        if execution is not None:
-            self._decider.suspend(execution, reason, by)
-        return execution is not None
+        return await self._said(id, lambda execution: self._decider.suspend(execution, reason, by))
 
     async def resume(self, id: str, reason: str, by: str) -> bool:
         """Go on. As ``cancel``."""
-        execution = await self._found(id)
-        if execution is not None:
-            self._decider.resume(execution, reason, by)
-        return execution is not None
+        return await self._said(id, lambda execution: self._decider.resume(execution, reason, by))
 
     async def resolve(self, id: str, incident: str, action: Action, by: str, reason: str, arguments: Json) -> bool:
         """An operator's word on an incident. As ``cancel``."""
-        execution = await self._found(id)
-        if execution is not None:
-            self._decider.resolve(execution, incident, action, by, reason, arguments)
-        return execution is not None
+        return await self._said(
+            id, lambda execution: self._decider.resolve(execution, incident, action, by, reason, arguments)
+        )
 
     async def migrate(self, id: str, version: str, reason: str, by: str, *, dry_run: bool) -> Json | None:
         """See ``Migrator``. None if there is no such execution; ``Conflict`` also if it has ended."""
@@ -195,6 +185,12 @@ class Operator:
         """See ``Restarter``; what is asked are the fields of ``Wish``. None if there is no such execution."""
         row = await self._log.history.ask(lambda: self._log.history.row(id))
         return None if row is None else await self._restarter.restart(row, Wish(**asked), dry_run=dry_run)
+
+    async def _said(self, id: str, say: Callable[[Execution], None]) -> bool:
+        execution = await self._found(id)
+        if execution is not None:
+            say(execution)
+        return execution is not None
 
     async def _found(self, id: str) -> Execution | None:
         """One that has not ended and goes on. None: there is no such execution. Raises ``Conflict``."""

@@ -143,7 +143,7 @@ class Restarter:
         fresh = Row(
             started.execution, new.key, new.version, new.hash, "running", row.route, row.consumer, None, None, now
         )
-        appends[0].outbox = engine.told(fresh, replace(started, at=now))
+        appends[0].outbox = engine.told(fresh, replace(started, at=now), 0)
 
         def put(connection: sqlite3.Connection) -> None:
             if wish.task is not None:

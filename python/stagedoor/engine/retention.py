@@ -7,18 +7,19 @@ import json
 import logging
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from stagedoor.engine import purge
 from stagedoor.engine.definitions import Definitions
 from stagedoor.engine.event_log import EventLog
+from stagedoor.engine.execution import STATUS
+from stagedoor.engine.history import History
 from stagedoor.engine.measure import render
 from stagedoor.engine.purge import BEGIN, Ended, Position
 from stagedoor.engine.schedules import KEEP_S, SINCE
-from stagedoor.engine.store import StoreError, explained, reader
+from stagedoor.engine.store import StoreError, reader
 
 ROUND_S = 30.0
 """Between two looks at what has become too old."""
@@ -28,10 +29,8 @@ REST = 2
 """A step of removing is followed by a rest so many times as long: others have the writer for two thirds of the time."""
 LEAST_REST_S = 0.005
 FOR_GOOD_S = 36_500 * 86_400.0
-STATUSES = ("completed", "faulted", "cancelled")
 
 Json = Any
-T = TypeVar("T")
 Rules = Mapping[str | None, Mapping[str, float]]
 """Workflow → status → seconds; None stands for all others."""
 log = logging.getLogger("stagedoor.engine")
@@ -47,14 +46,13 @@ class Retention:
         """Of the file, when it was last looked at."""
         self.free_bytes = 0
         self._log, self._definitions, self._clock = event_log, definitions, clock
-        self._rules: Rules = {None: dict.fromkeys(STATUSES, FOR_GOOD_S)}
+        self._rules: Rules = {None: dict.fromkeys(STATUS.values(), FOR_GOOD_S)}
         self._position: Position = BEGIN
         self._whole = 0.0
         self._asked: list[Callable[[Ended], bool]] = []
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="retention")
-        self._reader: sqlite3.Connection | None = None
+        self._history = History(reader(event_log.path), asyncio.get_running_loop())
 
     def use(self, rules: Rules) -> None:
         """From now on these."""
@@ -72,9 +70,7 @@ class Retention:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
-        await asyncio.get_running_loop().run_in_executor(None, self._thread.shutdown)
-        if self._reader is not None:
-            self._reader.close()
+        await asyncio.get_running_loop().run_in_executor(None, self._history.close)
 
     async def purge(self, workflow: str | None, status: str | None, before: float, *, dry_run: bool, by: str) -> int:
         """How many executions ended before that (seconds since the epoch), of that workflow and with that status; they
@@ -87,7 +83,7 @@ class Retention:
                 and (status is None or each.status == status)
             )
 
-        count = await self._read(partial(purge.count, before=before, workflow=workflow, status=status))
+        count = await self._history.query(partial(purge.count, before=before, workflow=workflow, status=status))
         if not dry_run:
             where = {"workflow": workflow, "status": status, "before": before, "executions": count, "by": by}
             log.info("purge asked for", extra={name: value for name, value in where.items() if value is not None})
@@ -137,7 +133,7 @@ class Retention:
         if self.purged > before:
             log.info("executions purged", extra={"executions": self.purged - before})
         await self._steps(purge.give_back)
-        pages, free, size = await self._read(purge.room)
+        pages, free, size = await self._history.query(purge.room)
         self.bytes, self.free_bytes = pages * size, free * size
 
     async def _by_rules(self, now: float) -> None:
@@ -167,18 +163,18 @@ class Retention:
             await self._steps(purge.sweep)
 
     async def _forget_ticks(self, now: float) -> None:
-        while ticks := await self._read(partial(purge.old_ticks, but=SINCE, before=now - KEEP_S)):
+        while ticks := await self._history.query(partial(purge.old_ticks, but=SINCE, before=now - KEEP_S)):
             await self._step(partial(purge.remove_ticks, ticks=ticks))
 
     async def _forget_definitions(self) -> None:
         """Of executions that are no more, unless another document runs them by their version."""
-        found = await self._read(purge.unreferenced)
+        found = await self._history.query(purge.unreferenced)
         used = self._definitions.known
         leaving = {hash: (workflow, version) for hash, workflow, version, _ in found if hash not in used}
         if not leaving:
             return
         referred: set[tuple[str, str]] = set()
-        for hash, text in await self._read(purge.documents):
+        for hash, text in await self._history.query(purge.documents):
             if hash not in leaving:
                 referred.update(_references(json.loads(text)))
         texts = {hash: text for hash, _, _, text in found}
@@ -212,20 +208,9 @@ class Retention:
 
     async def _ended(self, before: float, after: Position) -> AsyncIterator[list[Ended]]:
         """Pages of what has ended, none of them empty."""
-        while page := await self._read(partial(purge.ended, before=before, after=after)):
+        while page := await self._history.query(partial(purge.ended, before=before, after=after)):
             yield page
             after = (page[-1].ended, page[-1].id)
-
-    async def _read(self, look: Callable[[sqlite3.Connection], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._look, look)
-
-    def _look(self, look: Callable[[sqlite3.Connection], T]) -> T:
-        try:
-            if self._reader is None:
-                self._reader = reader(self._log.path)
-            return look(self._reader)
-        except sqlite3.Error as error:
-            raise StoreError(f"the store cannot be read: {explained(error)}") from None
 
 
 def _references(value: Json) -> Iterator[tuple[str, str]]:

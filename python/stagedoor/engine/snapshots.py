@@ -100,29 +100,19 @@ def _write(
     told: int | None,
     connection: sqlite3.Connection,
 ) -> None:
-    """Instead of the one before it. All of it, or nothing and sqlite3.Error. ``told``: the last event of which the sink
-    is told what became of tasks."""
+    """Instead of the one before it, within a transaction. ``told``: the last event of which the sink is told what
+    became of tasks."""
     execution, seq, at, compact, data = row
     if told is not None:
         mark = connection.execute("SELECT seq FROM told WHERE execution = ?", (execution,)).fetchone()
         if mark is None or mark[0] < told:
             # That is still on its way, and is found by its events alone: the next snapshot will do.
             return
-    own = not connection.in_transaction
-    try:
-        if own:
-            connection.execute("BEGIN IMMEDIATE")
-        # What the last one refers to as well is not deleted in between.
-        blob.keep(connection, [(execution, -1 - seq, blobs)])
-        found = connection.execute("SELECT compacted FROM snapshot WHERE execution = ?", (execution,)).fetchone()
-        connection.execute("DELETE FROM snapshot WHERE execution = ?", (execution,))
-        compacted = compact or (found is not None and found[0])
-        connection.execute("INSERT INTO snapshot VALUES (?, ?, ?, ?, ?)", (execution, seq, at, compacted, data))
-        if compact:
-            connection.execute(_DISCARD, (execution, seq, *DISCARDED))
-        if own:
-            connection.execute("COMMIT")
-    except sqlite3.Error:
-        if own and connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
+    # What the last one refers to as well is not deleted in between.
+    blob.keep(connection, [(execution, -1 - seq, blobs)])
+    found = connection.execute("SELECT compacted FROM snapshot WHERE execution = ?", (execution,)).fetchone()
+    connection.execute("DELETE FROM snapshot WHERE execution = ?", (execution,))
+    compacted = compact or (found is not None and found[0])
+    connection.execute("INSERT INTO snapshot VALUES (?, ?, ?, ?, ?)", (execution, seq, at, compacted, data))
+    if compact:
+        connection.execute(_DISCARD, (execution, seq, *DISCARDED))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from stagedoor.engine import blob
+from stagedoor.engine.execution import ENDED
 from stagedoor.workflow.attribute import text
 
 if TYPE_CHECKING:
@@ -57,7 +58,6 @@ def _insert(table: str, columns: int, first: str | None = None) -> list[str]:
 
 
 COLUMNS = "id, workflow, version, definition, status, route, consumer, key, fingerprint, created, origin, heir, ended"
-ENDED = frozenset({"completed", "faulted", "cancelled"})
 
 # Whoever does not own the store any more has no number for its event, and an event without one is refused with all that
 # it is written with: a statement of its own would have the writer give up the interpreter once more.

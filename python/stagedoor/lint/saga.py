@@ -47,11 +47,12 @@ def _handles(later: Path, earlier: Path) -> bool:
 
 def _retried(step: Step, functions: Json, known: Operations) -> Iterator[Problem]:
     inner, below, _, _ = next(iter(lists(step.task)))
-    for each in steps(inner, (*step.path, *below)):
+    inside = list(steps(inner, (*step.path, *below)))
+    for each in inside:
         yield from _keyless(each, step, known)
     if "stagedoor/saga" in (step.task.get("metadata") or {}):
         return
-    changing = [each for each in steps(inner, (*step.path, *below)) if changes(each.task, functions, known)]
+    changing = [each for each in inside if changes(each.task, functions, known)]
     if len(changing) > 1:
         names = ", ".join(f"'{each.name}'" for each in changing[:-1]) + f" and '{changing[-1].name}'"
         message = f"a retry runs the whole block again, and {names} change something"

@@ -12,7 +12,7 @@ from stagedoor.portable.expression import source, wrap
 from stagedoor.portable.journal import WHOLE, Journal
 from stagedoor.portable.losses import Losses, Path
 from stagedoor.portable.undo import Undos
-from stagedoor.portable.undoable import own, register, undoable
+from stagedoor.portable.undoable import own, register, says, undoable
 
 Json = Any
 
@@ -100,9 +100,9 @@ class Lowering:
 
     def _functions(self) -> None:
         """Those that only undid are gone, the one that raises an error again is there."""
-        for name in [name for name in self.functions if name in self.used and not _calls(self.document, name)]:
+        for name in [name for name in self.functions if name in self.used and not says(self.document, "call", name)]:
             del self.functions[name]
-        if _calls(self.document, self.rethrow):
+        if says(self.document, "call", self.rethrow):
             self.functions[self.rethrow] = rethrow.function(self.document)
         use = self.document.pop("use", None) or {}
         use.pop("functions", None)
@@ -260,9 +260,3 @@ def _fresh(name: str, taken: set[str]) -> str:
         found = f"{name}{number}"
     taken.add(found)
     return found
-
-
-def _calls(value: Json, name: str) -> bool:
-    if isinstance(value, dict):
-        return value.get("call") == name or any(_calls(item, name) for item in value.values())
-    return isinstance(value, list) and any(_calls(item, name) for item in value)

@@ -56,7 +56,7 @@ def register(lowering: Lowering, name: str, task: Json, path: Path, within: With
     if has(body, "export"):
         message = f"the undo of '{name}' exports to a context of its own, which it has not in the plain form"
         lowering.problems.append(Problem(at, message, "pass the data from task to task"))
-    if _ends(body):
+    if says(body, "then", "end"):
         message = f"the undo of '{name}' says then: end, which would end the workflow in the plain form"
         lowering.problems.append(Problem(at, message, "say exit"))
     on_failure = said.get("onFailure", lowering.policy.get("onCompensationFailure", "suspend"))
@@ -106,7 +106,8 @@ def has(value: Json, key: str) -> bool:
     return isinstance(value, list) and any(has(item, key) for item in value)
 
 
-def _ends(value: Json) -> bool:
+def says(value: Json, key: str, word: str) -> bool:
+    """Whether a key has this word anywhere in it."""
     if isinstance(value, dict):
-        return value.get("then") == "end" or any(_ends(item) for item in value.values())
-    return isinstance(value, list) and any(_ends(item) for item in value)
+        return value.get(key) == word or any(says(item, key, word) for item in value.values())
+    return isinstance(value, list) and any(says(item, key, word) for item in value)

@@ -75,11 +75,6 @@ def text(value: Value) -> str:
     return value if isinstance(value, str) else repr(value)
 
 
-def same(one: Json, other: Json) -> bool:
-    """``true`` is not 1."""
-    return bool(one == other) and isinstance(one, bool) is isinstance(other, bool)
-
-
 def _value(name: str, value: Json, environment: Environment) -> Value | None:
     if value is None:
         return None

@@ -25,7 +25,7 @@ class ChildUndo(Undo):
     __slots__ = ("child", "shown", "undone")
 
     def __init__(self, forward: Frame, child: str, scope: Frame | None, number: int) -> None:
-        self._prepare(forward, 0, scope, number)
+        super().__init__(forward, 0, scope, number)
         self.child = child
         """The id of the execution."""
         self.arguments = {"execution": child}

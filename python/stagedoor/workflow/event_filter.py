@@ -151,7 +151,7 @@ def _part(place: Place, compiler: Compiler, variables: Sequence[str]) -> Matcher
     if place.is_expression():
         return _computed(compiler.expression(place, variables))
     if not isinstance(wanted, dict):
-        return lambda environment, value: _same(value, wanted)
+        return lambda environment, value: same(value, wanted)
     members = [(name, _part(place.at(name), compiler, variables)) for name in wanted]
 
     def matches(environment: Environment, value: Json) -> bool:
@@ -167,12 +167,13 @@ def _computed(expression: Compiled) -> Matcher:
 
     def matches(environment: Environment, value: Json) -> bool:
         found = expression(environment, value)
-        return found if isinstance(found, bool) else found is not None and _same(value, found)
+        return found if isinstance(found, bool) else found is not None and same(value, found)
 
     return matches
 
 
-def _same(value: Json, wanted: Json) -> bool:
+def same(value: Json, wanted: Json) -> bool:
+    """``true`` is not 1."""
     return isinstance(value, bool) is isinstance(wanted, bool) and bool(value == wanted)
 
 

@@ -47,6 +47,11 @@ class ExecutionStarted:
     ``input`` and ``context``. What had happened there follows then, up to an ``ExecutionRestarted``. For that,
     ``began`` is the id under which it began, and ``stops`` are the events and tasks at which there was a restart."""
 
+    @property
+    def resumes(self) -> Json:
+        """``origin``, where it goes on at a task of another execution; None: it begins at its own start."""
+        return self.origin if self.origin is not None and self.origin["task"] is not None else None
+
 
 @dataclass(frozen=True, slots=True)
 class ExecutionAdmitted:

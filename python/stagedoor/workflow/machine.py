@@ -12,7 +12,6 @@ from typing import Any, Literal
 
 from stagedoor.errors import StagedoorError
 from stagedoor.workflow import snapshot
-from stagedoor.workflow.attribute import same
 from stagedoor.workflow.commands import (
     Call,
     Cancel,
@@ -38,6 +37,7 @@ from stagedoor.workflow.commands import (
 from stagedoor.workflow.consumption import Taken
 from stagedoor.workflow.definition import Definition, Task
 from stagedoor.workflow.error import Failure, standard
+from stagedoor.workflow.event_filter import same
 from stagedoor.workflow.events import (
     RULES,
     AttributesSet,
@@ -211,20 +211,13 @@ class Machine:
         if self._turn is None:
             self._begun = 0
         handler(self, event)
-        self._run(enough)
-        commands, self._out = self._out, []
-        return commands
+        return self.go_on(enough)
 
     def go_on(self, enough: Callable[[], bool] | None = None) -> list[Command]:
         """What is left of the last event, where the machine is ``busy``."""
         self._run(enough)
         commands, self._out = self._out, []
         return commands
-
-    @property
-    def going(self) -> bool:
-        """It has begun, and is neither stopping nor undoing."""
-        return self._phase == "running"
 
     @property
     def owed(self) -> int:
@@ -349,7 +342,7 @@ class Machine:
         self._waits[command.id] = (command, owner, self.now)
         self._out.append(command)
 
-    def tell(self, key: str, command: RegisterCompensation, owner: Any) -> None:
+    def tell(self, key: str, command: RegisterCompensation | SetAttributes | Emit, owner: Any) -> None:
         self._waits[key] = (command, owner, self.now)
         self._out.append(command)
 
@@ -361,12 +354,10 @@ class Machine:
         known = self.attributes | changed
         self.attributes = {name: value for name, value in known.items() if value is not None}
         command = SetAttributes(self.number(f"{prefix}!attributes", owner), changed)
-        self._waits[command.id] = (command, self, self.now)
-        self._out.append(command)
+        self.tell(command.id, command, self)
 
     def emit(self, command: Emit, owner: Any) -> None:
-        self._waits[command.id] = (command, owner, self.now)
-        self._out.append(command)
+        self.tell(command.id, command, owner)
 
     def told(self, key: str) -> Any:
         """Who gave the command that an event now confirms, or None."""
@@ -520,10 +511,9 @@ class Machine:
             return
 
     def _ask_for_turn(self) -> None:
-        if self._turn is None:
-            self._turns += 1
-            self._turn = f"{TURNS}{self._turns}"
-            self.ask(TakeTurn(self._turn), self)
+        self._turns += 1
+        self._turn = f"{TURNS}{self._turns}"
+        self.ask(TakeTurn(self._turn), self)
 
     def _break(self, frame: Frame, error: dict[str, Json]) -> None:
         """The workflow, or the undo, to which the frame belongs fails; nothing within catches it."""
@@ -561,10 +551,11 @@ class Machine:
             raise ReplayMismatch(f"the execution began with rules {event.engine}, this machine knows up to {RULES}")
         self.started = event
         self.execution = event.execution
-        if event.origin is not None and event.origin["task"] is not None:
+        origin = event.resumes
+        if origin is not None:
             # What was done before the restart was done under that id, and has it in its data.
-            self.execution = event.origin["began"]
-            self._stops = tuple((number, task) for number, task in event.origin["stops"])
+            self.execution = origin["began"]
+            self._stops = tuple((number, task) for number, task in origin["stops"])
         self.input = event.input
         self._phase = "running"
         self._queued = event.queued
@@ -742,7 +733,7 @@ class Machine:
             if isinstance(command, StartTimer):
                 self._waits[id] = (StartTimer(id, command.at + stood), owner, asked + stood)
         if event.undos == "left":
-            self.saga.leave()
+            self.saga.keep()
         if "context" in event.edited:
             frame.strand.context = event.context
         self._agenda.appendleft((frame, event.input if "input" in event.edited else data))

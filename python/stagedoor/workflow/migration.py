@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from itertools import zip_longest
 from typing import Any
 
 from stagedoor.workflow.commands import (
@@ -72,9 +73,7 @@ def differ(one: Machine, other: Machine, events: Sequence[Event]) -> Difference 
             would = _counted(other.feed(event))
         except ReplayMismatch as mismatch:
             return Difference(number, type(event).__name__, "what was answered", f"something else: {mismatch}")
-        for index in range(max(len(was), len(would))):
-            left = was[index] if index < len(was) else None
-            right = would[index] if index < len(would) else None
+        for left, right in zip_longest(was, would):
             if left is None or right is None or _essence(left) != _essence(right):
                 return Difference(number, type(event).__name__, _told(left), _told(right, left))
     return None

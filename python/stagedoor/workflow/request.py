@@ -94,7 +94,7 @@ def fields(place: Place, compiler: Compiler, within: Within, what: str) -> Templ
             item.problem(f"expected text, found {kind(value)}", hint)
         elif what == "header":
             try:
-                check_header(name, None if item.is_expression() else scalar(value))
+                check_header(name, None if item.is_expression() else value)
             except ValueError as error:
                 item.problem(str(error))
     return compiler.template(place, late(within.variables))

@@ -68,7 +68,7 @@ def cut(old: Definition, new: Definition, events: Sequence[Event], task: str) ->
     stops.append([sum(not isinstance(event, ExecutionMigrated) for event in events[:number]), identity])
     first = kept[0]
     assert isinstance(first, ExecutionStarted)
-    began = first.execution if first.origin is None or first.origin["task"] is None else first.origin["began"]
+    began = first.execution if first.resumes is None else first.resumes["began"]
     trial = [replace(first, definition=new.hash, origin={"task": identity, "began": began, "stops": stops}), *kept[1:]]
     machine = Machine(new)
     if new.hash == old.hash:
@@ -114,11 +114,11 @@ def _stops(events: Sequence[Event], last: int) -> tuple[Stops, list[Event]]:
     """Restarts that are taken over, counted without migrations, and the events."""
     kept: list[Event] = [event for event in events[:last] if not isinstance(event, ExecutionMigrated)]
     first = events[0]
-    if not isinstance(first, ExecutionStarted) or first.origin is None or first.origin["task"] is None:
+    if not isinstance(first, ExecutionStarted) or first.resumes is None:
         return [], kept
     taken = sum(isinstance(event, ExecutionRestarted) for event in kept)
     stops = []
-    for number, task in first.origin["stops"][:taken]:
+    for number, task in first.resumes["stops"][:taken]:
         stops.append([number - sum(isinstance(event, ExecutionMigrated) for event in events[:number]), task])
     return stops, kept
 

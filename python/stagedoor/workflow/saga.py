@@ -66,7 +66,7 @@ class Saga:
         if task.compensation is not None:
             self.register(forward, forward.output, "completed")
         elif task.mark == "pivot":
-            self._keep()
+            self.keep()
         elif task.mark == "irreversible":
             self._count += 1
             self.entries[self._count] = Irreversible(forward)
@@ -151,13 +151,9 @@ class Saga:
             return undo
         return None
 
-    def _keep(self) -> None:
-        """The pivot is done: nothing that was done before it is undone any more."""
-        for undo in self._registered():
-            undo.status = "kept"
-
-    def leave(self) -> None:
-        """What was done so far is not this execution's to undo."""
+    def keep(self) -> None:
+        """Nothing that was done so far is undone here any more: the pivot is done, or it is not this execution's to
+        undo."""
         for undo in self._registered():
             undo.status = "kept"
 

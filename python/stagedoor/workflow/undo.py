@@ -46,9 +46,6 @@ class Undo:
     )
 
     def __init__(self, forward: Frame, group: int, scope: Frame | None, number: int) -> None:
-        self._prepare(forward, group, scope, number)
-
-    def _prepare(self, forward: Frame, group: int, scope: Frame | None, number: int) -> None:
         self.machine = forward.machine
         self.scope = scope
         """The list of tasks whose failure it belongs to; None: the workflow's."""
@@ -147,7 +144,7 @@ class Undo:
             self.give_up(failure)
             return
         self.retries += 1
-        self.machine.start_timer(f"{self.compensation.task.reference}{self.identity}!retry", wait, self)
+        self.machine.start_timer(f"{self.origin}{self.identity}!retry", wait, self)
 
     def fired(self, event: TimerFired) -> None:
         self.attempt()

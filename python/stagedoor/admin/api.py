@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from aiohttp import web
 
 from stagedoor.admin import search
-from stagedoor.errors import Conflict, Unavailable
+from stagedoor.errors import Conflict
 
 Json = Any
 ACTIONS = ("retry", "skip", "done", "edit")
@@ -102,7 +102,7 @@ class _Handlers:
     async def migrate(self, request: web.Request) -> web.Response:
         asked = await _object(request, {"to", "reason", "by"}, optional={"dryRun"})
         id, words = request.match_info["id"], (asked["to"], asked["reason"], asked["by"])
-        return await _told(self._executions().migrate(id, *words, dry_run=_flag(asked, "dryRun")))
+        return await _told(self._executions().migrate(id, *words, dry_run=flag(asked, "dryRun")))
 
     async def restart(self, request: web.Request) -> web.Response:
         optional = {"from", "input", "context", "version", "takeUndos", "dryRun"}
@@ -112,13 +112,13 @@ class _Handlers:
                 return problem(HTTPStatus.BAD_REQUEST, f"{name} is a text of 1 to 1000 characters")
         restarted = self._executions().restart(
             request.match_info["id"],
-            dry_run=_flag(asked, "dryRun"),
+            dry_run=flag(asked, "dryRun"),
             reason=asked["reason"],
             by=asked["by"],
             task=asked.get("from"),
             edited={name: asked[name] for name in ("input", "context") if name in asked},
             version=asked.get("version"),
-            take_undos=_flag(asked, "takeUndos"),
+            take_undos=flag(asked, "takeUndos"),
         )
         return await _told(restarted)
 
@@ -148,14 +148,12 @@ async def _told(asked: Awaitable[Json | None]) -> web.Response:
         told = await asked
     except Conflict as conflict:
         return problem(HTTPStatus.CONFLICT, str(conflict))
-    except Unavailable as error:
-        return problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
     if told is None:
         return _not_found()
     return web.json_response(told, status=201 if told["status"] == "restarted" else 200)
 
 
-def _flag(asked: Json, name: str) -> bool:
+def flag(asked: Json, name: str) -> bool:
     value = asked.get(name, False)
     if not isinstance(value, bool):
         raise web.HTTPBadRequest(reason=f"{name} is true or false")

@@ -9,13 +9,12 @@ from typing import Protocol
 from aiohttp import web
 
 from stagedoor.admin.api import problem
-from stagedoor.errors import StagedoorError
 
 
 class Events(Protocol):
     async def receive(self, headers: Sequence[tuple[str, str]], body: bytes) -> int:
-        """How many new ones were stored. ValueError says what is wrong with them, StagedoorError why they cannot be
-        kept."""
+        """How many new ones were stored. ValueError says what is wrong with them, ``Unavailable`` why they cannot
+        be kept."""
 
 
 def add(app: web.Application, events: Callable[[], Events | None]) -> None:
@@ -29,10 +28,6 @@ def add(app: web.Application, events: Callable[[], Events | None]) -> None:
             new = await found.receive(list(request.headers.items()), await request.read())
         except ValueError as error:
             return problem(HTTPStatus.BAD_REQUEST, str(error))
-        except StagedoorError as error:
-            answer = problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
-            answer.headers["Retry-After"] = "1"
-            return answer
         return web.json_response({"stored": new}, status=202)
 
     app.router.add_post("/events", receive)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Protocol
 
 from aiohttp import web
 
-from stagedoor.admin.api import problem
+from stagedoor.admin.api import flag, problem
 from stagedoor.admin.registry import WHO
+from stagedoor.admin.search import moment
 
 STATUSES = ("completed", "faulted", "cancelled")
 KNOWN = ("workflow", "status", "before", "dryRun")
@@ -49,23 +49,11 @@ def _asked(text: str) -> tuple[str | None, str | None, float, bool]:
     if not isinstance(body, dict) or not set(body) <= set(KNOWN):
         raise ValueError(f"the body is an object with some of {', '.join(KNOWN)}")
     workflow, status, before = body.get("workflow"), body.get("status"), body.get("before")
-    dry_run = body.get("dryRun", False)
     if workflow is None and status is None and before is None:
         raise ValueError("say which: at least one of workflow, status and before")
     if workflow is not None and not isinstance(workflow, str):
         raise ValueError("workflow is namespace/name")
     if status is not None and status not in STATUSES:
         raise ValueError(f"status is one of {', '.join(STATUSES)}")
-    if not isinstance(dry_run, bool):
-        raise ValueError("dryRun is true or false")
-    return workflow, status, time.time() if before is None else _time(before), dry_run
-
-
-def _time(text: Json) -> float:
-    try:
-        at = datetime.fromisoformat(text)
-    except (ValueError, TypeError):
-        at = None
-    if at is None or at.tzinfo is None:
-        raise ValueError("before is a time such as 2027-01-31T00:00:00Z")
-    return at.timestamp()
+    dry_run = flag(body, "dryRun")
+    return workflow, status, time.time() if before is None else moment("before", before), dry_run

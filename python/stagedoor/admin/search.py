@@ -31,7 +31,7 @@ def conditions(query: Iterable[tuple[str, str]]) -> dict[str, Any]:
         elif name in asked:
             raise NotAsked(f"{name} is given twice")
         else:
-            asked[name] = _time(name, text) if name in TIMES else text
+            asked[name] = moment(name, text) if name in TIMES else text
     if asked.get("status", "open") not in STATUSES:
         raise NotAsked(f"status is one of {', '.join(STATUSES)}")
     if "version" in asked and "workflow" not in asked:
@@ -53,10 +53,11 @@ def _limit(text: str | None) -> int:
     return int(text)
 
 
-def _time(name: str, text: str) -> float:
+def moment(name: str, text: Any) -> float:
+    """Seconds since the epoch. Raises ``NotAsked``."""
     try:
         time = datetime.fromisoformat(text)
-    except ValueError:
+    except (ValueError, TypeError):
         time = None
     # A '+' that is not escaped arrives as a space.
     if time is None or time.tzinfo is None:

@@ -13,16 +13,16 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.engine import BODY, HEADERS
-from benchmarks.gateway import Gateway, gateway
-from benchmarks.load import script, wrk
+from benchmarks.gateway import gateway
 from benchmarks.peer import render
-from benchmarks.process import BOTH_CORES, cpu_s, free_port, rss_mib
+from benchmarks.process import free_port
 from benchmarks.row import Column, NotRun, Row, against, alternate
 from benchmarks.row import middle as column
 from benchmarks.row import table as tabled
 from benchmarks.target import Target, judged
 from benchmarks.target import against as ratio
-from benchmarks.workflow import CLIENTS
+from benchmarks.trial import costs
+from benchmarks.workflow import posted
 
 EXECUTIONS = 10_000_000
 SPACE = 1100
@@ -46,10 +46,10 @@ def measure(directory: Path, rounds: int, seconds: float) -> list[Row]:
                 starts[name].append((started.started_s, started.start_cpu_s))
     with ExitStack() as stack:
         doors = {name: stack.enter_context(gateway(*config)) for name, config in configs.items()}
-        body = script(directory / "local.lua", BODY.decode(), {})
 
         def trial(row: Row) -> Mapping[str, float]:
-            found = costs(doors[row.name], body, seconds)
+            door = doors[row.name]
+            found = costs(door, lambda: posted(f"http://127.0.0.1:{door.port}/local", seconds))
             size = (configs[row.name][0].parent / "workflow.db").stat().st_size
             start_s, start_cpu_s = map(median, zip(*starts[row.name], strict=True))
             found |= {"start_s": start_s, "start_cpu_s": start_cpu_s}
@@ -118,18 +118,6 @@ def fill(store: Path, count: int) -> int:
     finally:
         connection.close()
     return int(found)
-
-
-def costs(door: Gateway, body: str, seconds: float) -> dict[str, float]:
-    cpu = cpu_s(door.pid)
-    load = wrk(f"http://127.0.0.1:{door.port}/local", BOTH_CORES, CLIENTS, seconds, script=body, patience_s=30)
-    return {
-        "cpu_us": (cpu_s(door.pid) - cpu) / load.requests * 1e6,
-        "per_second": load.per_second,
-        "p50_ms": load.p50_ms,
-        "p99_ms": load.p99_ms,
-        "rss_mib": rss_mib(door.pid),
-    }
 
 
 def table(rows: list[Row]) -> str:

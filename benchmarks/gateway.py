@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.peer import BIN
-from benchmarks.process import BOTH_CORES, cpu_s
+from benchmarks.process import BOTH_CORES, cpu_s, end
 from benchmarks.row import NotRun
 
 LIMIT_S = 240.0
@@ -54,7 +54,7 @@ class Gateway:
 
 
 @contextmanager
-def gateway(config: Path, port: int, end: int = signal.SIGTERM) -> Iterator[Gateway]:
+def gateway(config: Path, port: int, number: int = signal.SIGTERM) -> Iterator[Gateway]:
     """On both cores until the block ends, and then ended by that signal."""
     home = config.parent
     addresses = home / "addresses.json"
@@ -72,9 +72,4 @@ def gateway(config: Path, port: int, end: int = signal.SIGTERM) -> Iterator[Gate
         spent = cpu_s(process.pid)
         yield Gateway(port, process.pid, json.loads(addresses.read_text())["admin"], took, spent)
     finally:
-        process.send_signal(end)
-        try:
-            process.wait(60)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(process, number, 60)

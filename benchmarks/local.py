@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from statistics import median
 
 from benchmarks.engine import STAGEDOOR, started
 from benchmarks.peer import small_service
@@ -24,8 +25,7 @@ def measure(directory: Path, rounds: int, seconds: float) -> list[Row]:
         def trial(row: Row) -> dict[str, float]:
             chosen = engine.at(paths[row.name])
             found = closed_loop(chosen, seconds)
-            spent = sorted(timed(chosen.port, chosen.path))
-            return found | {"alone_ms": spent[len(spent) // 2]}
+            return found | {"alone_ms": median(timed(chosen.port, chosen.path))}
 
         alternate(rows, rounds, trial, "per_second")
     return rows

@@ -120,15 +120,20 @@ def running(command: list[str], port: int, cores: str, cwd: Path | None = None) 
         started: list[int] = []
         with suppress(NotRun):
             started = family(process.pid)[1:]
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(15)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(process)
         for pid in started:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
+
+
+def end(process: subprocess.Popen[bytes], number: int = signal.SIGTERM, within_s: float = 15) -> None:
+    """By that signal, or else by force."""
+    process.send_signal(number)
+    try:
+        process.wait(within_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _last_words(log: Path) -> str:

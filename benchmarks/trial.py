@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from benchmarks.gateway import Gateway
 from benchmarks.load import Load
 from benchmarks.peer import Door
 from benchmarks.process import cpu_s, rss_mib
@@ -21,7 +22,7 @@ COLUMNS = [
 """Of a closed loop."""
 
 
-def costs(door: Door, load: Callable[[], Load]) -> dict[str, float]:
+def costs(door: Door | Gateway, load: Callable[[], Load]) -> dict[str, float]:
     """CPU is the kernel's count of user and system time of the proxy's processes."""
     before = cpu_s(door.pid)
     done = load()

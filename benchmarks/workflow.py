@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.engine import BODY, COMPARED, DBOS, HEADERS, RESTATE_PYTHON, STAGEDOOR, Running, started
-from benchmarks.load import wrk
+from benchmarks.load import Load, wrk
 from benchmarks.peer import small_service
 from benchmarks.process import BOTH_CORES
 from benchmarks.row import Column, NotRun, Row, alternate
@@ -54,7 +54,7 @@ def measure(directory: Path, rounds: int, seconds: float) -> list[Row]:
 def closed_loop(engine: Running, seconds: float) -> dict[str, float]:
     """What one execution costs while 64 clients wait for theirs."""
     cpu, written, stored = engine.cpu_s(), engine.written(), engine.stored()
-    load = wrk(engine.url, BOTH_CORES, CLIENTS, seconds, script=str(HERE / "five.lua"), patience_s=PATIENCE_S)
+    load = posted(engine.url, seconds)
     return {
         "per_second": load.per_second,
         "p50_ms": load.p50_ms,
@@ -64,6 +64,11 @@ def closed_loop(engine: Running, seconds: float) -> dict[str, float]:
         "stored": (engine.stored() - stored) / load.requests,
         "rss_mib": engine.rss_mib(),
     }
+
+
+def posted(url: str, seconds: float) -> Load:
+    """By 64 clients, each of which waits for its answer."""
+    return wrk(url, BOTH_CORES, CLIENTS, seconds, script=str(HERE / "five.lua"), patience_s=PATIENCE_S)
 
 
 def alone(engine: Running, upstream: int) -> dict[str, float]:
@@ -106,8 +111,7 @@ def flushed(row: Row, directory: Path, upstream: int, seconds: float) -> dict[st
             before = running.flushes()
             executions = len(timed(running.port, running.path))
             between = running.flushes()
-            longer = max(seconds, engine.least_s)
-            load = wrk(running.url, BOTH_CORES, CLIENTS, longer, script=str(HERE / "five.lua"), patience_s=PATIENCE_S)
+            load = posted(running.url, max(seconds, engine.least_s))
             return {
                 "flushes_alone": (between - before) / executions,
                 "flushes": (running.flushes() - between) / load.requests,

@@ -7,17 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import flow
 from running import Answer, Gateway, until
 
 Json = Any
 
 
 def write(folder: Path, name: str, do: list[Json], functions: Json = None) -> None:
-    """A workflow ``test/NAME``. JSON is YAML."""
-    document = {"document": {"dsl": "1.0.3", "namespace": "test", "name": name, "version": "1.0.0"}, "do": do}
-    if functions is not None:
-        document["use"] = {"functions": functions}
-    (folder / f"{name}.workflow.yaml").write_text(json.dumps(document))
+    """A workflow ``test/NAME``."""
+    flow.write(folder, do, functions, name)
 
 
 def doors(names: Sequence[str], service: int, limits: Json = None, more: Sequence[str] = ()) -> str:
@@ -40,10 +38,6 @@ def doors(names: Sequence[str], service: int, limits: Json = None, more: Sequenc
             "engine": {"limits": limits or {}},
         }
     )
-
-
-def call(path: str, cluster: str = "service", method: str = "post") -> Json:
-    return {"call": "http", "with": {"method": method, "endpoint": f"cluster://{cluster}{path}", "body": "${ . }"}}
 
 
 def begin(running: Gateway, name: str, input: Json = None) -> str:

@@ -35,10 +35,12 @@ workflows: ["*.workflow.yaml"]
 """
 
 
-def write(folder: Path, do: list[Json], functions: dict[str, Json] | None = None, name: str = "flow") -> None:
-    """A workflow ``test/NAME``. JSON is YAML."""
+def write(
+    folder: Path, do: list[Json], functions: dict[str, Json] | None = None, name: str = "flow", **head: Json
+) -> None:
+    """A workflow ``test/NAME``, with more in its ``document``. JSON is YAML."""
     document: dict[str, Json] = {
-        "document": {"dsl": "1.0.3", "namespace": "test", "name": name, "version": "1.0.0"},
+        "document": {"dsl": "1.0.3", "namespace": "test", "name": name, "version": "1.0.0", **head},
         "do": do,
     }
     if functions:

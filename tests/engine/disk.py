@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -36,3 +37,22 @@ class Disk:
             yield
         finally:
             (self._faults / name).unlink()
+
+
+def damage(store: Path, table: str) -> Callable[[], None]:
+    """The first page of a table becomes noise. Puts it right again."""
+    connection = sqlite3.connect(store)
+    [(page,)] = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", (table,))
+    [(size,)] = connection.execute("PRAGMA page_size")
+    connection.close()
+
+    def put(content: bytes) -> bytes:
+        with store.open("r+b") as file:
+            file.seek((page - 1) * size)
+            before = file.read(size)
+            file.seek((page - 1) * size)
+            file.write(content)
+        return before
+
+    whole = put(b"\xaa" * size)
+    return lambda: [put(whole), None][1]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flow import call, config
+from flow import call, config, write
 from running import Gateway, until
 from service import Service
 from stagedoor.cli import main
@@ -19,13 +19,11 @@ WEB = {"x-api-key": "key-of-web-0123456789"}
 Json = Any
 
 
-def document(folder: Path, version: str = "1.0.0") -> None:
+def document(folder: Path) -> None:
     """``test/flow``: its order and its customer from the start, what was paid once it is."""
-    head: dict[str, Any] = {"dsl": "1.0.3", "namespace": "test", "name": "flow", "version": version}
-    head["metadata"] = {"stagedoor/attributes": {"orderId": "${ .order }", "vip": "${ .vip }"}}
     pay = call("/pay") | {"metadata": {"stagedoor/attributes": {"paid": "${ $output.number }"}}}
-    do = [{"pay": pay}, {"last": call("/hang")}]
-    (folder / "flow.workflow.yaml").write_text(json.dumps({"document": head, "do": do}))
+    metadata = {"stagedoor/attributes": {"orderId": "${ .order }", "vip": "${ .vip }"}}
+    write(folder, [{"pay": pay}, {"last": call("/hang")}], metadata=metadata)
 
 
 def test_executions_are_found_by_their_attributes_also_across_a_restart(

@@ -10,11 +10,12 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from flow import call, config, write
+from disk import damage
+from doors import doors
+from flow import call, write
 from running import Gateway
 from service import Service
 from stagedoor.cli import main
-from test_store_faults import damage
 
 Start = Callable[..., Gateway]
 Command = Callable[..., tuple[int, str]]
@@ -39,9 +40,7 @@ def test_a_copy_holds_all_that_was_acknowledged_before_and_goes_on_by_itself(
 ) -> None:
     write(tmp_path, [{"only": call("/hang")}])
     write(tmp_path, [{"only": call("/quick")}], name="quick")
-    route = "  quick: {match: {path: /quick, methods: [POST]}, target: {workflow: test/quick, input: '${ .body }'}}\n"
-    settings = config(service.port).replace("  mine:\n", route + "  mine:\n")
-    running = gateway(settings)
+    running = gateway(doors(["flow", "quick"], service.port))
     waiting = running.request("POST", "/flow", {}, LATER).headers["location"]
     ended: list[int] = []
     more = threading.Event()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from doors import begin, ended
 from flow import call, config, undo, write
 from running import Gateway, until
 from service import Service
@@ -35,16 +36,6 @@ def family(folder: Path, fails: Json) -> None:
     write(folder, [*flow, {"fails": fails}], {"undo": undo("/undo")})
 
 
-def begin(running: Gateway) -> str:
-    answer = running.request("POST", "/flow", {}, {"prefer": "respond-async"})
-    return answer.headers["location"].rpartition("/")[2]
-
-
-def ended(running: Gateway, id: str) -> Json:
-    ends = ("completed", "faulted", "cancelled")
-    return until(lambda: (found := running.admin(f"/executions/{id}").json)["status"] in ends and found)
-
-
 def only(running: Gateway, workflow: str) -> Json:
     found = running.admin(f"/executions?workflow={workflow}").json["executions"]
     assert len(found) < 2
@@ -64,7 +55,7 @@ UNDONE = ["/undo", "/undo-grandchild", "/undo-child", "/undo"]
 def test_children_of_children_are_undone_in_their_place(gateway: Start, service: Service, tmp_path: Path) -> None:
     family(tmp_path, call("/status/409"))
     running = gateway(config(service.port))
-    error = ended(running, begin(running))["error"]
+    error = ended(running, begin(running, "flow"))["error"]
     assert [seen.path for seen in service.requests] == [*ALL, *UNDONE]
     assert error["status"] == 409
     report = error["compensation"]
@@ -98,7 +89,7 @@ def test_a_child_s_incident_is_seen_and_decided_from_the_parent(
         name="child",
     )
     running = gateway(config(service.port))
-    id = begin(running)
+    id = begin(running, "flow")
 
     def suspended() -> Json:
         return running.admin(f"/executions/{id}").json["incidents"]
@@ -128,7 +119,7 @@ def test_a_cancelled_parent_undoes_its_child_and_one_that_nobody_awaits_is_on_it
     flow = [{"alone": runs("alone", **{"await": False})}, {"run": runs("child")}, {"w": {"wait": "PT1H"}}]
     write(tmp_path, flow)
     running = gateway(config(service.port))
-    id = begin(running)
+    id = begin(running, "flow")
     until(lambda: only(running, "test/child")["ended"])
     until(lambda: only(running, "test/alone")["ended"])
     ids = [only(running, f"test/{name}")["id"] for name in ("alone", "child", "grandchild")]

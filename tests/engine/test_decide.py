@@ -8,7 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from flow import call, config, undo, write
+from doors import begin as begun
+from doors import doors, ended, shown
+from flow import call, undo, write
 from running import Gateway, until
 from service import Service
 from stagedoor.cli import main
@@ -37,11 +39,7 @@ def running(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Itera
     tries = {"try": [{"b": call("/status/500")}], "catch": {"retry": again}}
     write(folder, [{"a": call("/a", undo="done")}, {"tries": tries}], {"done": undo("/undo")}, name="tries")
     write(folder, [{"a": call("/a", undo="slow")}, {"b": call("/status/402")}], {"slow": undo("/hang")}, name="slow")
-    routes = "".join(
-        f"  {name}:\n    match: {{path: /{name}, methods: [POST]}}\n    target: {{workflow: test/{name}, wait: 20s}}\n"
-        for name in ("stuck", "tries", "slow", "long")
-    )
-    (folder / "stagedoor.yaml").write_text(config(service.port).replace("workflows: [", f"{routes}workflows: ["))
+    (folder / "stagedoor.yaml").write_text(doors(["flow", "stuck", "tries", "slow", "long"], service.port))
     gateway = Gateway(folder)
     yield gateway
     gateway.kill()
@@ -63,8 +61,7 @@ def say(running: Gateway, capsys: pytest.CaptureFixture[str]) -> Say:
 
 def begin(running: Gateway, name: str, *statuses: str) -> str:
     """An execution's id, once it has one of these statuses."""
-    location = running.request("POST", f"/{name}", {}, {"prefer": "respond-async"}).headers["location"]
-    id: str = location.rpartition("/")[2]
+    id = begun(running, name)
     until(lambda: shown(running, id)["status"] in statuses)
     return id
 
@@ -74,14 +71,6 @@ def stuck(running: Gateway) -> tuple[str, Json]:
     id = begin(running, "stuck", "suspended")
     [incident] = until(lambda: shown(running, id)["incidents"])
     return id, incident
-
-
-def shown(running: Gateway, id: str) -> Json:
-    return running.admin(f"/executions/{id}").json
-
-
-def ended(running: Gateway, id: str) -> Json:
-    return until(lambda: (found := shown(running, id))["status"] in ("completed", "faulted", "cancelled") and found)
 
 
 def test_an_execution_is_held_and_goes_on(running: Gateway, say: Say) -> None:
@@ -191,8 +180,7 @@ def test_of_a_suspend_and_a_resume_at_once_the_later_counts(running: Gateway) ->
 
 
 def test_what_is_undone_cannot_be_held_up(running: Gateway, service: Service, say: Say) -> None:
-    location = running.request("POST", "/slow", {}, {"prefer": "respond-async"}).headers["location"]
-    id = location.rpartition("/")[2]
+    id = begun(running, "slow")
     service.await_request("/hang")
     for verb in ("suspend", "cancel"):
         code, told = say(verb, id)

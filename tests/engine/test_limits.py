@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from doors import begin, call, doors, ended, metric, order, shown, waiting, write
+from doors import begin, doors, ended, metric, order, shown, waiting, write
+from flow import call
 from running import Gateway, until
 from service import Service
 from stagedoor.cli import main
@@ -25,7 +26,7 @@ def test_calls_to_a_cluster_wait_for_their_turn_and_no_slot_is_lost(
     write(
         tmp_path, "short", [{"a": {**call("/hang/short", method="get"), "timeout": {"after": {"milliseconds": 200}}}}]
     )
-    write(tmp_path, "free", [{"a": call("/free", "other")}])
+    write(tmp_path, "free", [{"a": call("/free", endpoint="cluster://other/free")}])
     limits = {"clusters": {"service": {"at_once": 1, "queue": 4}}}
     running = gateway(doors(["many", "one", "short", "free"], service.port, limits, ["other"]))
     many = begin(running, "many")

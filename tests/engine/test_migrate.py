@@ -11,7 +11,9 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
+import flow
 import pytest
+from doors import begin, ended
 from flow import call, config
 from running import Gateway, until
 from service import Service
@@ -24,22 +26,7 @@ Json = Any
 def write(folder: Path, version: str, do: list[Json], **attributes: Json) -> None:
     """``test/flow`` in this version from now on."""
     metadata = {"metadata": {"stagedoor/attributes": attributes}} if attributes else {}
-    head = {"dsl": "1.0.3", "namespace": "test", "name": "flow", "version": version, **metadata}
-    (folder / "flow.workflow.yaml").write_text(json.dumps({"document": head, "do": do}))
-
-
-def begin(running: Gateway, input: Json = None) -> str:
-    """An execution's id."""
-    accepted = running.request("POST", "/flow", input or {}, {"prefer": "respond-async"})
-    return accepted.headers["location"].rpartition("/")[2]
-
-
-def ended(running: Gateway, id: str) -> Json:
-    def look() -> Json:
-        shown = running.admin(f"/executions/{id}").json
-        return shown if shown["status"] in ("completed", "faulted", "cancelled") else None
-
-    return until(look)
+    flow.write(folder, do, version=version, **metadata)
 
 
 def migrate(running: Gateway, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, list[Json]]:
@@ -52,7 +39,7 @@ def test_executions_go_on_by_the_new_version_also_after_a_restart(
 ) -> None:
     write(tmp_path, "1.0.0", [{"a": call("/a")}, {"b": call("/hang")}, {"c": call("/old")}])
     running = gateway(config(service.port))
-    one, other = begin(running), begin(running)
+    one, other = begin(running, "flow"), begin(running, "flow")
     until(lambda: len(service.to("/hang")) == 2)
     running.kill()
     write(tmp_path, "2.0.0", [{"a": call("/a")}, {"b": call("/hang")}, {"n": call("/new")}], number="${ .n // 7 }")
@@ -92,8 +79,8 @@ def test_all_of_a_version_are_tried_before_one_is_migrated(
         tmp_path, "1.0.0", [{"early": early}, {"mid": call("/b")}, {"late": call("/hang/late")}, {"last": call("/e")}]
     )
     running = gateway(config(service.port))
-    first, second = begin(running, {"early": True}), begin(running, {"early": True})
-    past = begin(running)
+    first, second = begin(running, "flow", {"early": True}), begin(running, "flow", {"early": True})
+    past = begin(running, "flow")
     until(lambda: len(service.to("/hang")) == 3)
     running.kill()
     write(tmp_path, "2.0.0", [{"early": early}, {"mid": call("/n")}, {"late": call("/hang/late")}])
@@ -123,7 +110,7 @@ def test_what_waits_goes_by_the_new_versions_time_and_cannot_be_migrated_twice(
 ) -> None:
     write(tmp_path, "1.0.0", [{"a": call("/a")}, {"pause": {"wait": "PT1H"}}, {"b": call("/b")}])
     running = gateway(config(service.port))
-    one, held = begin(running), begin(running)
+    one, held = begin(running, "flow"), begin(running, "flow")
     until(lambda: len(running.admin("/executions?status=open").json["executions"]) == 2 and len(service.to("/a")) == 2)
     words = {"reason": "look first", "by": "ann"}
     until(lambda: running.admin(f"/executions/{held}").json["status"] == "waiting")

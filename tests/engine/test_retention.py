@@ -12,7 +12,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from flow import call, config, write
+from doors import doors
+from flow import call, write
 from running import Gateway, until
 from service import Service
 from stagedoor.cli import main
@@ -195,8 +196,7 @@ def test_an_operator_removes_what_has_ended_and_its_keys_are_free_again(
 ) -> None:
     write(tmp_path, [{"only": call("/a")}])
     write(tmp_path, [{"only": call("/hang")}], name="waiting")
-    extra = "  waiting: {match: {path: /waiting, methods: [POST]}, target: {workflow: test/waiting}}\n"
-    running = gateway(config(service.port).replace("  mine:\n", extra + "  mine:\n"))
+    running = gateway(doors(["flow", "waiting"], service.port))
 
     def command(*arguments: str) -> str:
         with contextlib.chdir(tmp_path):

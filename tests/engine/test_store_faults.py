@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from disk import Disk
+from disk import Disk, damage
 from flow import call, config, write
 from running import Gateway, until
 from service import Service
@@ -224,25 +224,6 @@ def test_the_door_says_503_while_the_store_fails_and_all_goes_on_by_itself(
     assert refuses.process.wait(30) == 1
     assert "the file is damaged; end the gateway and put a backup in its place" in refuses.log
     assert "Traceback" not in refuses.log.rpartition("the store is written again")[2]
-
-
-def damage(store: Path, table: str) -> Callable[[], None]:
-    """The first page of a table becomes noise. Puts it right again."""
-    connection = sqlite3.connect(store)
-    [(page,)] = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", (table,))
-    [(size,)] = connection.execute("PRAGMA page_size")
-    connection.close()
-
-    def put(content: bytes) -> bytes:
-        with store.open("r+b") as file:
-            file.seek((page - 1) * size)
-            before = file.read(size)
-            file.seek((page - 1) * size)
-            file.write(content)
-        return before
-
-    whole = put(b"\xaa" * size)
-    return lambda: [put(whole), None][1]
 
 
 def test_a_page_that_is_damaged_stops_what_is_written_until_it_is_right(tmp_path: Path) -> None:

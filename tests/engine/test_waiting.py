@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from doors import begin, call, doors, order, send, shown, write
+from doors import begin, doors, order, send, shown, write
+from flow import call
 from running import Gateway, until
 from service import Service
 
@@ -38,7 +39,7 @@ def write_all(folder: Path) -> None:
     write(folder, "late", [{"w": {"wait": "PT1H"}}, WOKE])
     write(folder, "soon", [{"w": {"wait": "PT2S"}}, WOKE])
     write(folder, "held", [{"l": heard("go")}, WOKE])
-    write(folder, "narrow", [{"c": {**call("/hang/{n}", "narrow"), **SAME}}, WOKE])
+    write(folder, "narrow", [{"c": {**call("/hang/{n}", endpoint="cluster://narrow/hang/{n}"), **SAME}}, WOKE])
     write(folder, "alone", [{"l": heard("go")}, WOKE])
     functions = {"undo": call("/fail/1/undo/{n}")}
     write(folder, "incident", [{"a": {**call("/a"), **SAME, "metadata": undone}}, {"no": fails}], functions)

@@ -20,6 +20,8 @@ from typing import Any
 
 from load import Client, Closed
 from shop import ORDER, ORDER_SERVICES, WEB, Shop, fates
+from stagedoor.cli.admin import Admin
+from stagedoor.cli.search import every
 from stagedoor.demo.processes import Services
 
 Json = Any
@@ -123,7 +125,7 @@ RECOVERED = re.compile(r'executions recovered.*?"?executions"?[=:] ?(\d+)')
 
 
 def _compare(shop: Shop, found: Soak) -> None:
-    executions = {each["id"]: each for each in _all(shop)}
+    executions = {each["id"]: each for each in every(Admin(shop.gateway.admin, None), workflow="shop/order")}
     ended = {id: shop.ended(id) for id in executions}
     found.ends = Counter(each["status"] for each in ended.values())
     if len(executions) != found.orders:
@@ -143,18 +145,6 @@ def _compare(shop: Shop, found: Soak) -> None:
         entries = shop.services.ledger(name)["entries"]
         found.work += len(entries)
         found.repeats += sum(entry["repeats"] for entry in entries)
-
-
-def _all(shop: Shop) -> list[Json]:
-    """Every order's execution, page by page."""
-    found: list[Json] = []
-    before = ""
-    while True:
-        page = shop.admin(f"/executions?workflow=shop/order&limit=500{before}")[1]
-        found += page["executions"]
-        if page["next"] is None:
-            return found
-        before = f"&before={page['next']}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import doors
 import pytest
 from flow import write
 from hazard import FAILS, UNDO, Things, config, thing
@@ -65,19 +66,16 @@ class Stage:
 
     def begin(self, name: str) -> str:
         """The id of an execution."""
-        answer = self.gateway.request("POST", f"/{name}", {}, {"prefer": "respond-async"})
-        assert answer.status == 202, answer
-        return answer.headers["location"].rpartition("/")[2]
+        return doors.begin(self.gateway, name)
 
     def shown(self, id: str) -> Json:
-        return self.gateway.admin(f"/executions/{id}").json
+        return doors.shown(self.gateway, id)
 
     def ended(self, id: str) -> Json:
-        ends = ("completed", "faulted", "cancelled")
-        return until(lambda: (found := self.shown(id))["status"] in ends and found)
+        return doors.ended(self.gateway, id)
 
     def say(self, id: str, verb: str, **words: str) -> Answer:
-        return self.gateway.admin(f"/executions/{id}/{verb}", "POST", {"by": "ann", "reason": "told so", **words})
+        return doors.order(self.gateway, id, verb, **words)
 
 
 @pytest.fixture(scope="module")

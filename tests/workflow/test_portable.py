@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import pages
 import pytest
 from collection import own
 from ruamel.yaml import YAML
@@ -106,8 +107,7 @@ def documents() -> dict[str, Json]:
     found = {
         path.stem: yaml.load(path.read_text()) for path in sorted((TOP / "examples/shop/workflows").glob("*.yaml"))
     }
-    guide = (TOP / "docs/sagas.md").read_text()
-    found["guide"] = yaml.load(guide.partition("```yaml\n")[2].partition("```")[0])
+    found["guide"] = pages.documents(TOP / "docs/sagas.md")[0]
     return {name: json.loads(json.dumps(whole)) for name, whole in found.items()}
 
 

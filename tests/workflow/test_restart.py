@@ -96,15 +96,9 @@ def test_context_is_edited_for_all_that_follows() -> None:
 def test_what_was_done_before_is_undone_only_by_who_has_taken_it(undos: str, entries: Json) -> None:
     found = cut(definition(STEPS), definition(STEPS), ran(STEPS, ANSWERS).log, "b")
     driver = Driver(definition(STEPS), {"b": [500]})
-    driver.machine = machine = fed(STEPS, restarted(STEPS, found, undos=undos))
-    driver.log, driver._now = restarted(STEPS, found, undos=undos), machine.now
-    driver.outstanding = machine.pending()
-    for command in list(driver.outstanding):
-        driver._carry_out(command)
-    while driver._due:
-        at, _, event = driver._due.pop(0)
-        driver._now = at
-        driver._feed(event)
+    events = restarted(STEPS, found, undos=undos)
+    machine = fed(STEPS, events)
+    driver.go_on(machine, events)
     report = machine.saga.report()
     assert [(each["task"], each["status"]) for each in report["entries"]] == entries
     undone = [each.idempotency_key for each in driver.commands if isinstance(each, Call) and each.compensates]
@@ -115,14 +109,7 @@ def test_a_restart_of_a_restart_begins_where_that_one_was() -> None:
     first = cut(definition(STEPS), definition(STEPS), ran(STEPS, ANSWERS).log, "b")
     middle = restarted(STEPS, first, input={"id": 7})
     driver = Driver(definition(STEPS), ANSWERS)
-    driver.machine = fed(STEPS, middle)
-    driver.log, driver._now = middle, middle[-1].at
-    driver.outstanding = driver.machine.pending()
-    for command in list(driver.outstanding):
-        driver._carry_out(command)
-    while driver._due:
-        driver._now, _, event = driver._due.pop(0)
-        driver._feed(event)
+    driver.go_on(fed(STEPS, middle), middle)
     assert driver.machine.status == "completed"
     # Behind the first restart, and before it.
     again = cut(definition(STEPS), definition(STEPS), driver.log, "c")

@@ -122,6 +122,14 @@ class Driver:
         self._play()
         return self.machine
 
+    def go_on(self, machine: Machine, log: list[Event]) -> None:
+        """From where a history has led a machine."""
+        self.machine, self.log, self._now = machine, log, log[-1].at
+        self.outstanding = machine.pending()
+        for command in list(self.outstanding):
+            self._carry_out(command)
+        self._play()
+
     def _play(self) -> None:
         while self._due and len(self.log) < MAX_EVENTS:
             at, _, event = heapq.heappop(self._due)

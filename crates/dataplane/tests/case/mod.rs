@@ -16,7 +16,6 @@
 //! ```
 //!
 //! For the escapes in bytes see `wire::unescape`.
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::borrow::Borrow;
 use std::io::Write;

@@ -1,5 +1,4 @@
 //! Transformations as cases write them, with what they leave out.
-#![allow(dead_code)]
 
 use serde_json::{json, Value};
 

@@ -1,5 +1,4 @@
 //! A gateway with one listener in front of one endpoint, and a client that reads and writes raw bytes.
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};

@@ -1,5 +1,4 @@
 //! An endpoint that follows a script in raw bytes and remembers what it was sent, and what a worker needs to call it.
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::future::{poll_fn, Future};
 use std::io::{Read, Write};

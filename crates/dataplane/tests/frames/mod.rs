@@ -1,5 +1,4 @@
 //! An endpoint's side of HTTP/2 frame by frame, so that a test decides what is said and when (RFC 9113 §4, §6).
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::io::{Read, Write};
 

@@ -1,5 +1,4 @@
 //! Certificates made for one test, in files of a folder that goes with it.
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,6 +1,5 @@
 //! An OpenID provider's token endpoint that checks what it is asked like a real one and answers as a test wants; every
 //! other request is echoed, so that it plays the endpoint too.
-#![allow(clippy::expect_used, clippy::panic)]
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};

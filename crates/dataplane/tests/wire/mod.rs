@@ -1,6 +1,5 @@
 //! HTTP/1.1 messages taken from raw bytes by the letter of RFC 9112: what the gateway writes must satisfy the strictest
 //! reader. And the text form of such bytes in case files.
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Message {

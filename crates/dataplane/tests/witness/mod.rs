@@ -1,5 +1,4 @@
 //! An endpoint that reads requests by the letter of RFC 9112, answers each with its target, and tells what it saw.
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

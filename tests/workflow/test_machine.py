@@ -23,6 +23,7 @@ from stagedoor.workflow.events import (
     IncidentResolved,
     SuspendRequested,
     TimerFired,
+    TurnTaken,
     UndoRequested,
 )
 from stagedoor.workflow.machine import Machine, ReplayMismatch
@@ -304,3 +305,22 @@ def test_the_call_of_a_loser_that_was_not_waited_for_is_undone_with_the_workflow
     child.feed(ExecutionCompleted(2.0, 7, "due"))
     [undo] = child.feed(UndoRequested(5.0, "no more", "/do/0/run!undo@1", "e0"))
     assert (undo.compensates, undo.body) == (call.task, "unknown")
+
+
+@pytest.mark.parametrize("taken", [False, True])
+def test_what_completes_while_a_loser_waits_for_its_turn_can_be_undone(taken: bool) -> None:
+    endless = {"do": [{"x": {"set": {"k": 1}}}, {"y": {"set": {"k": 2}, "then": "x"}}]}
+    race = {"fork": {"compete": True, "branches": [{"a": POST}, {"b": endless}]}}
+    done = {**POST, "metadata": {"stagedoor/compensate": {"use": "undo"}}}
+    run, _ = machine({"done": done}, {"race": race}, use={"functions": UNDO})
+    run.feed(CallCompleted(2.0, "/do/0/done#1", 200, {}, {}))
+    run.feed(CompensationRegistered(2.0, "/do/0/done", {}))
+    [complete] = run.feed(CallCompleted(3.0, "/do/1/race/fork/branches/0/a#1", 200, {}, {}))
+    assert isinstance(complete, Complete)
+    if taken:
+        # It was on its way into the log.
+        assert run.feed(TurnTaken(3.0, "turn@1")) == []
+    run.feed(ExecutionCompleted(4.0, complete.output, complete.undo))
+    [undo] = run.feed(UndoRequested(5.0, "not wanted any more", "r", "p"))
+    assert isinstance(undo, Call)
+    assert undo.compensates == "/do/0/done"

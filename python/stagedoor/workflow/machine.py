@@ -540,6 +540,8 @@ class Machine:
                 self.withdraw(CancelProcess(identifier))
             elif isinstance(command, OpenIncident | UndoChild | TakeTurn):
                 del self._waits[identifier]
+        # Nor does it wait for its turn: what is undone of it later would wait with it.
+        self._turn = None
         self._waits["conclusion"] = (conclusion, self, self.now)
         self._out.append(conclusion)
 

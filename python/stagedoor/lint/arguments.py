@@ -8,11 +8,11 @@ from typing import Any
 
 from stagedoor.errors import Problem
 from stagedoor.lint.step import steps
+from stagedoor.workflow import endpoint as endpoints
 from stagedoor.workflow.expression import wrapped
 from stagedoor.workflow.place import suggestion
 
 Json = Any
-_VARIABLE = re.compile(r"\{([A-Za-z_]\w*)\}")
 _KEY = re.compile(r'\s*(?:"(?P<quoted>[^"\\]*)"|\$?(?P<name>[A-Za-z_]\w*))\s*(?::|\Z)')
 
 
@@ -40,7 +40,14 @@ def _wanted(function: Json) -> set[str]:
         return set()
     endpoint = (function.get("with") or {}).get("endpoint")
     uri = endpoint.get("uri") if isinstance(endpoint, dict) else endpoint
-    return set() if not isinstance(uri, str) or wrapped(uri) is not None else set(_VARIABLE.findall(uri))
+    if not isinstance(uri, str) or wrapped(uri) is not None:
+        return set()
+    try:
+        names = endpoints.parse(uri).parts[1::2]
+    except ValueError:
+        # That is an error of its own.
+        return set()
+    return {name.partition(".")[0] for name in names}
 
 
 def _given(value: Json) -> set[str] | None:

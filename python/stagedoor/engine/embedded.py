@@ -50,7 +50,6 @@ from stagedoor.workflow.commands import CancelTimer, Command, Complete, Fault, S
 from stagedoor.workflow.definition import Definition
 from stagedoor.workflow.events import (
     Event,
-    EventEmitted,
     EventReceived,
     ExecutionAdmitted,
     ExecutionMigrated,
@@ -442,8 +441,6 @@ class Engine:
         execution.fed, execution.since = execution.seq - 1, execution.seq
         self.counters.started += 1
         self.counters.restarted += 1
-        if self._lifecycle:
-            self.outbox.wake()
         if execution.machine is not None:
             self._run(execution, execution.machine.pending())
         self.flush_soon()
@@ -555,8 +552,6 @@ class Engine:
             refusal = ("refused", "engine-unavailable", "The store cannot be written.", RETRY_AFTER_S)
             self._callers.release(execution, lambda callout: (callout, *refusal))
             return
-        if self._lifecycle or execution.told is not None:
-            self.outbox.wake()
         self.counters.started += 1
         execution.started = True
         self._callers.started(execution, ends=final is not None)
@@ -569,10 +564,7 @@ class Engine:
 
     def _committed(self, execution: Execution, event: Event, seq: int, size: int, error: StoreError | None) -> None:
         self.flush_soon()
-        kind = type(event)
-        if kind is EventEmitted or (self._lifecycle and error is None and kind in lifecycle.TOLD):
-            self.outbox.wake()
-        if kind in STATUS:
+        if type(event) in STATUS:
             self._drop(execution)
             return
         self.turns.take(execution, Committed(event, seq, size))
@@ -608,7 +600,7 @@ class Engine:
 
     def _tell(self, execution: Execution, seq: int, at: float) -> None:
         """The sink, what became of tasks with that event."""
-        owed = telling.told(execution, seq, at, lambda error: self.outbox.wake())
+        owed = telling.told(execution, seq, at)
         if owed is not None and self._tasks:
             self._appends.append(owed)
 

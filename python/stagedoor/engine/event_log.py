@@ -119,6 +119,8 @@ class EventLog:
         self.history = History(reader(path), loop)
         self.recall = History(reader(path), loop)
         """For the loop's own thread, which waits for no long question to ``history``."""
+        self.owed: Callable[[], None] | None = None
+        """Called in the loop after each commit by which somebody is owed an event."""
         self.broken: str | None = None
         """Why the store cannot be written at present."""
         self.events = 0
@@ -264,6 +266,8 @@ class EventLog:
             self.batch_sizes.observe(len(batch))
             self.events += len(batch)
             self._loop.call_soon_threadsafe(_acknowledge, batch, None)
+            if self.owed is not None and any(append.outbox for append in batch):
+                self._loop.call_soon_threadsafe(self.owed)
         return []
 
     def _hold(self, appends: list[Append], reason: str) -> list[Append]:

@@ -59,6 +59,7 @@ class Outbox:
         self._loading = False
         self._again = False
         self._closing = False
+        event_log.owed = self.wake
         notices.handle({_core.Answered: self._answered, _core.Unanswered: self._answered})
 
     @property

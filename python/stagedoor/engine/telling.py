@@ -7,14 +7,11 @@ so nothing is left out when a later event, or the end, is in the log.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from stagedoor.engine import lifecycle
 from stagedoor.engine.event_log import Append
 from stagedoor.engine.execution import Execution
 from stagedoor.engine.record import encode_json
 from stagedoor.engine.statement import OVER
-from stagedoor.engine.store import StoreError
 
 FIRST = -1
 """The mark of an execution of which nothing was told yet."""
@@ -33,9 +30,7 @@ def over(execution: str) -> Append:
     return Append(execution, 0, "", 0.0, "", told=OVER)
 
 
-def told(
-    execution: Execution, seq: int, at: float, done: Callable[[StoreError | None], None] | None = None
-) -> Append | None:
+def told(execution: Execution, seq: int, at: float) -> Append | None:
     """What the sink is owed after the event ``seq`` was fed, if it does not have it; or None, also while the machine is
     not through with the event."""
     machine, row, mark = execution.machine, execution.row, execution.told
@@ -46,4 +41,4 @@ def told(
         return None
     events = [encode_json(lifecycle.moved(row, move, seq, index, at)) for index, move in enumerate(moves)]
     execution.told = seq
-    return Append(row.id, seq, "", at, "", done, outbox=tuple(events), told=seq)
+    return Append(row.id, seq, "", at, "", outbox=tuple(events), told=seq)

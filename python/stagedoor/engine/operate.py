@@ -16,24 +16,19 @@ from stagedoor.engine.event_log import EventLog
 from stagedoor.engine.execution import STATUS, Execution, Final, status_of, when
 from stagedoor.engine.explanation import explain
 from stagedoor.engine.history import Past, Row
-from stagedoor.engine.measure import render
 from stagedoor.engine.migrate import Migrator
 from stagedoor.engine.recovery import restored
 from stagedoor.engine.replay import recorded
 from stagedoor.engine.restart import Restarter, Wish
+from stagedoor.engine.shown import incidents, origin, told
 from stagedoor.errors import Conflict
 from stagedoor.workflow.definition import Definition
 from stagedoor.workflow.events import (
     Event,
-    ExecutionMigrated,
-    ExecutionStarted,
-    IncidentOpened,
-    IncidentResolved,
 )
 from stagedoor.workflow.machine import Machine
 
 Json = Any
-ORIGIN = ("execution", "event", "task", "edited", "undos", "by", "reason")
 
 
 class Operator:
@@ -61,7 +56,7 @@ class Operator:
         shown = [
             {
                 **status_of(row, updated, self._status(row), None),
-                **_origin(row),
+                **origin(row),
                 "ended": None if row.ended is None else when(row.ended),
                 "incidents": row.incidents,
                 "origin": row.origin,
@@ -83,10 +78,10 @@ class Operator:
         final = None if execution is None else execution.final
         if execution is not None and execution.broken is not None:
             last: Event = await history.ask(lambda: history.last(id)) if final is None else final
-            told = await history.ask(lambda: history.facts(id))
+            facts = await history.ask(lambda: history.facts(id))
             return (
                 status_of(row, last.at, row.status, last)
-                | _told(row, told, await self._incidents_below(id))
+                | told(row, facts, await self._incidents_below(id))
                 | {"waiting": explain(self._engine, self._log, execution, ()), "timeline": []}
             )
         # Fed anew rather than shown from the running machine: what is shown is what is committed.
@@ -100,7 +95,7 @@ class Operator:
             # Purged meanwhile: what was read may be a part.
             return None
         last = (past.tail or past.facts)[-1] if final is None else final
-        shown = _told(row, past.told, await self._incidents_below(id))
+        shown = told(row, past.told, await self._incidents_below(id))
         if isinstance(last, Final):
             status = STATUS[type(last)]
         else:
@@ -135,7 +130,7 @@ class Operator:
         below = [each.id for each in self._engine.open.values() if each.above == id]
         for child in below:
             events = await history.ask(partial(history.facts, child))
-            found += [each | {"execution": child} for each in _incidents(events) if each["resolved"] is None]
+            found += [each | {"execution": child} for each in incidents(events) if each["resolved"] is None]
             found += await self._incidents_below(child)
         return found
 
@@ -206,131 +201,6 @@ class Operator:
             raise Conflict("it has not begun" if execution.final is None else "it has ended")
         return execution
 
-    def metrics(self) -> str:
-        """Prometheus text format."""
-        engine, log = self._engine, self._log
-        counters, statuses = engine.counters, dict.fromkeys(("pending", "running", "waiting", "suspended", "broken"), 0)
-        for execution in engine.open.values():
-            if execution.parked and execution.broken is None:
-                # Most of a hundred thousand: nobody waits for a scrape.
-                statuses["waiting"] += 1
-                continue
-            status = "broken" if execution.broken is not None else execution.status
-            statuses[status if status in statuses else "running"] += 1
-        finished = {f'status="{status}"': count for status, count in counters.finished.items()}
-        name = "stagedoor_executions"
-        return "".join(
-            [
-                render(
-                    name + "_open",
-                    "gauge",
-                    "Executions that have not ended.",
-                    {f'status="{status}"': count for status, count in statuses.items()},
-                ),
-                render(name + "_started_total", "counter", "Executions started.", counters.started),
-                render(name + "_finished_total", "counter", "Executions that ended.", finished),
-                render(name + "_joined_total", "counter", "Requests that joined one by its key.", engine.door.joined),
-                render(name + "_refused_total", "counter", "Callouts that were refused.", engine.refused),
-                render(name + "_restarted_total", "counter", "Begun anew by an operator.", counters.restarted),
-                render(name + "_migrated_total", "counter", "Led on by another version.", counters.migrated),
-                render(name + "_recovered", "gauge", "Executions read back at the start.", counters.recovered),
-                render("stagedoor_engine_calls_total", "counter", "Calls sent by workflows.", engine.calls_sent),
-                render("stagedoor_engine_calls_open", "gauge", "Calls on their way.", engine.calls_open),
-                render("stagedoor_engine_calls_waiting", "gauge", "Calls that wait for a slot.", engine.calls_waiting),
-                render(
-                    "stagedoor_engine_calls_refused_total",
-                    "counter",
-                    "Calls that failed because too many waited.",
-                    engine.calls_refused,
-                ),
-                render(
-                    "stagedoor_engine_turns_waiting", "gauge", "Executions that wait for a turn.", len(engine.turns)
-                ),
-                render(
-                    "stagedoor_executions_limited_total",
-                    "counter",
-                    "Executions that came to a limit of their own.",
-                    {f'limit="{limit}"': count for limit, count in counters.limited.items()},
-                ),
-                render(
-                    "stagedoor_schedules_started_total", "counter", "Started by schedules.", engine.schedules.started
-                ),
-                render("stagedoor_schedules_skipped_total", "counter", "Not started.", engine.schedules.skipped),
-                render("stagedoor_engine_listeners", "gauge", "Listeners for events.", len(engine.listeners)),
-                render("stagedoor_events_received_total", "counter", "Events that came in.", engine.inbox.received),
-                render(
-                    "stagedoor_events_duplicate_total",
-                    "counter",
-                    "Events that had come in before.",
-                    engine.inbox.duplicates,
-                ),
-                render("stagedoor_events_kept", "gauge", "Events kept for later.", len(engine.inbox.events)),
-                render("stagedoor_events_delivered_total", "counter", "Events delivered.", engine.outbox.delivered),
-                render("stagedoor_events_given_up_total", "counter", "Events not delivered.", engine.outbox.given_up),
-                render("stagedoor_events_under_way", "gauge", "Events being delivered.", engine.outbox.under_way),
-                render("stagedoor_executions_parked", "gauge", "Waiting ones out of memory.", engine.parking.parked),
-                render("stagedoor_engine_timers", "gauge", "Timers that have not fired.", engine.timers),
-                render("stagedoor_snapshots_total", "counter", "Snapshots of executions.", engine.snapshots.taken),
-                render("stagedoor_snapshots_bytes_total", "counter", "Their JSON.", engine.snapshots.bytes),
-                render("stagedoor_blobs_total", "counter", "Payloads kept beside the log.", counters.blobs),
-                render("stagedoor_blobs_bytes_total", "counter", "Their JSON.", counters.blob_bytes),
-                render("stagedoor_event_log_waiting", "gauge", "Events not committed yet.", log.waiting),
-                render("stagedoor_event_log_events_total", "counter", "Events committed.", log.events),
-                render(
-                    "stagedoor_event_log_broken",
-                    "gauge",
-                    "1 if the store cannot be written.",
-                    int(log.broken is not None),
-                ),
-                log.batch_sizes.render("stagedoor_event_log_batch_events", "Events of one commit."),
-                log.commit_seconds.render("stagedoor_event_log_commit_seconds", "Time of one commit."),
-            ]
-        )
-
     def _status(self, row: Row) -> str:
         execution = self._engine.open.get(row.id)
         return row.status if execution is None else execution.status
-
-
-def _origin(row: Row) -> dict[str, Json]:
-    return {"route": row.route, "consumer": row.consumer, "idempotencyKey": row.key, "definition": row.definition}
-
-
-def _told(row: Row, events: list[Event], below: list[Json]) -> dict[str, Json]:
-    """What an execution's first event, its incidents and its migrations tell. ``below`` are incidents of others."""
-    told = _origin(row) | {"incidents": [*_incidents(events), *below], "migrations": _migrations(events)}
-    if events and isinstance(events[0], ExecutionStarted):
-        told["input"] = events[0].input
-        told["origin"] = _restarted(events[0].origin)
-    return told
-
-
-def _restarted(origin: Json) -> Json:
-    """From where an execution was restarted, without what only a machine needs; null if it was not."""
-    return None if origin is None else {name: origin[name] for name in ORIGIN}
-
-
-def _migrations(events: list[Event]) -> list[Json]:
-    return [
-        {"at": when(each.at), "version": each.version, "previous": each.previous, "by": each.by, "reason": each.reason}
-        for each in events
-        if isinstance(each, ExecutionMigrated)
-    ]
-
-
-def _incidents(events: list[Event]) -> list[Json]:
-    found: dict[str, Json] = {}
-    for event in events:
-        if isinstance(event, IncidentOpened):
-            found[event.incident] = {
-                "id": event.incident,
-                "task": event.task,
-                "error": event.error,
-                "arguments": event.arguments,
-                "opened": when(event.at),
-                "resolved": None,
-            }
-        elif isinstance(event, IncidentResolved) and event.incident in found:
-            said = {"action": event.action, "by": event.by, "reason": event.reason, "at": when(event.at)}
-            found[event.incident]["resolved"] = said
-    return list(found.values())

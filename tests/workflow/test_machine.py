@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scenario import document
 from stagedoor.errors import InvalidDefinition
 from stagedoor.workflow.commands import Call, Complete, Fault, RegisterCompensation
+from stagedoor.workflow.error import ReplayMismatch
 from stagedoor.workflow.events import (
     RULES,
     CallCompleted,
@@ -26,7 +27,7 @@ from stagedoor.workflow.events import (
     TurnTaken,
     UndoRequested,
 )
-from stagedoor.workflow.machine import Machine, ReplayMismatch
+from stagedoor.workflow.machine import Machine
 from stagedoor.workflow.parse import parse
 from virtual import Driver
 

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from scenario import document
 from stagedoor.workflow.commands import StartTimer
+from stagedoor.workflow.error import ReplayMismatch
 from stagedoor.workflow.events import ExecutionMigrated
-from stagedoor.workflow.machine import Machine, ReplayMismatch
+from stagedoor.workflow.machine import Machine
 from stagedoor.workflow.migration import Difference, compare, machine_of
 from stagedoor.workflow.parse import parse
 from virtual import Driver

@@ -16,9 +16,10 @@ from scenario import document
 from stagedoor.engine.record import decode, encode_json
 from stagedoor.workflow.commands import Call, StartTimer
 from stagedoor.workflow.definition import Task
+from stagedoor.workflow.error import ReplayMismatch
 from stagedoor.workflow.events import CallCompleted, ExecutionStarted, TimerFired
 from stagedoor.workflow.identifiers import REMEMBERED
-from stagedoor.workflow.machine import Machine, ReplayMismatch
+from stagedoor.workflow.machine import Machine
 from stagedoor.workflow.migration import machine_of
 from stagedoor.workflow.parse import parse, restore
 from stagedoor.workflow.snapshot import FORMAT, KINDS, RECORDS, ROW, SnapshotUnreadable, slots

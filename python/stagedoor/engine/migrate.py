@@ -14,8 +14,9 @@ from stagedoor.engine.execution import Execution
 from stagedoor.engine.store import StoreError
 from stagedoor.errors import Conflict, InvalidDefinition
 from stagedoor.workflow.definition import Definition
+from stagedoor.workflow.error import ReplayMismatch
 from stagedoor.workflow.events import Event, ExecutionMigrated, TimerFired
-from stagedoor.workflow.machine import Machine, ReplayMismatch
+from stagedoor.workflow.machine import Machine
 from stagedoor.workflow.migration import Difference, compare
 
 Json = Any

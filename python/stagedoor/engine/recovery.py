@@ -11,7 +11,8 @@ from stagedoor.engine.event_log import Append
 from stagedoor.engine.execution import Execution
 from stagedoor.engine.history import History, Past
 from stagedoor.workflow.definition import Definition
-from stagedoor.workflow.machine import Machine, ReplayMismatch
+from stagedoor.workflow.error import ReplayMismatch
+from stagedoor.workflow.machine import Machine
 from stagedoor.workflow.migration import machine_of
 from stagedoor.workflow.snapshot import SnapshotUnreadable
 

@@ -12,8 +12,9 @@ from stagedoor.engine.record import decode, encode
 from stagedoor.errors import InvalidDefinition, StagedoorError
 from stagedoor.workflow.commands import Command
 from stagedoor.workflow.definition import Definition
+from stagedoor.workflow.error import ReplayMismatch
 from stagedoor.workflow.events import Event, ExecutionStarted
-from stagedoor.workflow.machine import Machine, ReplayMismatch
+from stagedoor.workflow.machine import Machine
 from stagedoor.workflow.migration import machine_of
 from stagedoor.workflow.parse import restore
 from stagedoor.workflow.snapshot import SnapshotUnreadable

@@ -6,6 +6,8 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
+from stagedoor.errors import StagedoorError
+
 Json = Any
 
 STANDARD = "https://open-workflow-specification.org/spec/1.0.0/errors/"
@@ -13,6 +15,10 @@ HOSTS = frozenset({"open-workflow-specification.org", "serverlessworkflow.io", "
 """Hosts under which the specification, its examples and its conformance scenarios name the same error kinds."""
 MAX_TEXT = 1000
 """Longest title or detail, in characters, taken over from a service."""
+
+
+class ReplayMismatch(StagedoorError):
+    """The history does not belong to this definition or to this version of the machine."""
 
 
 class Failure(Exception):

@@ -21,8 +21,9 @@ from stagedoor.workflow.commands import (
     StartTimer,
 )
 from stagedoor.workflow.definition import Definition
+from stagedoor.workflow.error import ReplayMismatch
 from stagedoor.workflow.events import Event, ExecutionMigrated, ExecutionStarted
-from stagedoor.workflow.machine import Machine, ReplayMismatch
+from stagedoor.workflow.machine import Machine
 
 Json = Any
 

@@ -15,6 +15,7 @@ from stagedoor.errors import Conflict
 from stagedoor.workflow.child_undo import ChildUndo
 from stagedoor.workflow.commands import Call, RegisterCompensation, SetAttributes, StartTimer
 from stagedoor.workflow.definition import Definition
+from stagedoor.workflow.error import ReplayMismatch
 from stagedoor.workflow.events import (
     AttributesSet,
     CompensationRegistered,
@@ -23,7 +24,7 @@ from stagedoor.workflow.events import (
     ExecutionRestarted,
     ExecutionStarted,
 )
-from stagedoor.workflow.machine import Machine, ReplayMismatch
+from stagedoor.workflow.machine import Machine
 from stagedoor.workflow.migration import differ, machine_of
 from stagedoor.workflow.undo import Undo
 

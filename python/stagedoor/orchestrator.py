@@ -7,10 +7,11 @@ import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from stagedoor import _core
-from stagedoor.config import Configuration
+from stagedoor.config import Configuration, nats_credentials
 from stagedoor.config.cluster import Cluster
 from stagedoor.config.limits import CallLimit
 from stagedoor.config.nats import Nats
@@ -154,6 +155,9 @@ def _broker(nats: Nats, folder: Path) -> Broker:
         nats.user,
         None if nats.password is None else nats.password.get_secret_value(),
         None if nats.token is None else nats.token.get_secret_value(),
+        None if nats.nkey is None else nats.nkey.get_secret_value(),
+        nats.creds,
+        None if nats.creds is None else partial(nats_credentials.read, folder / nats.creds),
         ssl.create_default_context(cafile=None if nats.ca is None else str(folder / nats.ca)) if secure else None,
         nats.ca,
         nats.publish,

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from stagedoor.config.address import is_host
+from stagedoor.config.nats_credentials import is_seed
 from stagedoor.policies.model import Strict, wrong
 
 _SUBJECT = re.compile(r"[^\s.*>{}\x00-\x1f]+(\.[^\s.*>{}\x00-\x1f]+)*")
@@ -27,7 +28,7 @@ def _server(value: str) -> str:
     if not sound or parts.query or parts.fragment or not is_host((parts.hostname or "").strip("[]")):
         raise wrong("expected nats://HOST:PORT or tls://HOST:PORT, for example nats://127.0.0.1:4222")
     if "@" in parts.netloc:
-        raise wrong("a server's URL holds no credentials", "give user and password, or token")
+        raise wrong("a server's URL holds no credentials", "give user and password, token, nkey or creds")
     return value
 
 
@@ -77,6 +78,11 @@ class Nats(Strict):
     """The user's password."""
     token: SecretStr | None = None
     """In place of a user."""
+    nkey: SecretStr | None = None
+    """The seed of a user's nkey, ``SU…``, in place of a user. Needs the package ``nkeys``."""
+    creds: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
+    """A file with a user's JWT and its seed, beside the configuration file, in place of a user. It is read for each
+    connection. Needs the package ``nkeys``."""
     ca: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
     """A file of certificates that the servers' are verified with, beside the configuration file. Left out: those that
     the system trusts."""
@@ -92,10 +98,15 @@ class Nats(Strict):
     def _consistent(self) -> Self:
         if (self.user is None) is not (self.password is None):
             raise wrong("'user' and 'password' go together")
-        if self.token is not None and self.user is not None:
-            raise wrong("'token' and 'user' do not go together")
+        ways = [name for name in ("user", "token", "nkey", "creds") if getattr(self, name) is not None]
+        if len(ways) > 1:
+            raise wrong(f"'{ways[0]}' and '{ways[1]}' do not go together")
+        if self.nkey is not None and not is_seed(self.nkey.get_secret_value()):
+            raise wrong("'nkey' is no seed of a user, which begins with SU and has 58 characters")
         if self.publish is None and self.consume is None:
             raise wrong("neither 'publish' nor 'consume' is given: it would do nothing")
         if find_spec("nats") is None:
             raise wrong("the package nats-py is not installed", "install stagedoor[nats]")
+        if (self.nkey is not None or self.creds is not None) and find_spec("nkeys") is None:
+            raise wrong("the package nkeys is not installed", "install stagedoor[nats]")
         return self

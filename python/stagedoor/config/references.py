@@ -8,6 +8,7 @@ from collections.abc import Mapping as Map
 from pathlib import Path as Folder
 from typing import TYPE_CHECKING, Any
 
+from stagedoor.config import nats_credentials
 from stagedoor.config.callee import Callees, called, led
 from stagedoor.config.cluster import endpoint
 from stagedoor.config.credentials import credentials
@@ -123,6 +124,12 @@ def _broker(settings: Settings, folder: Folder) -> Found:
         except OSError as error:
             reason = "it holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror
             yield ("engine", "events", "nats", "ca"), f"the file '{nats.ca}' cannot be used: {reason}", None
+    if nats is not None and nats.creds is not None:
+        try:
+            nats_credentials.read(folder / nats.creds)
+        except (OSError, ValueError) as error:
+            reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+            yield ("engine", "events", "nats", "creds"), f"the file '{nats.creds}' cannot be used: {reason}", None
 
 
 def _plan(path: Path, plan: str | None, plans: list[str] | None) -> Found:

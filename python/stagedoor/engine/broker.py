@@ -9,6 +9,7 @@ import asyncio
 import logging
 import re
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -16,7 +17,7 @@ from urllib.parse import quote
 from stagedoor.engine import cloud_events
 
 if TYPE_CHECKING:
-    from nats.aio.client import Client
+    from nats.aio.client import Client, RawCredentials
 
 CONNECT_S = 5.0
 """For a connection, whichever of the servers gives it."""
@@ -38,6 +39,12 @@ class Settings:
     user: str | None = None
     password: str | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
+    nkey: str | None = field(default=None, repr=False)
+    """A seed."""
+    creds: str | None = None
+    """The file of the next one."""
+    credentials: Callable[[], str] | None = field(default=None, repr=False, compare=False)
+    """A JWT and a seed, for each connection anew. May raise OSError and ValueError."""
     tls: ssl.SSLContext | None = field(default=None, repr=False, compare=False)
     ca: str | None = None
     subject: str | None = None
@@ -87,8 +94,14 @@ class Broker:
                 return self._client
             await self._close()
             settings = self.settings
+            options: dict[str, Any] = {
+                "user": settings.user,
+                "password": settings.password,
+                "token": settings.token,
+                "nkeys_seed_str": settings.nkey,
+                "user_credentials": await _credentials(settings),
+            }
             client = self._client = Client()
-            options: dict[str, Any] = {"user": settings.user, "password": settings.password, "token": settings.token}
             if settings.tls is not None:
                 options["tls"] = settings.tls
             connected = client.connect(
@@ -125,6 +138,17 @@ def told(error: BaseException) -> str:
     if isinstance(error, NoStreamResponseError):
         return "no stream of the broker takes its subject"
     return f"the broker cannot be used: {type(error).__name__}: {error}"[:500]
+
+
+async def _credentials(settings: Settings) -> RawCredentials | None:
+    from nats.aio.client import RawCredentials
+
+    if settings.credentials is None:
+        return None
+    try:
+        return RawCredentials(await asyncio.to_thread(settings.credentials))
+    except ValueError as wrong:
+        raise ConnectionError(f"the file '{settings.creds}' cannot be used: {wrong}") from None
 
 
 async def _quiet(error: Exception) -> None:

@@ -73,6 +73,50 @@ def test_an_expression_inside_other_text_is_a_warning() -> None:
     assert [problem.path for problem in definition.warnings] == [("do", 0, "a", "set", "text")]
 
 
+def test_text_that_can_only_be_meant_as_an_expression_is_a_warning() -> None:
+    looks = {
+        "a": "$context.x",
+        "b": [" $input ", "$item.name"],
+        "c": {"d": '$workflow.input["n"]', "e": "$task | .name"},
+    }
+    plain = {
+        "f": [
+            "$5.00",
+            "$",
+            "$HOME/bin",
+            "$x",
+            "$contxt.x",
+            "$item costs 5",
+            "$input. It",
+            "a $item",
+            "US$",
+            "$item.",
+            "$$",
+        ],
+        "g": "${ $item }",
+    }
+    loop = {"for": {"in": "[1]"}, "do": [{"b": {"set": looks | plain}}]}
+    wanted = {"type": "t", "subject": "$context.id", "data": {"n": "$input.n", "price": "$5"}}
+    order = {"from": ".data.order", "expect": "$context.order"}
+    heard = {"listen": {"to": {"one": {"with": wanted, "correlate": {"order": order}}}}}
+    sent = POST["with"] | {"headers": {"x": "$context.x"}, "body": "$input"}
+    definition = parse(document({"do": [{"a": loop}, {"l": heard}, {"c": {"call": "http", "with": sent}}]}))
+    at = ("do", 0, "a", "do", 0, "b", "set")
+    listener = ("do", 1, "l", "listen", "to", "one")
+    called = ("do", 2, "c", "with")
+    assert [problem.path for problem in definition.warnings] == [
+        *((*at, "a"), (*at, "b", 0), (*at, "b", 1), (*at, "c", "d"), (*at, "c", "e")),
+        *(
+            (*listener, "with", "subject"),
+            (*listener, "with", "data", "n"),
+            (*listener, "correlate", "order", "expect"),
+        ),
+        *((*called, "headers", "x"), (*called, "body")),
+    ]
+    assert definition.warnings[0].message == "'$context.x' is taken literally"
+    assert definition.warnings[0].hint == "${ $context.x } is an expression"
+
+
 def test_a_history_of_another_definition_is_refused() -> None:
     definition = parse(document({"do": [{"a": POST}]}))
     with pytest.raises(ReplayMismatch, match="another version"):

@@ -31,6 +31,7 @@ from stagedoor.workflow.expression import (
     names,
     sequence,
     unknown_names,
+    unmarked,
     wrapped,
 )
 from stagedoor.workflow.place import COMMON, Place, suggestion, token
@@ -106,6 +107,7 @@ class Compiler:
         self.activities: dict[str, tuple[str | int, ...]] = {}
         self.hosts: set[str] = set()
         self.invalidates: dict[str, tuple[str, ...]] = {}
+        self.listens = False
         self.attributes: set[str] = set()
         """Names of all attributes."""
         self.computed: list[str] = []
@@ -386,6 +388,15 @@ class Compiler:
             place.problem(f"the expression does not compile: {error}", hint)
             return BROKEN
 
+    def literal(self, place: Place, variables: Sequence[str]) -> None:
+        """Text that is taken as it is, where an expression would have been possible."""
+        if "${" in place.value:
+            hint = 'wrap the whole string: ${ "…\\(.name)" }'
+            place.problem("'${' inside other text is taken literally", hint, "warning")
+        elif unmarked(place.value, variables):
+            hint = f"${{ {place.value.strip()} }} is an expression"
+            place.problem(f"{place.value!r} is taken literally", hint, "warning")
+
     def _loosely(self, place: Place, variables: Sequence[str]) -> tuple[Json, Template | None]:
         """Text that is not marked as an expression."""
         source = place.value
@@ -407,10 +418,7 @@ class Compiler:
                 return None, self._compile(place, source, variables)
             if loose:
                 return self._loosely(place, variables)
-            if "${" in value:
-                place.problem(
-                    "'${' inside other text is taken literally", 'wrap the whole string: ${ "…\\(.name)" }', "warning"
-                )
+            self.literal(place, variables)
         elif isinstance(value, dict):
             keys = sorted(value, key=order.index) if order and set(value) <= set(order) else list(value)
             entries = [(key, *self._part(place.at(key), variables, loose)) for key in keys]

@@ -134,6 +134,7 @@ def _text(place: Place, compiler: Compiler, variables: Sequence[str]) -> Matcher
     text: str = place.value
     if place.is_expression():
         return _computed(compiler.expression(place, variables))
+    compiler.literal(place, variables)
     if not _is_pattern(text):
         return lambda environment, value: bool(value == text)
     whole = json.dumps(f"^(?:{text})$")
@@ -150,6 +151,8 @@ def _part(place: Place, compiler: Compiler, variables: Sequence[str]) -> Matcher
     wanted = place.value
     if place.is_expression():
         return _computed(compiler.expression(place, variables))
+    if isinstance(wanted, str):
+        compiler.literal(place, variables)
     if not isinstance(wanted, dict):
         return lambda environment, value: same(value, wanted)
     members = [(name, _part(place.at(name), compiler, variables)) for name in wanted]

@@ -18,6 +18,7 @@ AUTHORIZATION = "$authorization"
 
 _WRAPPED = re.compile(r"\s*\$\{(.+)\}\s*\Z", re.DOTALL)
 _NAME = re.compile(r"\$[A-Za-z_]\w*")
+_BARE = re.compile(r"\s*(\$[A-Za-z_]\w*)\s*(\Z|\.[A-Za-z_\"\[]|\[|\|)")
 _FIELD = re.compile(r"\s*\.([A-Za-z_][A-Za-z0-9_]*)\s*\Z")
 _EXACT = 2**53
 """Integers below it are the same in every reader of JSON."""
@@ -104,6 +105,19 @@ def names(source: str) -> set[str]:
 def unknown_names(source: str, variables: Sequence[str]) -> list[str]:
     """Those that it is not given."""
     return sorted(names(source).difference(variables))
+
+
+def unmarked(text: str, variables: Sequence[str]) -> bool:
+    """Whether text without ``${ }`` can only be meant as an expression: a variable that is known here, or a way into
+    one."""
+    match = _BARE.match(text)
+    if match is None or match[1] not in variables:
+        return False
+    try:
+        Expression(text, tuple(names(text).intersection(variables)))
+    except ExpressionError:
+        return False
+    return True
 
 
 def constant(value: Json) -> Template:

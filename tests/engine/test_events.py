@@ -270,6 +270,39 @@ def test_the_sink_is_told_what_becomes_of_executions(gateway: Start, service: Se
     assert (report["status"], report["entries"][0]["task"]) == ("complete", "/do/0/a")
 
 
+def test_the_sink_is_told_when_executions_begin_to_correlate_events_and_have_them_all(
+    gateway: Start, service: Service, tmp_path: Path
+) -> None:
+    kinds = [{"with": {"type": kind}, "correlate": {"order": {"from": ".order"}}} for kind in ("paid", "sent")]
+    both = {"listen": {"to": {"all": kinds}}}
+    never = {"timeout": {"after": "PT0.01S"}, "listen": {"to": {"one": {"with": {"type": "never"}}}}}
+    caught = {"try": [{"late": never}], "catch": {}}
+    write(tmp_path, [{"both": both}, {"caught": caught}])
+    extra = "engine: {events: {sink: cluster://service/told, mode: structured, lifecycle: true}}"
+    running = gateway(config(service.port, extra=extra))
+    id = begin(running).rpartition("/")[2]
+    assert send(running, "1", {"order": 7}).status == 202
+    until(lambda: len(running.admin(f"/executions/{id}").json["waiting"][0]["filters"]) == 1)
+    running.kill()
+    running = gateway()
+    assert send(running, "2", {"order": 8}, "sent").status == 202
+    assert send(running, "3", {"order": 7}, "sent").status == 202
+    prefix = "org.openworkflow.workflow."
+    known = lambda: {seen.json["id"]: seen.json for seen in service.to("/told")}  # noqa: E731
+    until(lambda: any(each["type"] == f"{prefix}completed.v1" for each in known().values()))
+    until(lambda: len(known()) == 5)
+    told = sorted(known().values(), key=lambda event: [int(part) for part in event["id"].partition("#")[2].split(".")])
+    assert [each["type"].removeprefix(prefix) for each in told] == [
+        *("started.v1", "correlation-started.v1", "correlation-completed.v1"),
+        *("correlation-started.v1", "completed.v1"),
+    ]
+    assert told[1]["data"]["startedAt"] == told[1]["time"]
+    assert (told[1]["data"]["name"], told[1]["data"]["task"]) == (id, "/do/0/both")
+    assert told[2]["data"]["correlationKeys"] == {"order": 7}
+    assert told[2]["data"]["completedAt"] == told[2]["time"]
+    assert "correlationKeys" not in told[3]["data"]
+
+
 def test_a_store_of_version_1_is_brought_up_to_date(gateway: Start, service: Service, tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / "stagedoor.db")
     connection.executescript(files("stagedoor.engine").joinpath("schema_1.sql").read_text("utf-8"))

@@ -138,3 +138,47 @@ def test_after_a_crash_anywhere_the_sink_is_told_all_of_it(gateway: Start, servi
         found[id] = moves(told(service, id))
         assert running.end() == 0
     assert list(found.values()) == [wanted] * 4
+
+
+def test_the_tasks_of_a_restarted_execution_are_told_like_all_others(
+    gateway: Start, service: Service, tmp_path: Path
+) -> None:
+    write(tmp_path, [{"a": call("/a")}, {"block": {"do": [{"b": call("/b")}, {"c": call("/fail/1/c")}]}}])
+    running = gateway(config(service.port, extra=SINK))
+    location = running.request("POST", "/flow", {}, {"prefer": "respond-async"}).headers["location"]
+    origin = location.rpartition("/")[2]
+    until(lambda: running.request("GET", location).json["status"] == "faulted")
+    words = {"reason": "again", "by": "ann"}
+    whole = running.admin(f"/executions/{origin}/restart", "POST", words).json["execution"]
+    part = running.admin(f"/executions/{origin}/restart", "POST", {**words, "from": "c"}).json["execution"]
+    last = ("completed", "block")
+    until(lambda: moves(told(service, whole))[-1:] == [last] == moves(told(service, part))[-1:])
+    assert moves(told(service, whole)) == [
+        *(*started("a"), ("completed", "a"), *started("block")),
+        *(*started("b"), ("completed", "b"), *started("c"), ("completed", "c"), last),
+    ]
+    # What it took over was the origin's; what is around the task is under way with it.
+    assert moves(told(service, part)) == [
+        ("created", "block"),
+        ("started", "block"),
+        *started("c"),
+        ("completed", "c"),
+        last,
+    ]
+
+
+def test_a_restarted_execution_that_is_read_back_is_told_of_once(
+    gateway: Start, service: Service, tmp_path: Path
+) -> None:
+    write(tmp_path, [{"a": call("/a")}, {"b": call("/fail/1/b")}, {"c": call("/hang")}])
+    running = gateway(config(service.port, extra=SINK))
+    location = running.request("POST", "/flow", {}, {"prefer": "respond-async"}).headers["location"]
+    until(lambda: running.request("GET", location).json["status"] == "faulted")
+    path = f"/executions/{location.rpartition('/')[2]}/restart"
+    new = running.admin(path, "POST", {"reason": "again", "by": "ann", "from": "b"}).json["execution"]
+    service.await_request("/hang")
+    running.kill()
+    running = gateway()
+    service.release()
+    until(lambda: moves(told(service, new))[-1:] == [("completed", "c")])
+    assert moves(told(service, new)) == [*started("b"), ("completed", "b"), *started("c"), ("completed", "c")]

@@ -61,7 +61,7 @@ class Events(Strict):
     mode: Literal["binary", "structured"] = "binary"
     """How: attributes as ``ce-`` headers and the data as body, or all of it as one JSON object."""
     lifecycle: bool = False
-    """Whether the sink is told too when executions start, are suspended, resumed, and end."""
+    """Whether the sink is told too when executions start, are suspended, resumed, wait for events, and end."""
     tasks: bool = False
     """Whether it is told the same of each task, of executions that begin from now on."""
 

@@ -121,8 +121,7 @@ class Engine:
         self.parking = Parking(self, event_log, definitions, self._loop, clock)
         self._appends: list[Append] = []
         self._flushing = False
-        self._lifecycle = False
-        self._tasks = False
+        self.telling = telling.Wanted()
         self._notices = notices
         notices.handle(
             {
@@ -180,7 +179,7 @@ class Engine:
         self.door.routes, self.outbox.sink = routes, sink
         self.outbox.nats.use(broker)
         told = sink is not None or (broker is not None and broker.subject is not None)
-        self._lifecycle, self._tasks = lifecycle and told, tasks and told
+        self.telling = telling.Wanted(lifecycle and told, tasks and told)
         self.processes.allowed = processes or {}
         self.limits = limits or Limits()
         self.performer.use(reach, self.limits)
@@ -196,7 +195,7 @@ class Engine:
         self.inbox.load()
         self.parking.load()
         marks = self._log.history.told()
-        if not self._tasks:
+        if self.telling == telling.Wanted():
             self._appends += [telling.over(id) for id in marks]
             marks = {}
         for row in self._log.history.open():
@@ -215,7 +214,7 @@ class Engine:
         execution = Execution(row, None, updated=row.created, told=told, started=True, recovered=True)
         self._keep(execution)
         try:
-            self._appends += revive(execution, self._log.recall, self._definitions)
+            self._appends += revive(execution, self._log.recall, self._definitions, self.telling)
         except sqlite3.Error:
             self._drop(execution)
             raise
@@ -382,7 +381,7 @@ class Engine:
         )
         execution = Execution(row, Machine(definition), trace)
         execution.caller_token, execution.parent = token, parent
-        if self._tasks:
+        if self.telling.follows(definition):
             telling.watch(execution)
         self._keep(execution)
         self.admission.add(execution, queued=queued)
@@ -395,9 +394,7 @@ class Engine:
         wanted = self._feed(execution, event, slice_of_time())
         if execution.told is not None:
             # It is fed before it is committed, so both are written together; unless some of it is still to come.
-            owed = telling.told(execution, 0, now)
-            begun.told = execution.told
-            begun.outbox += () if owed is None else owed.outbox
+            telling.begun(execution, begun, self.telling)
         final: Final | None = None
         if len(wanted) == 1 and isinstance(wanted[0], Complete | Fault):
             # It needs nobody: its end is written together with its beginning.
@@ -538,7 +535,7 @@ class Engine:
 
     def told(self, row: Row, event: Event, seq: int) -> tuple[str, ...]:
         """What the sink is told of an execution's event."""
-        event_of = lifecycle.told(row, event, seq) if self._lifecycle else None
+        event_of = lifecycle.told(row, event, seq) if self.telling.executions else None
         return () if event_of is None else (encode_json(event_of),)
 
     def _begun(
@@ -600,8 +597,8 @@ class Engine:
 
     def _tell(self, execution: Execution, seq: int, at: float) -> None:
         """The sink, what became of tasks with that event."""
-        owed = telling.told(execution, seq, at)
-        if owed is not None and self._tasks:
+        owed = telling.told(execution, seq, at, self.telling)
+        if owed is not None:
             self._appends.append(owed)
 
     def _run(self, execution: Execution, wanted: list[Command]) -> None:

@@ -16,7 +16,7 @@ from stagedoor.workflow.events import (
     ResumeRequested,
     SuspendRequested,
 )
-from stagedoor.workflow.move import Move
+from stagedoor.workflow.move import Correlating, Move
 
 Json = Any
 
@@ -63,6 +63,17 @@ def moved(row: Row, move: Move, seq: int, index: int, at: float) -> Json:
     if move.what == "faulted":
         data["error"] = move.error
     return _event(row, f"{row.id}#{seq}.{index}", f"{PREFIX_OF_TASKS}{move.what}.v1", at, data)
+
+
+def correlating(row: Row, told: Correlating, seq: int, index: int, at: float) -> Json:
+    """The CloudEvent for a listener of the execution that begins, or has all its events; its id is made as above."""
+    data: dict[str, Json] = {"name": row.id, "definition": _definition(row), "task": told.task}
+    if told.path:
+        data["iteration"] = told.path
+    data[f"{told.what}At"] = when(at)
+    if told.keys:
+        data["correlationKeys"] = told.keys
+    return _event(row, f"{row.id}#{seq}.{index}", f"{PREFIX}correlation-{told.what}.v1", at, data)
 
 
 def _definition(row: Row) -> Json:

@@ -20,6 +20,7 @@ from stagedoor.engine.execution import Execution
 from stagedoor.engine.history import Row
 from stagedoor.engine.recovery import revive
 from stagedoor.engine.store import StoreError
+from stagedoor.engine.telling import Wanted
 from stagedoor.engine.timers import Key
 from stagedoor.workflow.commands import RegisterCompensation, StartTimer
 
@@ -39,6 +40,8 @@ Timers = dict[str, float]
 
 class Engine(Protocol):
     """What parking needs of it."""
+
+    telling: Wanted
 
     def wait_until(self, key: Key, at: float) -> None:
         """``timer_fired`` is called for it then."""
@@ -104,7 +107,7 @@ class Parking:
     def wake(self, execution: Execution) -> list[Append]:
         """Something is about to happen to it. sqlite3.Error if its history cannot be read, or what else keeps its
         machine from going on."""
-        owed = revive(execution, self._log.recall, self._definitions)
+        owed = revive(execution, self._log.recall, self._definitions, self._engine.telling)
         execution.parked = False
         self.parked -= 1
         self._over.append(execution.id)

@@ -10,6 +10,7 @@ from stagedoor.engine.definitions import Definitions
 from stagedoor.engine.event_log import Append
 from stagedoor.engine.execution import Execution
 from stagedoor.engine.history import History, Past
+from stagedoor.engine.telling import Wanted
 from stagedoor.workflow.definition import Definition
 from stagedoor.workflow.error import ReplayMismatch
 from stagedoor.workflow.machine import Machine
@@ -21,7 +22,7 @@ Watch = tuple[Callable[[Machine], None], Callable[[int, float], None]]
 log = logging.getLogger("stagedoor.engine")
 
 
-def revive(execution: Execution, history: History, definitions: Definitions) -> list[Append]:
+def revive(execution: Execution, history: History, definitions: Definitions, wanted: Wanted) -> list[Append]:
     """Give it a machine that has been fed with all that is committed; what the sink is owed of its tasks. Raises
     whatever keeps the machine from it."""
     mark, owed = execution.told, list[Append]()
@@ -32,7 +33,7 @@ def revive(execution: Execution, history: History, definitions: Definitions) -> 
         telling.watch(execution)
 
     def fed(seq: int, at: float) -> None:
-        found = telling.told(execution, seq, at)
+        found = telling.told(execution, seq, at, wanted)
         if found is not None:
             owed.append(found)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
+from stagedoor.engine import telling
 from stagedoor.engine.blob import pack
 from stagedoor.engine.definitions import Definitions
 from stagedoor.engine.embedded import Engine
@@ -94,7 +95,7 @@ class Restarter:
             "task": None if place is None else place.task,
             "undos": place.undos if place is not None and wish.take_undos else [],
         }
-        machine = await history.ask(partial(_fed, new, written))
+        machine = await history.ask(partial(_fed, new, written, moves=self._engine.telling.follows(new)))
         if dry_run:
             await history.query(partial(_untaken, row.id) if place is not None else lambda connection: None)
             return told | {"status": "possible"}
@@ -144,6 +145,11 @@ class Restarter:
             started.execution, new.key, new.version, new.hash, "running", row.route, row.consumer, None, None, now
         )
         appends[0].outbox = engine.told(fresh, replace(started, at=now), 0)
+        execution = Execution(replace(fresh, origin=row.id), machine, seq=len(events), updated=now, started=True)
+        if machine.moves is not None:
+            telling.begun(execution, appends[-1], engine.telling)
+            # What was taken over is the origin's, and nobody is told of it again.
+            execution.told = appends[-1].told = appends[-1].seq
 
         def put(connection: sqlite3.Connection) -> None:
             if wish.task is not None:
@@ -151,7 +157,6 @@ class Restarter:
             write(connection, appends, self._log.epoch)
 
         await self._log.run(put)
-        execution = Execution(replace(fresh, origin=row.id), machine, seq=len(events), updated=now, started=True)
         execution.caller_token = False if started.caller_token else None
         engine.adopt(execution)
 
@@ -210,8 +215,14 @@ def _events(
     return [started, *place.events[1:], restarted]
 
 
-def _fed(definition: Definition, events: list[Event]) -> Machine:
+def _fed(definition: Definition, events: list[Event], *, moves: bool) -> Machine:
+    """``moves``: it says what becomes of its own tasks. Those around the one that it begins at begin with it."""
     machine = Machine(definition)
-    for event in events:
+    for event in events[:-1]:
         machine.feed(event)
+    if moves:
+        machine.moves = []
+        machine.all_moved("created")
+        machine.all_moved("started")
+    machine.feed(events[-1])
     return machine

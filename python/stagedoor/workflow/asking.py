@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from stagedoor.workflow.commands import (
     Call,
@@ -26,7 +26,7 @@ from stagedoor.workflow.definition import Task
 from stagedoor.workflow.event_filter import same
 from stagedoor.workflow.frame import Frame
 from stagedoor.workflow.identifiers import Owner
-from stagedoor.workflow.move import Move, What
+from stagedoor.workflow.move import Correlating, Move, What
 from stagedoor.workflow.state import State
 from stagedoor.workflow.tasks.calling import CallTask
 from stagedoor.workflow.timeline import Entry
@@ -111,7 +111,11 @@ class Asking(State):
         if self.moves is not None and not frame.task.hidden:
             self.moves.append(Move(what, frame.reference, frame.path, frame.strand.undoes, error))
 
-    def _all_moved(self, what: What) -> None:
+    def correlating(self, what: Literal["started", "completed"], frame: Frame, keys: dict[str, Json]) -> None:
+        if self.moves is not None:
+            self.moves.append(Correlating(what, frame.reference, frame.path, keys))
+
+    def all_moved(self, what: What) -> None:
         """Every task that has begun and not ended."""
         if self.moves is not None:
             self.moves += [Move(what, each.task, each.path, each.undoes) for each in self.runs.running()]

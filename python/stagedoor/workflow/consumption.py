@@ -100,6 +100,11 @@ class Consumption:
                 told.append({**each.written, "expects": expected} if expected else each.written)
         return tuple(told)
 
+    @property
+    def keys(self) -> dict[str, Json]:
+        """What the correlations have come to, by name."""
+        return dict(self._expected)
+
     def take(self, event: Json) -> bool:
         """Whether it was consumed: one that merely ends the listening is not. Only what is wanted is taken."""
         if self._stop is not None and self._ends(event):

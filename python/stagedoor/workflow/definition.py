@@ -125,6 +125,8 @@ class Definition:
     """References of calls whose endpoint is an expression: what they reach is known only when they run."""
     invalidates: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Reference of a task → groups of stored responses that are no longer true once a call of it has succeeded."""
+    listens: bool = False
+    """Whether any of its tasks waits for events."""
     warnings: tuple[Problem, ...] = field(default=())
     addresses: list[Any] = field(default_factory=list, compare=False, repr=False)
     """Names of its parts, once anybody has asked for them: ``address.addresses``."""

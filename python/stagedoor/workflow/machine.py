@@ -180,11 +180,11 @@ class Machine(Answers):
     def _on_suspend(self, event: SuspendRequested) -> None:
         if self._phase == "running" and self._held is None:
             self._held = event
-            self._all_moved("suspended")
+            self.all_moved("suspended")
 
     def _on_resume(self, event: ResumeRequested) -> None:
         if self._held is not None:
-            self._all_moved("resumed")
+            self.all_moved("resumed")
         self._held = None
 
     def _on_cancel(self, event: CancelRequested) -> None:

@@ -1,4 +1,4 @@
-"""What becomes of tasks while an event is fed: for those who want to be told of it."""
+"""What becomes of tasks and of their listeners while an event is fed: for those who want to be told of it."""
 
 from __future__ import annotations
 
@@ -19,3 +19,15 @@ class Move(NamedTuple):
     undoes: str | None
     """The reference of the task that it undoes."""
     error: Json = None
+
+
+class Correlating(NamedTuple):
+    """One run of a task begins to look for the events that it is meant for, or has them all."""
+
+    what: Literal["started", "completed"]
+    task: str
+    """Its reference."""
+    path: str
+    """Iterations around it."""
+    keys: dict[str, Json]
+    """What its correlations have come to, by name."""

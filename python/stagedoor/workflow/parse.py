@@ -110,6 +110,7 @@ def _definition(root: Place, problems: list[Problem], source: Source) -> Definit
         secrets=compiler.secrets,
         secrets_of_schemes=frozenset(compiler.secrets_of_schemes),
         invalidates=compiler.invalidates,
+        listens=compiler.listens,
         reached=frozenset(compiler.reached),
         grpc_hosts=frozenset(compiler.grpc_hosts),
         resources=compiler.resources.pinned,

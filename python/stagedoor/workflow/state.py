@@ -31,7 +31,7 @@ from stagedoor.workflow.events import (
 )
 from stagedoor.workflow.frame import Frame
 from stagedoor.workflow.identifiers import Identifiers
-from stagedoor.workflow.move import Move
+from stagedoor.workflow.move import Correlating, Move
 from stagedoor.workflow.saga import Saga
 from stagedoor.workflow.timeline import Timeline
 from stagedoor.workflow.waiting import ForOperator, ForPlace, Reason
@@ -109,8 +109,8 @@ class State:
         self.attributes: dict[str, Json] = {}
         """What the execution is about."""
         self.taken = Taken()
-        self.moves: list[Move] | None = None
-        """Of tasks, in their order, for whoever puts a list here and takes it away; no part of the state."""
+        self.moves: list[Move | Correlating] | None = None
+        """In their order, for whoever puts a list here and takes it away; no part of the state."""
         self._drained: list[Callable[[], None]] = []
         self.runs = Timeline()
         self._agenda: deque[tuple[Frame, Json]] = deque()

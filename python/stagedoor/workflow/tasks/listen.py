@@ -51,6 +51,7 @@ class ListenFrame(Frame):
         strategy = self.task.strategy
         self.listener = self.machine.number(f"{self.identity}!listen", self)
         self.machine.ask(Subscribe(self.listener, self.reference, strategy.types, strategy.correlated), self)
+        self.machine.correlating("started", self, {})
 
     def wants(self, event: Json) -> bool:
         key = cloud_event.key(event)
@@ -75,6 +76,7 @@ class ListenFrame(Frame):
             return
         if self.consumption.done:
             self.silence()
+            self.machine.correlating("completed", self, self.consumption.keys)
         self.iterate()
 
     def consume(self, event: Json) -> None:
@@ -170,6 +172,7 @@ def compile(place: Place, common: Common, compiler: Compiler, within: Within) ->
         if item == at:
             found.problem(f"item and at are both named {item[1:]!r}")
         body = _body(found, common, compiler, within.having(item, at))
+    compiler.listens = True
     if strategy is None:
         return None
     return Listen(**common, strategy=strategy, read=read, item=item, at=at, body=body)

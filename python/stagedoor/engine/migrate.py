@@ -8,9 +8,10 @@ from functools import partial
 from typing import Any
 
 from stagedoor.engine.definitions import Definitions
-from stagedoor.engine.embedded import Engine, timers
+from stagedoor.engine.embedded import Engine
 from stagedoor.engine.event_log import EventLog
 from stagedoor.engine.execution import Execution
+from stagedoor.engine.resuming import timers
 from stagedoor.engine.store import StoreError
 from stagedoor.errors import Conflict, InvalidDefinition
 from stagedoor.workflow.definition import Definition

@@ -57,7 +57,7 @@ def test_every_option_says_what_it_means(model: str, key: str) -> None:
     assert option.get("description") or "$ref" in option
 
 
-@pytest.mark.parametrize("command", [command.NAME for command in COMMANDS])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_is_documented(command: str) -> None:
     assert f"`stagedoor {command}" in all_docs()
 

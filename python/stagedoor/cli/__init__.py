@@ -9,30 +9,33 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
-from typing import Protocol
+from importlib import import_module
+from typing import Protocol, cast
 
-from stagedoor.cli import (
-    audit,
-    cache,
-    check,
-    consumers,
-    credentials,
-    demo,
-    executions,
-    explain,
-    keys,
-    plans,
-    replay,
-    routes,
-    run,
-    schema,
-    versions,
-    workflow,
-)
 from stagedoor.cli.output import fail, tell
+from stagedoor.cli.uncollected import uncollected
 from stagedoor.config import InvalidConfiguration
 from stagedoor.errors import StagedoorError
+
+COMMANDS = (
+    "run",
+    "demo",
+    "check",
+    "explain",
+    "routes",
+    "schema",
+    "workflow",
+    "replay",
+    "executions",
+    "consumers",
+    "keys",
+    "credentials",
+    "plans",
+    "cache",
+    "versions",
+    "audit",
+)
+"""Each a module of this package by the same name."""
 
 
 class Command(Protocol):
@@ -46,29 +49,10 @@ class Command(Protocol):
         """The exit code."""
 
 
-COMMANDS: tuple[Command, ...] = (
-    run,
-    demo,
-    check,
-    explain,
-    routes,
-    schema,
-    workflow,
-    replay,
-    executions,
-    consumers,
-    keys,
-    credentials,
-    plans,
-    cache,
-    versions,
-    audit,
-)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command. Arguments default to the process's own."""
-    parsed = parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    parsed = parser(*arguments[:1]).parse_args(arguments)
     try:
         code: int = parsed.run(parsed)
         sys.stdout.flush()
@@ -88,20 +72,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def parser() -> argparse.ArgumentParser:
-    """The whole command line."""
+def parser(asked: str | None = None) -> argparse.ArgumentParser:
+    """The whole command line; of the commands only the one that is asked for, if there is such a one: to import all of
+    them takes longer than most of them run."""
     whole = argparse.ArgumentParser(prog="stagedoor", description="An API gateway with a durable API orchestrator.")
-    whole.add_argument("--version", action="version", version=f"stagedoor {_version()}")
+    whole.add_argument("--version", action=_Version, nargs=0, help="print the version")
     commands = whole.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in COMMANDS:
+    for name in (asked,) if asked in COMMANDS else COMMANDS:
+        command = _command(name)
         part = commands.add_parser(command.NAME, help=command.HELP, description=command.HELP)
         command.configure(part)
         part.set_defaults(run=command.run)
     return whole
 
 
-def _version() -> str:
-    try:
-        return version("stagedoor")
-    except PackageNotFoundError:
-        return "(not installed)"
+def _command(name: str) -> Command:
+    with uncollected():
+        return cast(Command, import_module(f"stagedoor.cli.{name}"))
+
+
+class _Version(argparse.Action):
+    """To look it up takes time that no other command need pay for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            print(f"stagedoor {version('stagedoor')}")
+        except PackageNotFoundError:
+            print("stagedoor (not installed)")
+        parser.exit()

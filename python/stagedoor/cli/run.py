@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from stagedoor.cli.output import file_argument, tell
+from stagedoor.cli.uncollected import uncollected
 from stagedoor.config import check
 from stagedoor.policies.unit import Duration
 
@@ -36,10 +37,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    # Imported here: no other command needs the gateway.
-    from stagedoor import gateway
+    with uncollected():
+        # Imported here: no other command needs the gateway.
+        from stagedoor import gateway
 
-    report = check(arguments.file)
+        report = check(arguments.file)
     if report.configuration is None:
         tell(report.problems)
         return 1

@@ -73,6 +73,14 @@ def test_an_expression_inside_other_text_is_a_warning() -> None:
     assert [problem.path for problem in definition.warnings] == [("do", 0, "a", "set", "text")]
 
 
+@pytest.mark.parametrize("text", ["", "hello", ".name", "$input", "x ${ .name }"])
+def test_set_takes_any_text_and_warns_of_what_is_no_expression(text: str) -> None:
+    definition = parse(document({"do": [{"a": {"set": text}}]}))
+    assert [problem.path for problem in definition.warnings] == [("do", 0, "a", "set")]
+    started = Machine(definition)
+    assert started.feed(ExecutionStarted(1.0, "e1", definition.hash, {"name": 1})) == [Complete(text)]
+
+
 def test_text_that_can_only_be_meant_as_an_expression_is_a_warning() -> None:
     looks = {
         "a": "$context.x",

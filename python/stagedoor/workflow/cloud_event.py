@@ -15,6 +15,7 @@ Read = Literal["data", "envelope", "raw"]
 MAX_BYTES = 256 * 1024
 """Of one event as JSON."""
 REQUIRED = ("id", "source", "type")
+URIS = ("source", "dataschema")
 _NAME = re.compile(r"[a-z0-9]{1,64}\Z")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)\Z")
 

@@ -91,6 +91,8 @@ def _field(word: str, what: str, low: int, high: int) -> set[int]:
             begin, dash, end = span.partition("-")
             first = _number(begin, what, low, high)
             last = _number(end, what, low, high) if dash else high if slash else first
+            if end == DAYS[0] and first > last:
+                last = high  # sunday is the last day too
             if first > last:
                 raise ValueError(f"{part!r} is no {what}: {begin} comes after {end}")
         found |= set(range(first, last + 1, int(step) if slash else 1))

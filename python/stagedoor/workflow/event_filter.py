@@ -107,6 +107,8 @@ def compile(place: Place, compiler: Compiler, variables: Sequence[str]) -> Event
         elif name == "data":
             attributes.append((name, _part(found, compiler, variables)))
         elif isinstance(value, str):
+            if name in cloud_event.URIS:
+                found.uri()
             if name == "time" and not found.is_expression() and not cloud_event.is_time(value):
                 found.problem("time is written as in '2026-01-31T12:00:00Z'")
             attributes.append((name, _text(found, compiler, variables)))

@@ -24,17 +24,16 @@ def in_path(parameter: Parameter, value: Json) -> str:
     if isinstance(value, list) and not parameter.json:
         items = [_escaped(name, item) for item in value]
         if parameter.style == "matrix":
-            named = [f"{name}={item}" for item in items]
-            return ";" + (";".join(named) if parameter.explode else f"{name}={','.join(items)}")
+            return "".join(_named(name, item) for item in items) if parameter.explode else _named(name, ",".join(items))
         return prefix + between.join(items)
     if isinstance(value, dict) and not parameter.json:
         pairs = [(quote(key, safe=""), _escaped(name, item)) for key, item in value.items()]
         if parameter.explode:
             return prefix + between.join(f"{key}={item}" for key, item in pairs)
         flat = ",".join(part for pair in pairs for part in pair)
-        return f";{name}={flat}" if parameter.style == "matrix" else prefix + flat
+        return _named(name, flat) if parameter.style == "matrix" else prefix + flat
     text = _escaped(name, json.dumps(value) if parameter.json else value)
-    return f";{name}={text}" if parameter.style == "matrix" else prefix + text
+    return _named(name, text) if parameter.style == "matrix" else prefix + text
 
 
 def in_query(parameter: Parameter, value: Json) -> list[str]:
@@ -72,6 +71,11 @@ def in_header(parameter: Parameter, value: Json) -> str:
 
 def in_cookie(parameter: Parameter, value: Json) -> str:
     return "; ".join(in_query(parameter, value))
+
+
+def _named(name: str, text: str) -> str:
+    """Of the style ``matrix``: what is empty has no ``=`` (RFC 6570 §3.2.7)."""
+    return f";{name}={text}" if text else f";{name}"
 
 
 def _text(name: str, value: Json) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from typing import Any
@@ -13,6 +14,9 @@ Json = Any
 
 COMMON = frozenset({"if", "input", "output", "export", "timeout", "then", "metadata"})
 """Keys that every task may have."""
+
+
+_NO_URI = re.compile(r"^$|^\s*\$\{|\s")
 
 
 class Place:
@@ -103,6 +107,12 @@ class Place:
             return self.value
         self.problem(f"expected a string, found {kind(self.value)}")
         return None
+
+    def uri(self) -> None:
+        """A reference to something, a template of one, or an expression."""
+        text = self.text()
+        if text is not None and not self.is_expression() and _NO_URI.search(text):
+            self.problem(f"{text!r} is neither a URI nor an expression")
 
     def choice(self, values: Iterable[str], default: str) -> str:
         """One of some words, or the default where there is nothing."""

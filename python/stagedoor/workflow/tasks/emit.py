@@ -74,6 +74,9 @@ def compile(place: Place, common: Common, compiler: Compiler, within: Within) ->
     for name in TEXTS:
         if name in wanted.value:
             found = wanted.at(name)
+            if name in cloud_event.URIS:
+                found.uri()
+                continue
             literal = found.text() is not None and not found.is_expression()
             if literal and name == "time" and not cloud_event.is_time(found.value):
                 found.problem("time is written as in '2026-01-31T12:00:00Z'")

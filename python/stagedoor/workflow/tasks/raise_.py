@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
 
 Json = Any
 
-_NO_URI = re.compile(r"^$|^\s*\$\{|\s")
 FIELDS = ("type", "status", "title", "detail", "instance")
 
 
@@ -63,8 +61,8 @@ def error(place: Place, compiler: Compiler, within: Within) -> Template | None:
         place.at("status").problem("status is a literal HTTP status, a number from 100 to 599")
     for field in FIELDS:
         if field != "status" and field in place.value:
-            text = place.at(field).text()
-            literal = text is not None and not place.at(field).is_expression()
-            if field == "type" and literal and text is not None and _NO_URI.search(text):
-                place.at(field).problem(f"{text!r} is neither a URI nor an expression")
+            if field == "type":
+                place.at(field).uri()
+            else:
+                place.at(field).text()
     return compiler.template(place, within, order=FIELDS)

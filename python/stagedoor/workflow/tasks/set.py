@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from stagedoor.workflow.definition import Task
-from stagedoor.workflow.expression import Template
+from stagedoor.workflow.expression import Template, constant
 from stagedoor.workflow.frame import Frame
 
 if TYPE_CHECKING:
@@ -36,5 +36,6 @@ def compile(place: Place, common: Common, compiler: Compiler, within: Within) ->
         if not isinstance(value.value, str):
             value.problem("set takes a non-empty object or an expression")
         elif not value.is_expression() and not compiler.loose:
-            value.problem("set takes an object or an expression", "wrap it as ${ … }")
+            value.problem(f"{value.value!r} is taken literally", "an expression is wrapped as ${ … }", "warning")
+            return Set(**common, value=constant(value.value))
     return Set(**common, value=compiler.template(value, within))

@@ -16,6 +16,7 @@ from stagedoor import _core
 from stagedoor.engine.reach import Reach
 from stagedoor.engine.record import decode_json, encode, encode_completed, encode_json, encode_text
 from stagedoor.workflow.commands import Call
+from stagedoor.workflow.endpoint import scalar
 from stagedoor.workflow.events import CallCompleted, CallFailed, CallUnknown
 from stagedoor.workflow.server import origin
 
@@ -125,10 +126,23 @@ def _body(call: Call, headers: list[tuple[str, str]]) -> bytes:
         raise ValueError("its content type has characters that HTTP forbids")
     headers.append(("content-type", kind))
     if isinstance(call.body, dict) and kind.partition(";")[0].strip().lower() == FORM:
-        return urlencode(call.body, doseq=True).encode()
+        return _form(call.body)
     if not isinstance(call.body, str):
         raise ValueError(f"a body of type {kind[:64]} must be a string")
     return call.body.encode()
+
+
+def _form(fields: dict[str, Json]) -> bytes:
+    """A list gives a field several times, null leaves it out. Raises ``ValueError``."""
+    pairs = []
+    for name, value in fields.items():
+        for item in value if isinstance(value, list) else [value]:
+            text = "" if item is None else scalar(item)
+            if text is None:
+                raise ValueError(f"the field {name[:64]!r} of its form is neither text nor a number")
+            if item is not None:
+                pairs.append((name, text))
+    return urlencode(pairs).encode()
 
 
 def outcome(call: Call, answer: _core.Answered, at: float) -> tuple[CallCompleted | CallUnknown, str]:

@@ -101,6 +101,8 @@ class Rehearsal:
         self._emitted: dict[str, Json] = {}
         self._arrived: list[Json] = []
         self._subscriptions: dict[str, None] = {}
+        self._listeners: set[str] = set()
+        """All that ever began."""
         self._now = case.at
         self._number = 0
         self._due: list[Due] = []
@@ -169,11 +171,20 @@ class Rehearsal:
         self._deliver()
 
     def _deliver(self) -> None:
-        """What has arrived, oldest first, to every listener that wants it."""
+        """What has arrived, oldest first, to every listener that wants it; one that begins meanwhile begins with the
+        oldest."""
+        known: set[str] | None = None
+        while known != self._listeners:
+            known = set(self._listeners)
+            self._hand_over(known)
+
+    def _hand_over(self, known: set[str]) -> None:
         for event in self._arrived:
             for listener in list(self._subscriptions):
                 if self._machine.wants(listener, event):
                     self._happen(EventReceived(self._now, listener, event))
+                    if self._listeners != known:
+                        return
 
     def _happen(self, event: Event) -> None:
         self._append(event)
@@ -204,6 +215,7 @@ class Rehearsal:
                 self._later(0.0, id, lambda at: ChildEnded(at, id, "cancelled"))
             case Subscribe(id):
                 self._subscriptions[id] = None
+                self._listeners.add(id)
             case Unsubscribe(id):
                 self._subscriptions.pop(id, None)
             case StartChild():

@@ -1,4 +1,4 @@
-"""Expressions that name one field are answered as by jq."""
+"""Expressions that name fields alone are answered as by jq."""
 
 from __future__ import annotations
 
@@ -46,3 +46,18 @@ def test_a_field_is_what_jq_finds_there(source: str) -> None:
     assert field(Nowhere(), {}) is field(Nowhere(), None) is None
     with pytest.raises(Failure, match="Expression failed"):
         field(Nowhere(), ["no object"])
+
+
+@pytest.mark.parametrize(
+    "source", ["{x: .x}", " { b:.x , a: .other,x:.none } ", "{x: .other, y: .x, x: .x}", "{if: .x}"]
+)
+def test_an_object_of_fields_is_what_jq_makes(source: str) -> None:
+    members, asked = Compiled(source, ()), Expression(source, ())
+    for value in VALUES:
+        data = {"x": value, "other": 1}
+        found, want = members(Nowhere(), data), asked.evaluate(data, (), 1.0)
+        assert list(found.items()) == list(want.items())
+        assert [type(each) for each in found.values()] == [type(each) for each in want.values()]
+    assert members(Nowhere(), {}) == members(Nowhere(), None) == asked.evaluate(None, (), 1.0)
+    with pytest.raises(Failure, match="Expression failed"):
+        members(Nowhere(), ["no object"])

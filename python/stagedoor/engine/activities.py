@@ -23,6 +23,8 @@ from stagedoor.workflow.server import origin
 TIMEOUT_S = 30.0
 """A call, every retry of the cluster included."""
 
+PLACES = 1024
+"""Endpoints of which it is remembered where they are."""
 FORM = "application/x-www-form-urlencoded"
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e]*")
@@ -84,6 +86,18 @@ def request(
 
 def place(endpoint: str, reach: Reach) -> tuple[str, str] | Refused:
     """The cluster, and the path with its query."""
+    known = reach.places.get(endpoint)
+    if known is not None:
+        return known
+    found = _place(endpoint, reach)
+    if not isinstance(found, Refused):
+        if len(reach.places) >= PLACES:
+            reach.places.clear()
+        reach.places[endpoint] = found
+    return found
+
+
+def _place(endpoint: str, reach: Reach) -> tuple[str, str] | Refused:
     try:
         endpoint = reach.servers.lead(endpoint) or endpoint
         if not endpoint.startswith("cluster://"):

@@ -151,7 +151,6 @@ class Beginning(Feeding):
         self, execution: Execution, wanted: list[Command], final: Final | None, error: StoreError | None
     ) -> None:
         """Its first event is committed, or cannot be: nothing that it asks for was done before."""
-        self.flush_soon()
         if error is not None:
             log.error("execution refused: %s", error, extra={"workflow": execution.row.workflow})
             self._drop(execution)

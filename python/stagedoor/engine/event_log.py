@@ -119,6 +119,8 @@ class EventLog:
         self.history = History(reader(path), loop)
         self.recall = History(reader(path), loop)
         """For the loop's own thread, which waits for no long question to ``history``."""
+        self.after: Callable[[], None] | None = None
+        """Called in the loop once what was committed together is acknowledged."""
         self.owed: Callable[[], None] | None = None
         """Called in the loop after each commit by which somebody is owed an event."""
         self.broken: str | None = None
@@ -170,6 +172,13 @@ class EventLog:
         done: asyncio.Future[None] = self._loop.create_future()
         self._queue.put((task, done))
         await done
+
+    def _acknowledge(self, appends: list[Append], error: StoreError | None) -> None:
+        for append in appends:
+            if append.done is not None:
+                append.done(error)
+        if self.after is not None:
+            self.after()
 
     async def close(self) -> None:
         """Write what was appended, once more if it must be, and let go of the store."""
@@ -265,7 +274,7 @@ class EventLog:
             self.commit_seconds.observe(time.perf_counter() - begin)
             self.batch_sizes.observe(len(batch))
             self.events += len(batch)
-            self._loop.call_soon_threadsafe(_acknowledge, batch, None)
+            self._loop.call_soon_threadsafe(self._acknowledge, batch, None)
             if self.owed is not None and any(append.outbox for append in batch):
                 self._loop.call_soon_threadsafe(self.owed)
         return []
@@ -278,7 +287,8 @@ class EventLog:
         gone = {append.execution for append in refused}
         kept = [append for append in appends if append.execution not in gone]
         self._refused += len(appends) - len(kept)
-        self._loop.call_soon_threadsafe(_acknowledge, refused, StoreError(f"the store cannot be written: {reason}"))
+        error = StoreError(f"the store cannot be written: {reason}")
+        self._loop.call_soon_threadsafe(self._acknowledge, refused, error)
         return kept
 
     def _probe(self) -> None:
@@ -371,9 +381,3 @@ def _settle(done: asyncio.Future[None], failure: Exception | None) -> None:
         done.set_result(None)
     else:
         done.set_exception(failure)
-
-
-def _acknowledge(appends: list[Append], error: StoreError | None) -> None:
-    for append in appends:
-        if append.done is not None:
-            append.done(error)

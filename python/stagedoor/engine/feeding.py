@@ -48,7 +48,7 @@ class Feeding(Holding):
         super().__init__(plane, event_log)
         self.snapshots = snapshots or Snapshots(event_log)
         self.limits = Limits()
-        self.turns = Turns(self._loop, self._advance)
+        self.turns = Turns(self._loop, self._advance, self.flush)
         self._clock = clock
         self.telling = telling.Wanted()
 
@@ -135,7 +135,6 @@ class Feeding(Holding):
         return True
 
     def _committed(self, execution: Execution, event: Event, seq: int, size: int, error: StoreError | None) -> None:
-        self.flush_soon()
         if type(event) in STATUS:
             self._drop(execution)
             return
@@ -143,7 +142,6 @@ class Feeding(Holding):
 
     def _advance(self, execution: Execution, committed: Committed | None) -> None:
         """None: go on with the last one."""
-        self.flush_soon()
         machine = execution.machine
         if machine is None or execution.broken is not None or execution.final is not None:
             return

@@ -24,3 +24,5 @@ class Reach:
     """By name."""
     servers: Servers = field(default_factory=Servers)
     """Which URLs are called through clusters."""
+    places: dict[str, tuple[str, str]] = field(default_factory=dict, compare=False, repr=False)
+    """Endpoint → where it was found to be: most are called again and again."""

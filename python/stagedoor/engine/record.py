@@ -19,11 +19,36 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-# ASCII only, so that a lone surrogate in somebody's JSON survives as the escape it came as; never NaN. No check for
-# circles: what is encoded was decoded from JSON or made by an expression.
-encode_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode
-decode_json = json.JSONDecoder(parse_constant=_no_constant).decode
+_decoder = json.JSONDecoder(parse_constant=_no_constant)
+_scan: Callable[[str, int], tuple[Any, int]] = _decoder.scan_once  # type: ignore[attr-defined]
 encode_text = json.encoder.encode_basestring_ascii
+
+
+def _encoder() -> Callable[[Any], str]:
+    """ASCII only, so that a lone surrogate in somebody's JSON survives as the escape it came as; never NaN. No check
+    for circles: what is encoded was decoded from JSON or made by an expression."""
+    encoder = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False)
+    make = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:
+        return encoder.encode
+    # As `JSONEncoder.encode` does it, which makes this anew for each value.
+    chunks = make(None, encoder.default, encode_text, None, ":", ",", False, False, False)
+    return lambda value: "".join(chunks(value, 0))
+
+
+encode_json = _encoder()
+
+
+def decode_json(text: str) -> Any:
+    """ValueError: it is not JSON; NaN is not."""
+    try:
+        value, end = _scan(text, 0)
+    except StopIteration:
+        # White space before it, or a mistake, which this says.
+        return _decoder.decode(text)
+    return value if end == len(text) or not text[end:].strip(" \t\r\n") else _decoder.decode(text)
+
+
 canonical_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False, sort_keys=True).encode
 
 

@@ -18,10 +18,16 @@ SLICE_S = 0.005
 
 
 class Turns:
-    """``feed`` hands an event to the machine of an execution, or None to go on with the last one."""
+    """``feed`` hands an event to the machine of an execution, or None to go on with the last one; ``after`` is called
+    once a turn in which it did so on its own account."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, feed: Callable[[Execution, Committed | None], None]) -> None:
-        self._loop, self._feed = loop, feed
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        feed: Callable[[Execution, Committed | None], None],
+        after: Callable[[], None],
+    ) -> None:
+        self._loop, self._feed, self._after = loop, feed, after
         self._queue: deque[Execution] = deque()
         self._end = 0.0
         self._open = False
@@ -79,6 +85,7 @@ class Turns:
                 self._queue.append(execution)
             else:
                 execution.in_turn = False
+        self._after()
 
 
 def slice_of_time() -> Callable[[], bool]:

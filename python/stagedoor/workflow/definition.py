@@ -133,6 +133,8 @@ class Definition:
 
     def invalidated_by(self, reference: str) -> set[str]:
         """What the task itself names, and those around it."""
+        if not self.invalidates:
+            return set()
         around = ((task, groups) for task, groups in self.invalidates.items() if f"{reference}/".startswith(f"{task}/"))
         return {group for _, groups in around for group in groups}
 

@@ -20,6 +20,8 @@ _WRAPPED = re.compile(r"\s*\$\{(.+)\}\s*\Z", re.DOTALL)
 _NAME = re.compile(r"\$[A-Za-z_]\w*")
 _BARE = re.compile(r"\s*(\$[A-Za-z_]\w*)\s*(\Z|\.[A-Za-z_\"\[]|\[|\|)")
 _FIELD = re.compile(r"\s*\.([A-Za-z_][A-Za-z0-9_]*)\s*\Z")
+_OBJECT = re.compile(r"\s*\{\s*(?:[A-Za-z_]\w*\s*:\s*\.[A-Za-z_]\w*\s*(?:,\s*(?=[A-Za-z_])|(?=\})))+\}\s*\Z", re.ASCII)
+_MEMBER = re.compile(r"([A-Za-z_]\w*)\s*:\s*\.([A-Za-z_]\w*)", re.ASCII)
 _EXACT = 2**53
 """Integers below it are the same in every reader of JSON."""
 
@@ -43,27 +45,32 @@ Template = Callable[[Environment, Json], Json]
 class Compiled:
     """One expression. Calling it yields its one result."""
 
-    __slots__ = ("_evaluate", "_field", "names", "source")
+    __slots__ = ("_evaluate", "_field", "_members", "names", "source")
 
     def __init__(self, source: str, variables: Sequence[str]) -> None:
         """Raises ``ExpressionError`` if it does not compile."""
         self.source = source
         field = _FIELD.match(source)
         self._field = None if field is None else field[1]
+        self._members = tuple(_MEMBER.findall(source)) if _OBJECT.match(source) else ()
         named = names(source)
         self.names = tuple(name for name in variables if name in named)
         self._evaluate = Expression(source, self.names).evaluate
 
     def __call__(self, environment: Environment, data: Json) -> Json:
+        # The most common ones, and where jq has nothing to say to the values: without the way there and back.
         if self._field is not None and type(data) is dict:
-            # The most common one, and where jq has nothing to say to the value: without the way there and back.
             value = data.get(self._field)
             if _plain(value):
                 return value
+        elif self._members and type(data) is dict:
+            values = {name: data.get(field) for name, field in self._members}
+            if all(map(_plain, values.values())):
+                return values
         try:
             if self.names:
-                values = [environment.variable(name) for name in self.names]
-                return self._evaluate(data, values, environment.now)
+                variables = [environment.variable(name) for name in self.names]
+                return self._evaluate(data, variables, environment.now)
             return self._evaluate(data, (), environment.now)
         except ExpressionError as error:
             detail = f"{self.source.strip()}: {error}"

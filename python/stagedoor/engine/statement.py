@@ -49,10 +49,12 @@ class Start:
     """In seconds since the epoch; None: at its first event."""
 
 
+# Many rows OR ROLLBACK: what fails takes all of the transaction with it, so SQLite need not keep beside it, in a file
+# where that is much, how to take back the one statement.
 def _insert(table: str, columns: int, first: str | None = None) -> list[str]:
     row = f"({','.join('?' * columns)})"
     return [
-        f"INSERT INTO {table} VALUES {','.join([first or row, *[row] * (count - 1)][:count])}"
+        f"INSERT OR ROLLBACK INTO {table} VALUES {','.join([first or row, *[row] * (count - 1)][:count])}"
         for count in range(ROWS + 1)
     ]
 
@@ -66,10 +68,11 @@ _EVENTS = _insert("event", 5, _FENCE)
 _TOLD = "INSERT OR REPLACE INTO told VALUES (?, CASE (SELECT epoch FROM owner) WHEN ? THEN ? END)"
 _EXECUTIONS = _insert(f"execution ({COLUMNS})", 13)
 _STATUS = [
-    f"UPDATE execution SET status = ?, ended = NULL WHERE id IN ({','.join('?' * count)})" for count in range(ROWS + 1)
+    f"UPDATE OR ROLLBACK execution SET status = ?, ended = NULL WHERE id IN ({','.join('?' * count)})"
+    for count in range(ROWS + 1)
 ]
 _ENDED = [
-    f"UPDATE execution SET status = ?, incidents = 0, ended = "
+    f"UPDATE OR ROLLBACK execution SET status = ?, incidents = 0, ended = "
     f"(SELECT at FROM event WHERE execution = execution.id ORDER BY seq DESC LIMIT 1) "
     f"WHERE id IN ({','.join('?' * count)})"
     for count in range(ROWS + 1)

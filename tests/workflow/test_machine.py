@@ -16,6 +16,7 @@ from stagedoor.workflow.events import (
     CallCompleted,
     CancelRequested,
     CompensationRegistered,
+    EventReceived,
     ExecutionCancelled,
     ExecutionCompleted,
     ExecutionFaulted,
@@ -123,6 +124,23 @@ def test_text_that_can_only_be_meant_as_an_expression_is_a_warning() -> None:
     ]
     assert definition.warnings[0].message == "'$context.x' is taken literally"
     assert definition.warnings[0].hint == "${ $context.x } is an expression"
+
+
+def test_what_ends_a_listener_correlates_by_the_rules_that_the_execution_began_with() -> None:
+    """Before rules 4 any event of the type ended it."""
+    order = {"correlate": {"order": {"from": ".order"}}}
+    until = {"one": {"with": {"type": "stop"}, **order}}
+    listen = {"listen": {"to": {"any": [{"with": {"type": "a"}, **order}], "until": until}}}
+    definition = parse(document({"do": [{"l": listen}]}))
+    event = {"specversion": "1.0", "source": "/s"}
+    for rules, status in ((3, "completed"), (4, "waiting")):
+        started = Machine(definition)
+        [listener] = started.feed(ExecutionStarted(1.0, "e1", definition.hash, None, engine=rules))
+        for id, kind, number in (("1", "a", 1), ("2", "stop", 2)):
+            sent = {**event, "id": id, "type": kind, "data": {"order": number}}
+            if started.wants(listener.id, sent):
+                started.feed(EventReceived(2.0, listener.id, sent))
+        assert started.status == status
 
 
 def test_a_history_of_another_definition_is_refused() -> None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from stagedoor.workflow.place import Place
 
 Json = Any
+COMMON = 4
+"""The rules since which the events that end a listener share the values of its correlations."""
 Mode = Literal["one", "all", "any"]
 
 
@@ -89,7 +91,7 @@ class Consumption:
         self.done = strategy.mode == "all" and not strategy.filters
 
     def wants(self, event: Json) -> bool:
-        return not self.done and (self._ends(event) or self._find(event) is not None)
+        return not self.done and (self._ends(event) or self._find(event, self._expected) is not None)
 
     def awaited(self) -> tuple[Json, ...]:
         """The filters that are not filled, as the document has them; ``expects`` is what correlation expects now."""
@@ -107,11 +109,14 @@ class Consumption:
 
     def take(self, event: Json) -> bool:
         """Whether it was consumed: one that merely ends the listening is not. Only what is wanted is taken."""
-        if self._stop is not None and self._ends(event):
-            self._stop.take(event)
-            self.done = self._stop.done
+        stop = self._stop
+        if stop is not None and self._ends(event):
+            stop.adopt(self._known(stop))
+            stop.take(event)
+            self.adopt(stop._known(self))
+            self.done = stop.done
             return False
-        found = self._find(event)
+        found = self._find(event, self._expected)
         if found is None:
             return False
         index, self._expected = found
@@ -120,17 +125,25 @@ class Consumption:
         self.done = all(self._filled) if self.strategy.mode == "all" else self.strategy.until is None
         return True
 
-    def _ends(self, event: Json) -> bool:
-        return self._stop is not None and self._stop.wants(event)
+    def adopt(self, known: dict[str, Json]) -> None:
+        self._expected = known
 
-    def _find(self, event: Json) -> tuple[int | None, dict[str, Json]] | None:
+    def _known(self, other: Consumption) -> dict[str, Json]:
+        """What is expected of events for the other one: correlations of one name have one value, since rules 4."""
+        return {**other._expected, **self._expected} if self._environment.rules >= COMMON else other._expected
+
+    def _ends(self, event: Json) -> bool:
+        stop = self._stop
+        return stop is not None and not stop.done and stop._find(event, self._known(stop)) is not None
+
+    def _find(self, event: Json, expected: dict[str, Json]) -> tuple[int | None, dict[str, Json]] | None:
         """The filter that it matches, and what is expected from then on."""
         if self.strategy.mode == "any" and not self.strategy.filters:
-            return None, self._expected
+            return None, expected
         for index, each in enumerate(self.strategy.filters):
             if self.strategy.mode == "all" and self._filled[index]:
                 continue
-            bound = each.match(event, self._environment, self._input, self._expected)
+            bound = each.match(event, self._environment, self._input, expected)
             if bound is not None:
                 return index, bound
         return None

@@ -13,10 +13,10 @@ Json = Any
 Limit = Literal["events", "size", "tasks", "timers", "listeners"]
 """What an execution may have so many of: in its history, without waiting, or at once."""
 
-RULES = 3
+RULES = 4
 """Version of the machine's rules. 2: where retries are over and ``catch`` has no ``do``, the error goes on; in 1 it was
 gone. 3: an execution that starts many tasks without waiting does so in turns; before, it failed at 20,000; and an
-expression may yield a duration of years and months."""
+expression may yield a duration of years and months. 4: events that end a listener correlate with what it consumes."""
 
 
 Outlook = Literal["due", "irreversible"]

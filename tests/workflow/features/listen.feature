@@ -273,6 +273,36 @@ Feature: Listen Task
       [1, 3]
       """
 
+  Scenario: What ends it correlates with what it consumes
+    Given a workflow with definition:
+      """yaml
+      document:
+        dsl: '1.0.3'
+        namespace: default
+        name: listen
+        version: '1.0.0'
+      do:
+        - l:
+            listen:
+              to:
+                any: [{with: {type: a}, correlate: {order: {from: .order}}}]
+                until: {one: {with: {type: stop}, correlate: {order: {from: .order}}}}
+      """
+    And given these events arrive:
+      """yaml
+      - {after: PT1S, type: a, data: {order: 1}}
+      - {after: PT2S, type: a, data: {order: 2}}
+      - {after: PT3S, type: stop, data: {order: 2}}
+      - {after: PT4S, type: a, data: {order: 1}}
+      - {after: PT5S, type: stop, data: {order: 1}}
+      - {after: PT6S, type: a, data: {order: 1}}
+      """
+    When the workflow is executed
+    Then the workflow should complete with output:
+      """yaml
+      [{order: 1}, {order: 1}]
+      """
+
   Scenario: Any until all of some events came
     Given a workflow with definition:
       """yaml

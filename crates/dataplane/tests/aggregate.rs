@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::door::{self, Door, PATIENCE};
 use crate::endpoint::Endpoint;
+use crate::table;
 use serde_json::{json, Map, Value};
 use stagedoor_dataplane::program::Program;
 use stagedoor_dataplane::shared::Shared;
@@ -90,8 +91,7 @@ fn shop(cases: BTreeMap<String, Value>) -> (Endpoint, Asked) {
     let kept = asked.clone();
     let endpoint = Endpoint::start(move |mut connection| {
         while let Some((head, body)) = connection.request() {
-            let host =
-                head.lines().find_map(|line| line.strip_prefix("host: ").or(line.strip_prefix("Host: "))).unwrap();
+            let host = table::host(&head);
             let what = head.split(" HTTP/1.1").next().unwrap();
             let answer = cases[host]["answers"].get(what).cloned().unwrap_or(json!({"status": 404}));
             let body = String::from_utf8(body).unwrap();
@@ -100,12 +100,7 @@ fn shop(cases: BTreeMap<String, Value>) -> (Endpoint, Asked) {
                 Some(text) => text.as_str().unwrap().as_bytes().to_vec(),
                 None => answer.get("json").map(|json| json.to_string().into_bytes()).unwrap_or_default(),
             };
-            let fields: String = answer["headers"]
-                .as_object()
-                .into_iter()
-                .flatten()
-                .map(|(name, value)| format!("{name}: {}\r\n", value.as_str().unwrap()))
-                .collect();
+            let fields = table::fields(&answer["headers"]);
             let status = answer.get("status").and_then(Value::as_u64).unwrap_or(200);
             let head = format!("HTTP/1.1 {status} x\r\n{fields}Content-Length: {}\r\n\r\n", content.len());
             if !connection.send(&[head.as_bytes(), &content].concat()) {
@@ -118,36 +113,14 @@ fn shop(cases: BTreeMap<String, Value>) -> (Endpoint, Asked) {
 
 #[test]
 fn answers_are_put_together_as_the_table_says() {
-    let cases: Value = serde_json::from_str(include_str!("cases/aggregate.json")).expect("a table");
-    let cases: Vec<(String, Value)> = cases
-        .as_array()
-        .unwrap()
-        .iter()
-        .enumerate()
-        .map(|(index, case)| (format!("case{index}"), case.clone()))
-        .collect();
+    let cases = table::read(include_str!("cases/aggregate.json"));
     let (shop, asked) = shop(cases.iter().cloned().collect());
     let door = Door::open(snapshot(shop.address, &cases));
     for (host, case) in &cases {
-        let title = case["so"].as_str().unwrap();
-        let request = &case["request"];
-        let line = request.get("line").and_then(Value::as_str).unwrap_or("GET /");
+        let (title, request, expected) = (case["so"].as_str().unwrap(), &case["request"], &case["expect"]);
         let content = request.get("json").map(Value::to_string).unwrap_or_default();
-        let mut text = format!("{line} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {}\r\n", content.len());
-        for (name, value) in request["headers"].as_object().into_iter().flatten() {
-            text += &format!("{name}: {}\r\n", value.as_str().unwrap());
-        }
-        let answer = door.client().ask(format!("{text}\r\n{content}").as_bytes());
-        let told = String::from_utf8_lossy(&answer.content).into_owned();
-        let expected = &case["expect"];
-        assert_eq!(
-            u64::from(answer.status()),
-            expected.get("status").and_then(Value::as_u64).unwrap_or(200),
-            "{title}: {told}"
-        );
-        if let Some(exact) = expected.get("text") {
-            assert_eq!(told, exact.as_str().unwrap(), "{title}");
-        }
+        let answer = table::ask(&door, host, request, &content);
+        let told = table::hold(title, expected, &answer);
         if let Some(json) = expected.get("json") {
             let mut found: Value = serde_json::from_str(&told).unwrap_or_else(|_| panic!("{title}: {told}"));
             if let (Some(found), Some(json)) = (found.as_object_mut(), json.as_object()) {
@@ -158,16 +131,9 @@ fn answers_are_put_together_as_the_table_says() {
             }
             assert_eq!(&found, json, "{title}");
         }
-        for (name, value) in expected["headers"].as_object().into_iter().flatten() {
-            assert_eq!(answer.field(name).as_deref(), value.as_str(), "{title}: {name}");
-        }
         let mut made: Vec<String> = Vec::new();
         for (head, body) in asked.lock().unwrap().get(host).into_iter().flatten() {
-            let lower = head.to_ascii_lowercase();
-            for (name, value) in expected["sent"].as_object().into_iter().flatten() {
-                let field = lower.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")));
-                assert_eq!(field, value.as_str(), "{title}: {name} of {head}");
-            }
+            table::hold_sent(title, &json!({"headers": expected["sent"]}), &head, &body);
             let what = head.split(" HTTP/1.1").next().unwrap();
             made.push(if body.is_empty() { what.to_owned() } else { format!("{what} {body}") });
         }

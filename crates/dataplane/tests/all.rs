@@ -12,6 +12,7 @@ mod endpoint;
 mod frames;
 mod pki;
 mod provider;
+mod table;
 mod wire;
 mod witness;
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::door::{self, Door};
 use crate::endpoint::{self, Endpoint};
-use crate::{changes, wire};
+use crate::{changes, table, wire};
 use serde_json::{json, Map, Value};
 use stagedoor_dataplane::program::Program;
 use stagedoor_dataplane::shared::Shared;
@@ -44,25 +44,10 @@ fn shop(cases: BTreeMap<String, Value>) -> (Endpoint, Asked) {
     let kept = asked.clone();
     let endpoint = Endpoint::start(move |mut connection| {
         while let Some((head, body)) = connection.request() {
-            let host =
-                head.lines().find_map(|line| line.strip_prefix("host: ").or(line.strip_prefix("Host: "))).unwrap();
-            let answer = &cases[host]["answer"];
+            let host = table::host(&head);
             kept.lock().unwrap().insert(host.to_owned(), (head.clone(), String::from_utf8(body).unwrap()));
-            let content = answer.get("text").and_then(Value::as_str).unwrap_or_default();
-            let status = answer.get("status").and_then(Value::as_u64).unwrap_or(200);
-            let kind = answer.get("type").and_then(Value::as_str).unwrap_or("application/json");
-            let fields: String = answer["headers"]
-                .as_object()
-                .into_iter()
-                .flatten()
-                .map(|(name, value)| format!("{name}: {}\r\n", value.as_str().unwrap()))
-                .collect();
-            let sent = if head.starts_with("HEAD") { "" } else { content };
-            let head = format!(
-                "HTTP/1.1 {status} x\r\n{fields}Content-Type: {kind}\r\nContent-Length: {}\r\n\r\n{sent}",
-                content.len()
-            );
-            if !connection.send(head.as_bytes()) {
+            let answer = table::answer(&cases[host]["answer"], head.starts_with("HEAD"));
+            if !connection.send(answer.as_bytes()) {
                 return;
             }
         }
@@ -72,60 +57,20 @@ fn shop(cases: BTreeMap<String, Value>) -> (Endpoint, Asked) {
 
 #[test]
 fn messages_are_made_into_others_as_the_table_says() {
-    let cases: Value = serde_json::from_str(include_str!("cases/transform.json")).expect("a table");
-    let cases: Vec<(String, Value)> = cases
-        .as_array()
-        .unwrap()
-        .iter()
-        .enumerate()
-        .map(|(index, case)| (format!("case{index}"), case.clone()))
-        .collect();
+    let cases = table::read(include_str!("cases/transform.json"));
     let (shop, asked) = shop(cases.iter().cloned().collect());
     let door = Door::open(snapshot(shop.address, &cases));
     for (host, case) in &cases {
-        let title = case["so"].as_str().unwrap();
-        let request = &case["request"];
-        let line = request.get("line").and_then(Value::as_str).unwrap_or("GET /");
+        let (title, request, expected) = (case["so"].as_str().unwrap(), &case["request"], &case["expect"]);
         let content = request.get("text").and_then(Value::as_str).unwrap_or_default();
-        let mut text = format!("{line} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {}\r\n", content.len());
-        for (name, value) in request["headers"].as_object().into_iter().flatten() {
-            text += &format!("{name}: {}\r\n", value.as_str().unwrap());
-        }
-        let mut client = door.client();
-        assert!(client.send(format!("{text}Connection: close\r\n\r\n{content}").as_bytes()));
-        let (raw, _) = client.rest();
-        let kind = if line.starts_with("HEAD") { wire::Kind::HeadAnswer } else { wire::Kind::Answer };
-        let wire::Taken::Whole(answer, _) = wire::take(&raw, kind, true) else { panic!("{title}: {raw:?}") };
-        let told = String::from_utf8_lossy(&answer.content).into_owned();
-        let expected = &case["expect"];
-        assert_eq!(
-            u64::from(answer.status()),
-            expected.get("status").and_then(Value::as_u64).unwrap_or(200),
-            "{title}: {told}"
-        );
-        if let Some(text) = expected.get("text") {
-            assert_eq!(told, text.as_str().unwrap(), "{title}");
-        }
+        let told = table::hold(title, expected, &table::ask(&door, host, request, content));
         if let Some(part) = expected.get("part") {
             assert!(told.contains(part.as_str().unwrap()), "{title}: {told}");
-        }
-        for (name, value) in expected["headers"].as_object().into_iter().flatten() {
-            assert_eq!(answer.field(name).as_deref(), value.as_str(), "{title}: {name}");
         }
         let seen = asked.lock().unwrap().get(host).cloned();
         if let Some(sent) = expected.get("sent") {
             let (head, body) = seen.unwrap_or_else(|| panic!("{title}: nothing was sent"));
-            if let Some(line) = sent.get("line") {
-                assert_eq!(head.split(" HTTP/1.1").next(), line.as_str(), "{title}");
-            }
-            if let Some(text) = sent.get("text") {
-                assert_eq!(body, text.as_str().unwrap(), "{title}");
-            }
-            let lower = head.to_ascii_lowercase();
-            for (name, value) in sent["headers"].as_object().into_iter().flatten() {
-                let field = lower.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")));
-                assert_eq!(field, value.as_str(), "{title}: {name} of {head}");
-            }
+            table::hold_sent(title, sent, &head, &body);
         } else if expected.get("status").and_then(Value::as_u64).is_some_and(|status| (400..500).contains(&status)) {
             let answered = case.get("answer").is_some();
             assert_eq!(seen.is_some(), answered, "{title}: what is refused is not sent");

@@ -1,13 +1,12 @@
 //! Versions of APIs, through real sockets. `cases/versions.json` is the table; the rest of this file is what a table cannot
 //! say. Of times only those are used that are long over or far ahead.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use crate::door::{self, Door};
 use crate::endpoint::{self, Endpoint};
-use crate::{changes, wire};
+use crate::{changes, table, wire};
 use serde_json::{json, Map, Value};
 
 /// An API as cases write it, with what they leave out.
@@ -71,15 +70,7 @@ fn service(name: &'static str, asked: &Asked, answers: &Answers) -> Endpoint {
             let text = String::from_utf8(body).unwrap();
             *asked.lock().unwrap() = Some((name, head.clone(), text));
             let answer = answers.lock().unwrap().clone();
-            let content = answer.get("text").and_then(Value::as_str).unwrap_or_default();
-            let status = answer.get("status").and_then(Value::as_u64).unwrap_or(200);
-            let kind = answer.get("type").and_then(Value::as_str).unwrap_or("application/json");
-            let sent = if head.starts_with("HEAD") { "" } else { content };
-            let fields = answer.get("fields").and_then(Value::as_str).unwrap_or_default();
-            let head = format!(
-                "HTTP/1.1 {status} x\r\nContent-Type: {kind}\r\n{fields}Content-Length: {}\r\n\r\n{sent}",
-                content.len()
-            );
+            let head = table::answer(&answer, head.starts_with("HEAD"));
             if !connection.send(head.as_bytes()) {
                 return;
             }
@@ -137,31 +128,15 @@ impl World {
     fn ask(&self, host: &str, ask: &Value) -> (wire::Message, Option<(&'static str, String, String)>) {
         *self.answers.lock().unwrap() = ask["answer"].clone();
         *self.asked.lock().unwrap() = None;
-        let line = ask["line"].as_str().unwrap();
         let content = ask.get("text").and_then(Value::as_str).unwrap_or_default();
-        let mut text = format!("{line} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
-        if !content.is_empty() {
-            text += &format!("Content-Length: {}\r\n", content.len());
-        }
-        for (name, value) in ask["headers"].as_object().into_iter().flatten() {
-            for value in value.as_array().cloned().unwrap_or_else(|| vec![value.clone()]) {
-                text += &format!("{name}: {}\r\n", value.as_str().unwrap());
-            }
-        }
-        let mut client = self.door.client();
-        assert!(client.send(format!("{text}\r\n{content}").as_bytes()));
-        let (raw, _) = client.rest();
-        let kind = if line.starts_with("HEAD") { wire::Kind::HeadAnswer } else { wire::Kind::Answer };
-        let wire::Taken::Whole(answer, _) = wire::take(&raw, kind, true) else { panic!("{line}: {raw:?}") };
-        (*answer, self.asked.lock().unwrap().take())
+        let answer = table::ask(&self.door, host, ask, content);
+        (answer, self.asked.lock().unwrap().take())
     }
 }
 
 #[test]
 fn versions_are_told_apart_and_made_into_others_as_the_table_says() {
-    let cases: Value = serde_json::from_str(include_str!("cases/versions.json")).expect("a table");
-    let cases = cases.as_array().unwrap().iter().enumerate();
-    let cases: Vec<(String, Value)> = cases.map(|(index, case)| (format!("case{index}"), case.clone())).collect();
+    let cases = table::read(include_str!("cases/versions.json"));
     let world = World::new(&cases);
     for (host, case) in &cases {
         for ask in case["asks"].as_array().unwrap() {
@@ -174,41 +149,20 @@ fn versions_are_told_apart_and_made_into_others_as_the_table_says() {
 }
 
 fn hold(title: &str, expected: &Value, answer: &wire::Message, sent: Option<(&'static str, String, String)>) {
-    let told = String::from_utf8_lossy(&answer.content).into_owned();
-    let status = expected.get("status").and_then(Value::as_u64).unwrap_or(200);
-    assert_eq!(u64::from(answer.status()), status, "{title}: {told}");
-    if let Some(text) = expected.get("text") {
-        assert_eq!(told, text.as_str().unwrap(), "{title}");
-    }
+    let told = table::hold(title, expected, answer);
     if let Some(members) = expected["members"].as_object() {
         let problem: Value = serde_json::from_str(&told).unwrap();
         for (name, value) in members {
             assert_eq!(&problem[name], value, "{title}: {name} of {told}");
         }
     }
-    for (name, value) in expected["headers"].as_object().into_iter().flatten() {
-        assert_eq!(answer.field(name).as_deref(), value.as_str(), "{title}: {name}");
-    }
     let Some(wanted) = expected.get("sent") else {
-        assert!(sent.is_none() || status < 400, "{title}: what is refused is not sent");
+        assert!(sent.is_none() || answer.status() < 400, "{title}: what is refused is not sent");
         return;
     };
     let (cluster, head, body) = sent.unwrap_or_else(|| panic!("{title}: nothing was sent"));
     assert_eq!(cluster, wanted.get("cluster").and_then(Value::as_str).unwrap_or("shop"), "{title}");
-    if let Some(line) = wanted.get("line") {
-        assert_eq!(head.split(" HTTP/1.1").next(), line.as_str(), "{title}");
-    }
-    if let Some(text) = wanted.get("text") {
-        assert_eq!(body, text.as_str().unwrap(), "{title}");
-    }
-    let fields: BTreeMap<String, String> = head
-        .lines()
-        .filter_map(|line| line.split_once(": "))
-        .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
-        .collect();
-    for (name, value) in wanted["headers"].as_object().into_iter().flatten() {
-        assert_eq!(fields.get(name).map(String::as_str), value.as_str(), "{title}: {name} of {head}");
-    }
+    table::hold_sent(title, wanted, &head, &body);
 }
 
 /// The one case of a test, by the host `case`.

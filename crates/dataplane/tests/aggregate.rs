@@ -133,7 +133,7 @@ fn answers_are_put_together_as_the_table_says() {
         }
         let mut made: Vec<String> = Vec::new();
         for (head, body) in asked.lock().unwrap().get(host).into_iter().flatten() {
-            table::hold_sent(title, &json!({"headers": expected["sent"]}), &head, &body);
+            table::hold_sent(title, &json!({"headers": expected["sent"]}), head, body);
             let what = head.split(" HTTP/1.1").next().unwrap();
             made.push(if body.is_empty() { what.to_owned() } else { format!("{what} {body}") });
         }

@@ -119,8 +119,8 @@ class Engine(Resuming):
         self.schedules.arrived(stored)
         self.flush_soon()
 
-    def wait_until(self, key: Key, at: float) -> None:
-        self.performer.wait_until(key, at)
+    def wait_until(self, key: Key, at: float, longest: float) -> None:
+        self.performer.wait_until(key, at, longest)
 
     async def stop(self, timeout_s: float) -> None:
         """Begin nothing new, record what comes of calls on their way within the time, and let go. What has not ended

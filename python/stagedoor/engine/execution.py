@@ -51,6 +51,8 @@ class Execution:
     """It waits for points in time alone, and its machine is out of memory."""
     recovered: bool = False
     """Read back from the store at the start."""
+    after: int = 0
+    """The last event of the inbox that had come when it began, or was read back."""
     seq: int = 0
     """Of the next event."""
     fed: int = -1

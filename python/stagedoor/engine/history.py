@@ -260,10 +260,16 @@ class History:
         found = self._connection.execute("SELECT tick FROM tick WHERE workflow = ?", (workflow,))
         return {str(tick) for (tick,) in found}
 
-    def last_tick(self, workflow: str, but: str) -> tuple[str, float] | None:
-        """The execution and the time of the latest tick."""
+    def ticked(self, workflow: str, tick: str) -> bool:
+        return bool(
+            self._connection.execute("SELECT 1 FROM tick WHERE workflow = ? AND tick = ?", (workflow, tick)).fetchone()
+        )
+
+    def last_tick(self, workflow: str, but: str, until: float) -> tuple[str, float] | None:
+        """The execution and the time of the latest tick up to that time."""
         found = self._connection.execute(
-            "SELECT execution, at FROM tick WHERE workflow = ? AND tick != ? ORDER BY at DESC LIMIT 1", (workflow, but)
+            "SELECT execution, at FROM tick WHERE workflow = ? AND tick != ? AND at <= ? ORDER BY at DESC LIMIT 1",
+            (workflow, but, until),
         ).fetchone()
         return None if found is None else (str(found[0]), float(found[1]))
 

@@ -13,6 +13,7 @@ from stagedoor.engine.door import Caller
 from stagedoor.engine.event_log import EventLog
 from stagedoor.engine.execution import STATUS, Execution, Final
 from stagedoor.engine.handover import Handover
+from stagedoor.engine.inbox import Inbox
 from stagedoor.engine.schedules import Schedules
 
 log = logging.getLogger("stagedoor.engine")
@@ -21,6 +22,7 @@ log = logging.getLogger("stagedoor.engine")
 class Holding(Handover):
     admission: Admission
     children: Children
+    inbox: Inbox
     schedules: Schedules
 
     def __init__(self, plane: _core.DataPlane, event_log: EventLog) -> None:
@@ -31,6 +33,7 @@ class Holding(Handover):
 
     def _keep(self, execution: Execution) -> None:
         row = execution.row
+        execution.after = self.inbox.last
         self.open[row.id] = execution
         if row.key is not None:
             self.by_key[row.workflow, row.consumer, row.key] = execution

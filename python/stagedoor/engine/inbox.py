@@ -3,6 +3,7 @@ that listeners which begin later find them."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 from bisect import bisect_left
@@ -31,6 +32,8 @@ class Stored:
     size: int
     taken: bool
     """An execution has it."""
+    until: float
+    """When it is too old, by the loop's clock, which nobody sets."""
 
 
 class Inbox:
@@ -38,18 +41,22 @@ class Inbox:
 
     def __init__(self, log: EventLog, clock: Callable[[], float], arrived: Callable[[Stored], None]) -> None:
         self._log, self._clock, self._arrived = log, clock, arrived
+        self._loop = asyncio.get_running_loop()
         self.events: list[Stored] = []
         """In order of arrival."""
+        self.last = 0
+        """The number of the latest."""
         self._bytes = 0
         self.received = 0
         self.duplicates = 0
 
     def load(self) -> None:
         """At the start, before anything listens."""
+        now, wall = self._loop.time(), self._clock()
         for n, at, text, taken in self._log.history.inbox():
-            self._keep(Stored(n, at, json.loads(text), len(text), bool(taken)))
+            self._keep(Stored(n, at, json.loads(text), len(text), bool(taken), now + KEEP_S - max(wall - at, 0.0)))
         # Schedules do not remember for longer what they were started by.
-        self._prune(self._clock())
+        self._prune()
 
     def first(self, n: int) -> int:
         """The index of the first event that came as the n-th or later."""
@@ -60,7 +67,7 @@ class Inbox:
         now = self._clock()
         rows = [(event["source"], event["id"], now, encode_json(event)) for event in events]
         new: list[tuple[int, int]] = []
-        gone = self._prune(now)
+        gone = self._prune()
 
         def store(connection: sqlite3.Connection) -> None:
             for index, row in enumerate(rows):
@@ -74,21 +81,22 @@ class Inbox:
         self.received += len(new)
         self.duplicates += len(rows) - len(new)
         for n, index in new:
-            stored = Stored(n, now, events[index], len(rows[index][3]), False)
+            stored = Stored(n, now, events[index], len(rows[index][3]), False, self._loop.time() + KEEP_S)
             self._keep(stored)
             self._arrived(stored)
         return len(new)
 
     def _keep(self, stored: Stored) -> None:
         self.events.append(stored)
+        self.last = stored.n
         self._bytes += stored.size
 
-    def _prune(self, now: float) -> int:
+    def _prune(self) -> int:
         """Let go of what is too old or too much; the number of the last of them, or 0."""
-        count = 0
+        count, now = 0, self._loop.time()
         for stored in self.events:
             left = len(self.events) - count
-            if left < MAX_EVENTS and self._bytes < MAX_BYTES and stored.at >= now - KEEP_S:
+            if left < MAX_EVENTS and self._bytes < MAX_BYTES and stored.until >= now:
                 break
             self._bytes -= stored.size
             count += 1

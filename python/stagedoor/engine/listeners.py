@@ -83,7 +83,7 @@ class Listeners:
             listener.next = stored.n + 1
             if types and stored.event["type"] not in types:
                 continue
-            if stored.at < execution.row.created and (stored.taken or not listener.command.correlated):
+            if _earlier(stored, execution) and (stored.taken or not listener.command.correlated):
                 continue
             try:
                 wanted = machine.wants(listener.command.id, stored.event)
@@ -95,3 +95,11 @@ class Listeners:
                 event = EventReceived(self.clock(), listener.command.id, stored.event)
                 self.engine.append(execution, event, taken=stored.n)
                 return
+
+
+def _earlier(stored: Stored, execution: Execution) -> bool:
+    """Whether it came before the execution began. By the clock alone, which may have been set since, where only the
+    store knows of both."""
+    if stored.n > execution.after:
+        return False
+    return not execution.recovered or stored.at < execution.row.created

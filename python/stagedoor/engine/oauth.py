@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -145,7 +146,7 @@ async def _request(
     lifetime = _seconds(answer.get("expires_in"))
     refresh = answer.get("refresh_token")
     early = max(lifetime * 0.9, lifetime - EARLY_S)
-    return Token(bearer(text), around.clock() + early, refresh if isinstance(refresh, str) else None)
+    return Token(bearer(text), asyncio.get_running_loop().time() + early, refresh if isinstance(refresh, str) else None)
 
 
 def _client(client: Mapping[str, Json], audience: str) -> tuple[list[tuple[str, str]], str | None]:

@@ -43,8 +43,8 @@ class Engine(Protocol):
 
     telling: Wanted
 
-    def wait_until(self, key: Key, at: float) -> None:
-        """``timer_fired`` is called for it then."""
+    def wait_until(self, key: Key, at: float, longest: float) -> None:
+        """``timer_fired`` is called for it then, and in so many seconds at the latest."""
 
 
 class Parking:
@@ -91,9 +91,9 @@ class Parking:
         return Execution(row, None, seq=seq, updated=updated, started=True, parked=True, recovered=True)
 
     def begin(self) -> None:
-        for execution, (_, _, timers) in self._found.items():
+        for execution, (_, updated, timers) in self._found.items():
             for timer, at in timers.items():
-                self._engine.wait_until((execution, timer), at)
+                self._engine.wait_until((execution, timer), at, at - updated)
         self._found = {}
         self._look_later()
 

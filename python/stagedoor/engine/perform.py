@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, NamedTuple, Protocol
@@ -385,12 +386,13 @@ class Performer:
 
     def _start_timer(self, execution: Execution, timer: command.StartTimer) -> None:
         if not self._closing:
-            self._timers.start((execution.id, timer.id), timer.at)
+            longest = math.inf if execution.machine is None else execution.machine.longest(timer)
+            self._timers.start((execution.id, timer.id), timer.at, longest)
             self._engine.parking.resting(execution, timer.at)
 
-    def wait_until(self, key: Key, at: float) -> None:
+    def wait_until(self, key: Key, at: float, longest: float) -> None:
         if not self._closing:
-            self._timers.start(key, at)
+            self._timers.start(key, at, longest)
 
     def _cancel_timer(self, execution: Execution, timer: command.CancelTimer) -> None:
         self._timers.cancel((execution.id, timer.id))

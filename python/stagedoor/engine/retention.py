@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
@@ -28,6 +29,10 @@ WHOLE_S = 6 * 3600.0
 REST = 2
 """A step of removing is followed by a rest so many times as long: others have the writer for two thirds of the time."""
 LEAST_REST_S = 0.005
+FORWARD_S = 60.0
+"""A clock that is put forward by more may be wrong."""
+HELD_S = 3600.0
+"""So long nothing is taken for too old then."""
 FOR_GOOD_S = 36_500 * 86_400.0
 
 Json = Any
@@ -49,6 +54,10 @@ class Retention:
         self._rules: Rules = {None: dict.fromkeys(STATUS.values(), FOR_GOOD_S)}
         self._position: Position = BEGIN
         self._whole = 0.0
+        self._offset = clock() - time.monotonic()
+        """Of the clock, when it was last looked at."""
+        self._held = 0.0
+        """Until when nothing is too old, by the clock that nobody sets."""
         self._asked: list[Callable[[Ended], bool]] = []
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -126,8 +135,9 @@ class Retention:
             async for page in self._ended(now, BEGIN):
                 await self._remove([each.id for each in page if meant(each)])
             self._asked.pop(0)
-        await self._by_rules(now)
-        await self._forget_ticks(now)
+        if not self._doubted(now):
+            await self._by_rules(now)
+            await self._forget_ticks(now)
         if self.purged > before or self._whole == now:
             await self._forget_definitions()
         if self.purged > before:
@@ -135,6 +145,19 @@ class Retention:
         await self._steps(purge.give_back)
         pages, free, size = await self._history.query(purge.room)
         self.bytes, self.free_bytes = pages * size, free * size
+
+    def _doubted(self, now: float) -> bool:
+        """Whether the clock was put forward a while ago: it may be put back, and what was removed would be gone."""
+        monotonic = time.monotonic()
+        offset = now - monotonic
+        if offset - self._offset > FORWARD_S:
+            log.warning(
+                "the clock was put forward: nothing is taken for too old for a while",
+                extra={"seconds": round(offset - self._offset)},
+            )
+            self._held = monotonic + HELD_S
+        self._offset = offset
+        return monotonic < self._held
 
     async def _by_rules(self, now: float) -> None:
         if now - self._whole > WHOLE_S:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from stagedoor.engine.execution import Execution, when
 from stagedoor.engine.inbox import MAX_EVENTS, Inbox, Stored
 from stagedoor.engine.timers import Key, Timers
 from stagedoor.workflow.definition import Definition
-from stagedoor.workflow.schedule import Gathering, Schedule
+from stagedoor.workflow.schedule import SHORTEST, Gathering, Schedule
 
 SINCE = "since"
 """The tick that says from when on a schedule is there."""
@@ -28,6 +29,9 @@ MAX_GATHERINGS = 1000
 KEEP_S = 2 * 24 * 3600.0
 """Ticks are remembered at least as long; the last one of each workflow longer."""
 PRUNE_S = 3600.0
+BACK_S = 3 * 3600.0
+"""By so much the wall clock may be put back without a time being started for again. Where it is put back by more, it
+was wrong before, and times count from where it is now."""
 
 Json = Any
 log = logging.getLogger("stagedoor.engine")
@@ -51,7 +55,7 @@ class Scheduled:
     seen: set[str] = field(default_factory=set)
     """Events that were used."""
     due: float = 0.0
-    """The latest time that it was started for."""
+    """The latest time that it was started for, or, with ``after``, that of its latest tick."""
 
 
 class Schedules:
@@ -114,7 +118,7 @@ class Schedules:
             if old is not None and old.definition.hash == definition.hash:
                 continue
             assert definition.schedule is not None
-            new_one = Scheduled(definition, definition.schedule, known.get(key, now))
+            new_one = Scheduled(definition, definition.schedule, min(known.get(key, now), now))
             if old is not None:
                 new_one.seen, new_one.due = old.seen, old.due
             self._add(new_one)
@@ -130,21 +134,22 @@ class Schedules:
                 if stored.at >= scheduled.since:
                     self._offer(scheduled, stored)
             return
-        last = history.last_tick(key, SINCE)
         if schedule.after is None:
             # One that was there before makes up for the first time that it missed.
+            last = history.last_tick(key, SINCE, now + BACK_S)
             scheduled.due = max(scheduled.due, last[1] if last is not None else scheduled.since)
             at = schedule.next(scheduled.due)
             if at is not None:
                 self._wait(scheduled, at)
             return
+        last = history.last_tick(key, SINCE, math.inf)
         if last is None:
             self._wait(scheduled, now)
             return
-        scheduled.last = last[0]
+        scheduled.last, scheduled.due = last
         if last[0] not in self._engine.open:
             ended = history.shown(last[0])
-            self._wait(scheduled, schedule.again(now if ended is None else ended[1].at))
+            self._wait(scheduled, schedule.again(now if ended is None else min(ended[1].at, now)))
 
     def _wait(self, scheduled: Scheduled, at: float) -> None:
         self._timers.start((scheduled.definition.key, "tick"), at)
@@ -155,21 +160,38 @@ class Schedules:
             return
         schedule, now = scheduled.schedule, self._clock()
         if schedule.after is not None:
-            tick = (f"after {scheduled.last or 'nothing'} {when(scheduled.since)}", now)
-            started = self._start(scheduled, {}, (tick,))
+            # The latest is the one with the highest time, whatever the clock says.
+            at = max(now, scheduled.due + 0.001)
+            started = self._start(
+                scheduled, {}, ((f"after {scheduled.last or 'nothing'} {when(scheduled.since)}", at),)
+            )
             if started is None:
                 self._wait(scheduled, schedule.again(now))
             else:
-                scheduled.last = started
+                scheduled.last, scheduled.due = started, at
             return
+        if scheduled.due > now + BACK_S:
+            log.warning("the clock was put back: times count from now on", extra={"workflow": scheduled.definition.key})
+            scheduled.due = now
         due = schedule.next(scheduled.due)
         if due is not None and due <= now:
-            self._start(scheduled, {}, ((when(due), due),))
+            try:
+                self._start_for(scheduled, due)
+            except sqlite3.Error as error:
+                log.warning("schedule waits: the store cannot be read: %s", error)
+                self._wait(scheduled, now + SHORTEST)
+                return
             # Whatever else was missed meanwhile is left out.
             scheduled.due = max(due, now)
         following = schedule.next(now)
         if following is not None:
             self._wait(scheduled, following)
+
+    def _start_for(self, scheduled: Scheduled, due: float) -> None:
+        """Once, also where the clock comes to that time again."""
+        tick = when(due)
+        if tick not in scheduled.seen and not self._log.recall.ticked(scheduled.definition.key, tick):
+            self._start(scheduled, {}, ((tick, due),))
 
     def _offer(self, scheduled: Scheduled, stored: Stored) -> None:
         event = stored.event

@@ -6,6 +6,7 @@ They are not stored: a machine that is read back asks for them again, and one wh
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from itertools import count
@@ -24,7 +25,8 @@ class Timers:
     """``fire`` is called once for each key (execution, timer) whose time, in seconds since the epoch, has come.
 
     A wall clock that is put forward makes timers fire at once whose time has come by it, as after a sleep of the
-    machine. One that is put back does not make them wait for longer: they fire when so much time is over as there was.
+    machine. One that is put back does not make them wait for longer: they fire when so much time is over as there was,
+    or at their time if it is put right again before.
     """
 
     def __init__(
@@ -32,7 +34,11 @@ class Timers:
     ) -> None:
         self._loop, self._clock, self._fire = loop, clock, fire
         self._at: dict[Key, float] = {}
+        """By the wall clock."""
+        self._latest: dict[Key, float] = {}
+        """By the loop's, which is never set: then it fires, whatever the wall clock says."""
         self._heap: list[tuple[float, int, Key]] = []
+        """By the loop's clock."""
         self._order = count()
         self._handle: asyncio.TimerHandle | None = None
         self._offset = clock() - loop.time()
@@ -41,51 +47,59 @@ class Timers:
     def __len__(self) -> int:
         return len(self._at)
 
-    def start(self, key: Key, at: float) -> None:
+    def start(self, key: Key, at: float, longest: float = math.inf) -> None:
+        """``longest``: seconds from now after which it fires in any case. What is read from the store was asked for by
+        a clock that may have been put back since."""
         self._heed_jump()
-        self._at[key] = at
-        heappush(self._heap, (at, next(self._order), key))
+        latest = self._loop.time() + min(at - self._clock(), longest)
+        self._at[key], self._latest[key] = at, latest
+        heappush(self._heap, (latest, next(self._order), key))
         if self._heap[0][2] == key:
             self._arm()
 
     def cancel(self, key: Key) -> None:
         self._at.pop(key, None)
+        self._latest.pop(key, None)
         if len(self._heap) > 2 * len(self._at) + 64:
-            self._heap = [entry for entry in self._heap if self._at.get(entry[2]) == entry[0]]
+            self._heap = [entry for entry in self._heap if self._latest.get(entry[2]) == entry[0]]
             heapify(self._heap)
 
     def stop(self) -> None:
         self._at.clear()
+        self._latest.clear()
         self._heap.clear()
         if self._handle is not None:
             self._handle.cancel()
 
     def _heed_jump(self) -> None:
         offset = self._clock() - self._loop.time()
-        back = self._offset - offset
-        if abs(back) < JUMP_S:
+        forward = offset - self._offset
+        if abs(forward) < JUMP_S:
             return
         self._offset = offset
-        if back > 0:
-            self._at = {key: at - back for key, at in self._at.items()}
-            self._heap = [(at - back, order, key) for at, order, key in self._heap]
+        if forward > 0:
+            self._latest = {key: min(self._latest[key], at - offset) for key, at in self._at.items()}
+            self._heap = [(latest, next(self._order), key) for key, latest in self._latest.items()]
+            heapify(self._heap)
 
     def _arm(self) -> None:
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
         if self._heap:
-            delay = self._heap[0][0] - self._clock()
+            delay = self._heap[0][0] - self._loop.time()
             self._handle = self._loop.call_later(min(max(delay, 0.0), LOOK_S), self._look)
 
     def _look(self) -> None:
         self._heed_jump()
-        now = self._clock()
+        now = self._loop.time()
         fired = 0
-        while self._heap and self._heap[0][0] <= now and fired < AT_ONCE:
-            at, _, key = heappop(self._heap)
-            if self._at.get(key) == at:
-                del self._at[key]
-                self._fire(key)
-                fired += 1
-        self._arm()
+        try:
+            while self._heap and self._heap[0][0] <= now and fired < AT_ONCE:
+                latest, _, key = heappop(self._heap)
+                if self._latest.get(key) == latest:
+                    del self._at[key], self._latest[key]
+                    fired += 1
+                    self._fire(key)
+        finally:
+            self._arm()

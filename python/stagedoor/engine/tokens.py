@@ -54,7 +54,7 @@ class Tokens:
 
     async def get(self, slot: _Slot, scheme: str, properties: Mapping[str, Json]) -> Token:
         """Raises ``Unsent``."""
-        now = self._around.clock()
+        now = asyncio.get_running_loop().time()
         if slot.token is not None and now < slot.token.renew:
             return slot.token
         if slot.failed is not None and now < slot.again:
@@ -72,7 +72,7 @@ class Tokens:
             slot.failed = None
             return slot.token
         except Unsent as why:
-            slot.failed, slot.again = why, self._around.clock() + PAUSE_S
+            slot.failed, slot.again = why, asyncio.get_running_loop().time() + PAUSE_S
             raise
         finally:
             slot.asking = None

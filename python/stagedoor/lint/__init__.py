@@ -3,6 +3,7 @@ tasks that are never reached, names that no schema knows. All of it are warnings
 
 from stagedoor.errors import Problem
 from stagedoor.lint.arguments import arguments
+from stagedoor.lint.messages import messages
 from stagedoor.lint.names import names
 from stagedoor.lint.operation import operations
 from stagedoor.lint.reach import unreachable
@@ -20,5 +21,6 @@ def lint(definition: Definition) -> list[Problem]:
         *arguments(document),
         *unreachable(document),
         *names(document),
+        *messages(definition),
     ]
     return sorted(found, key=lambda problem: [str(step).rjust(8) for step in problem.path])

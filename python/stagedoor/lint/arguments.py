@@ -24,11 +24,11 @@ def arguments(document: Json) -> Iterator[Problem]:
             said = (step.task.get("metadata") or {}).get(key)
             if not isinstance(said, dict) or "with" not in said or "use" not in said:
                 continue
-            given, wanted = _given(said["with"]), _wanted(functions.get(said["use"]))
-            if given is None:
+            names, wanted = given(said["with"]), _wanted(functions.get(said["use"]))
+            if names is None:
                 continue
-            for name in sorted(wanted - given):
-                near = suggestion(name, given)
+            for name in sorted(wanted - names):
+                near = suggestion(name, names)
                 hint = f"'{near}' is given" if near else f"add it to with: {{{name}: …}}"
                 path = (*step.path, "metadata", key, "with")
                 yield Problem(path, f"'{said['use']}' needs '{name}' for its endpoint", hint, "warning")
@@ -50,7 +50,7 @@ def _wanted(function: Json) -> set[str]:
     return {name.partition(".")[0] for name in names}
 
 
-def _given(value: Json) -> set[str] | None:
+def given(value: Json) -> set[str] | None:
     """The names of an object that is written out, also in an expression; None: they are not known."""
     if isinstance(value, dict):
         return set(value)

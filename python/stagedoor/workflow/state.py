@@ -190,6 +190,11 @@ class State:
         """
         return [command for key, (command, _, _) in self._waits.items() if key not in self._opened]
 
+    def longest(self, timer: StartTimer) -> float:
+        """Seconds that it was to wait for when it was asked for."""
+        found = self._waits.get(timer.id)
+        return timer.at - (self.now if found is None else found[2])
+
     @property
     def incidents(self) -> list[str]:
         """Those that wait for an operator's word."""

@@ -90,9 +90,7 @@ def _ways(value: Json, way: Path) -> Iterator[Path]:
 
 def _is_there(value: Json, way: Path) -> bool:
     for step in way:
-        if isinstance(value, list) and isinstance(step, int):
-            value = value[step]
-        elif isinstance(value, dict):
+        if (isinstance(value, list) and isinstance(step, int)) or isinstance(value, dict):
             value = value[step]
         else:
             return False

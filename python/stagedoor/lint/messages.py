@@ -68,7 +68,6 @@ def _unknown(method: GrpcMethod, arguments: Json, path: Path) -> Iterator[Proble
             at = way[: pointer.count("/")]
             if detail.endswith(_UNKNOWN) and at not in told:
                 told.add(at)
-                # What an expression makes has no place of its own.
                 written = at if _is_there(arguments, at) else at[:-1]
                 yield Problem(
                     (*path, *written), f"{detail.removesuffix(_UNKNOWN)}has no field {at[-1]!r}", None, "warning"
@@ -89,9 +88,9 @@ def _ways(value: Json, way: Path) -> Iterator[Path]:
 
 
 def _is_there(value: Json, way: Path) -> bool:
+    """Names that an expression makes are not."""
     for step in way:
-        if (isinstance(value, list) and isinstance(step, int)) or isinstance(value, dict):
-            value = value[step]
-        else:
+        if isinstance(value, str):
             return False
+        value = value[step]
     return True

@@ -16,7 +16,9 @@ Limit = Literal["events", "size", "tasks", "timers", "listeners"]
 RULES = 4
 """Version of the machine's rules. 2: where retries are over and ``catch`` has no ``do``, the error goes on; in 1 it was
 gone. 3: an execution that starts many tasks without waiting does so in turns; before, it failed at 20,000; and an
-expression may yield a duration of years and months. 4: events that end a listener correlate with what it consumes."""
+expression may yield a duration of years and months. 4: events that end a listener correlate with what it consumes; who
+asks for undos that others have begun waits with them: before, it began those that were left, and both could begin the
+same one."""
 
 
 Outlook = Literal["due", "irreversible"]

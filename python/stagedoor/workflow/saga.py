@@ -157,17 +157,18 @@ class Saga:
         for undo in self._registered():
             undo.status = "kept"
 
-    def _registered(self, scope: Frame | None = None) -> list[Undo]:
-        """In the order of their registration: of one scope, or of all of them."""
+    def _registered(self, scope: Frame | None = None, *, under_way: bool = False) -> list[Undo]:
+        """In the order of their registration: of one scope, or of all of them. ``under_way``: also those that have
+        begun and are not settled."""
         chosen: list[Undo] = []
         for each in list(self._due) if scope is None else [scope]:
             listed = self._due.get(each, ())
-            due = deque(undo for undo in listed if undo.status == "registered" and undo.number in self.entries)
+            due = deque(undo for undo in listed if not undo.settled and undo.number in self.entries)
             if due:
                 self._due[each] = due
             else:
                 self._due.pop(each, None)
-            chosen += due
+            chosen += due if under_way else [undo for undo in due if undo.status == "registered"]
         chosen.sort(key=lambda undo: undo.number)
         return chosen
 
@@ -182,12 +183,13 @@ class Saga:
         self, scope: Frame | None, policy: SagaPolicy, done: Callable[[], None], task: str | None = None
     ) -> Unwinding:
         """Undo what a scope did, or only what the task of this name did in it."""
-        chosen = [undo for undo in self._registered(scope) if task is None or undo.task.name == task]
+        found = self._registered(scope, under_way=self.machine.rules > 3)
+        chosen = [undo for undo in found if task is None or undo.task.name == task]
         return Unwinding(chosen, policy.parallel, done)
 
     def hand_over(self, scope: Frame) -> None:
         """The scope has ended well: from now on its undos belong to what is around it."""
-        handed = self._registered(scope)
+        handed = self._registered(scope, under_way=self.machine.rules > 3)
         self._due.pop(scope, None)
         if handed:
             outer = scope_of(scope)

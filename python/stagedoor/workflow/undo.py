@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Json = Any
 Status = Literal["registered", "undoing", "suspended", "compensated", "partial", "skipped", "done", "failed", "kept"]
+UNDER_WAY: tuple[Status, ...] = ("undoing", "suspended")
 
 
 class Undo:
@@ -49,7 +50,8 @@ class Undo:
         self.machine = forward.machine
         self.scope = scope
         """The list of tasks whose failure it belongs to; None: the workflow's."""
-        self.unwinding: Unwinding | None = None
+        self.unwinding: Unwinding | tuple[Unwinding, ...] | None = None
+        """Who waits for it: whoever began it, and all that came to it since."""
         self.number = number
         """Of its registration: the later, the higher."""
         # Not the frame itself: its data would be kept until the end of the execution.
@@ -104,7 +106,20 @@ class Undo:
         """It may be attempted again."""
         return True
 
+    @property
+    def settled(self) -> bool:
+        return self.status not in ("registered", *UNDER_WAY)
+
+    @property
+    def _unwindings(self) -> tuple[Unwinding, ...]:
+        found = self.unwinding
+        return () if found is None else found if isinstance(found, tuple) else (found,)
+
     def begin(self, unwinding: Unwinding) -> None:
+        """Or wait with those who have begun it."""
+        if self.status in UNDER_WAY and self.machine.rules > 3:
+            self.unwinding = (*self._unwindings, unwinding)
+            return
         self.unwinding = unwinding
         self.status = "undoing"
         if self.failure is not None and self.attempts == 0 and self.edits == 0:
@@ -161,10 +176,17 @@ class Undo:
             self.machine.ask(OpenIncident(identifier, self.reference, failure.error, self.arguments), self)
         elif policy == "fault":
             self.status = "failed"
-            if self.unwinding is not None:
-                self.unwinding.stop()
+            self.stop()
         else:
             self.settle("failed")
+
+    def stop(self) -> None:
+        """It has failed for good, or is given up: all that wait for it end with it."""
+        if self.frame is not None and self.status in UNDER_WAY:
+            self.frame.cancel(drain=False)
+        self.status = "failed"
+        for unwinding in self._unwindings:
+            unwinding.stop()
 
     def resolved(self, event: IncidentResolved) -> None:
         if self.incident is not None:
@@ -188,8 +210,8 @@ class Undo:
         if status in ("compensated", "done"):
             # Whoever does it again does something new.
             self.machine.renew(self.task, self.path)
-        if self.unwinding is not None:
-            self.unwinding.next()
+        for unwinding in self._unwindings:
+            unwinding.next()
 
     def waits_for(self, command: Command, since: float) -> Reason:
         if isinstance(command, StartTimer):

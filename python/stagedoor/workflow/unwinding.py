@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from stagedoor.workflow.undo import Undo
+from stagedoor.workflow.undo import UNDER_WAY, Undo
 
 
 class Unwinding:
@@ -33,6 +33,9 @@ class Unwinding:
         if self._over:
             return
         self._current -= 1
+        while not self._parallel and self._current >= 0 and self.undos[self._current].settled:
+            # Somebody else has undone it meanwhile.
+            self._current -= 1
         if self._parallel:
             if self._current <= 0:
                 self._end()
@@ -44,12 +47,11 @@ class Unwinding:
     def stop(self) -> None:
         """An undo failed for good and the document says that this ends it all."""
         if not self._over:
+            self._over = True
             for undo in self.undos:
-                if undo.status in ("undoing", "suspended"):
-                    if undo.frame is not None:
-                        undo.frame.cancel(drain=False)
-                    undo.status = "failed"
-            self._end()
+                if undo.status in UNDER_WAY:
+                    undo.stop()
+            self._done()
 
     def _end(self) -> None:
         self._over = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
 
@@ -10,21 +11,27 @@ from stagedoor.engine.record import encode_json
 from stagedoor.workflow.definition import Definition
 from stagedoor.workflow.parse import restore, stored
 
+MAX_EARLIER = 256
+"""Compiled ones that are remembered beside the current ones; those that were not asked for the longest go first."""
+
 
 class Definitions:
-    """Documents stay in the store as long as an execution does that ran by them; those in use are compiled once and
-    kept."""
+    """Documents stay in the store as long as an execution does that ran by them; they are compiled when they are asked
+    for."""
 
     def __init__(self, log: EventLog) -> None:
         self._log = log
         self._current: dict[str, Definition] = {}
-        self._by_hash: dict[str, Definition] = {}
+        self._kept: dict[str, Definition] = {}
+        """By their hashes: the current ones, and those that are about to be."""
+        self._earlier: OrderedDict[str, Definition] = OrderedDict()
+        """By their hashes: of executions that began before."""
         self._leaving: set[str] = set()
 
     @property
     def known(self) -> Set[str]:
         """Hashes of those that may be run by at any time."""
-        return self._by_hash.keys()
+        return self._kept.keys() | self._earlier.keys()
 
     @contextmanager
     def leaving(self, hashes: Iterable[str]) -> Iterator[set[str]]:
@@ -38,15 +45,21 @@ class Definitions:
 
     async def keep(self, definitions: Iterable[Definition]) -> None:
         """Put their documents into the store. StoreError if that cannot be."""
-        new = [each for each in definitions if each.hash not in self._by_hash]
+        definitions = list(definitions)
+        new = [each for each in definitions if each.hash not in self.known]
         if new:
             self._leaving.difference_update(each.hash for each in new)
             await self._log.define([(each.hash, each.key, each.version, encode_json(stored(each))) for each in new])
-        self._by_hash |= {each.hash: each for each in new}
+        self._kept |= {each.hash: each for each in definitions}
 
     def use(self, definitions: Mapping[str, Definition]) -> None:
         """From now on executions start by these, by ``namespace/name``; they must be kept already."""
         self._current = dict(definitions)
+        current = {each.hash: each for each in definitions.values()}
+        for hash, each in self._kept.items():
+            if hash not in current:
+                self._remember(hash, each)
+        self._kept = current
 
     def current(self, workflow: str) -> Definition | None:
         return self._current.get(workflow)
@@ -61,7 +74,15 @@ class Definitions:
 
     def of(self, hash: str) -> Definition:
         """KeyError if the store never had it, InvalidDefinition if this release cannot run it."""
-        found = self._by_hash.get(hash)
+        found = self._kept.get(hash) or self._earlier.get(hash)
         if found is None:
-            found = self._by_hash[hash] = restore(self._log.history.document(hash))
+            found = restore(self._log.history.document(hash))
+        if hash not in self._kept:
+            self._remember(hash, found)
         return found
+
+    def _remember(self, hash: str, definition: Definition) -> None:
+        self._earlier[hash] = definition
+        self._earlier.move_to_end(hash)
+        if len(self._earlier) > MAX_EARLIER:
+            self._earlier.popitem(last=False)

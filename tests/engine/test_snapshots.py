@@ -17,6 +17,7 @@ from service import Service
 from stagedoor.cli import main
 from stagedoor.engine.history import History
 from stagedoor.engine.recovery import read_back
+from stagedoor.engine.snapshots import STEP
 from stagedoor.engine.store import reader
 from stagedoor.workflow.machine import Machine
 from stagedoor.workflow.parse import restore
@@ -26,6 +27,8 @@ Start = Callable[..., Gateway]
 Json = Any
 ROUNDS = 30
 """Of a loop with two events each."""
+KEPT = ["ExecutionStarted", "CompensationRegistered"]
+"""Of those before a snapshot."""
 
 
 def loop(count: int) -> Json:
@@ -66,13 +69,15 @@ def test_an_execution_goes_on_from_its_snapshot_after_a_crash(
     assert before["input"] == {"n": 1}
     assert before["status"] == "running"
     assert [entry["name"] for entry in before["timeline"]] == ["first", "loop", *["a", "w"] * ROUNDS, "hang"]
+    if compact:
+        until(lambda: [kind for number, kind in events(tmp_path) if number < seq] == KEPT)
     running.kill()
 
     kept = events(tmp_path)
     whole = [number for number, _ in kept] == list(range(len(kept)))
     assert whole is not compact
     if compact:
-        assert [kind for number, kind in kept if number < seq] == ["ExecutionStarted", "CompensationRegistered"]
+        assert [kind for number, kind in kept if number < seq] == KEPT
     running = gateway()
     after = running.admin(f"/executions/{id}").json
     assert {**after, "updated": None} == {**before, "updated": None}
@@ -133,3 +138,24 @@ def test_a_snapshot_of_another_release_is_passed_over_where_all_events_are_there
     assert [type(command).__name__ for command in whole.pending()] == ["Call"]
     with pytest.raises(SnapshotUnreadable, match="a snapshot of format 99; this release reads up to"):
         read("compacted = 1")
+
+
+def test_what_was_kept_for_long_makes_room_once_that_is_wanted(
+    gateway: Start, service: Service, tmp_path: Path
+) -> None:
+    count = 2 * STEP + 100
+    emits = {
+        "for": {"each": "x", "in": f"${{ [range({count})] }}"},
+        "do": [{"e": {"emit": {"event": {"with": {"type": "t", "source": "urn:s"}}}}}],
+    }
+    more = {**emits, "for": {"each": "x", "in": "${ [range(50)] }"}}
+    write(tmp_path, [{"many": emits}, {"first": call("/hang")}, {"more": more}, {"last": call("/hang")}])
+    running = gateway(config(service.port, extra="engine: {snapshots: {every: 100000}}"))
+    assert running.request("POST", "/flow", {}, {"prefer": "respond-async"}).status == 202
+    service.await_request("/hang")
+    until(lambda: len(events(tmp_path)) > count)
+    running.kill()
+    gateway(config(service.port, extra="engine: {snapshots: {every: 20, compact: true}}"))
+    service.release()
+    until(lambda: len(events(tmp_path)) < 100)
+    assert events(tmp_path)[0] == (0, "ExecutionStarted")

@@ -9,9 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Coroutine
-from functools import partial
-from typing import Any
 
 from stagedoor.engine import blob
 from stagedoor.engine.event_log import EventLog
@@ -35,13 +32,21 @@ DISCARDED = (
 )
 """Events of which a snapshot holds all that matters. How an execution began, what its undos are given, its incidents
 and what operators said are never discarded, nor is any kind of event that is not named here."""
-_DISCARD = f"DELETE FROM event WHERE execution = ? AND seq < ? AND type IN ({','.join('?' * len(DISCARDED))})"
+STEP = 500
+"""Events that one transaction deletes: others have the writer in between."""
+_DISCARD = (
+    "DELETE FROM event WHERE execution = ? AND seq IN (SELECT seq FROM event WHERE execution = ? AND seq > ? "
+    f"AND seq < ? AND type IN ({','.join('?' * len(DISCARDED))}) ORDER BY seq LIMIT {STEP}) RETURNING seq"
+)
 
+Row = tuple[str, int, float, int, str]
+"""Of the table: the execution, the number and the time of its last event, whether it takes the place of events, and the
+state."""
 log = logging.getLogger("stagedoor.engine")
 
 
 class Snapshots:
-    """``compact``: events whose effect is in a snapshot are deleted with the writing of it."""
+    """``compact``: events whose effect is in a snapshot are deleted once that is written."""
 
     def __init__(self, event_log: EventLog, *, every: int = EVERY, compact: bool = False) -> None:
         self.every, self.compact = every, compact
@@ -82,37 +87,50 @@ class Snapshots:
         self.taken += 1
         self.bytes += len(data)
         row = (execution.id, seq, machine.now, int(self.compact), data)
-        written = partial(_write, row, blobs, execution.told)
-        task = asyncio.get_running_loop().create_task(self._written(execution.id, self._log.run(written)))
+        task = asyncio.get_running_loop().create_task(self._written(row, blobs, execution.told))
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
 
-    async def _written(self, execution: str, work: Coroutine[Any, Any, None]) -> None:
+    async def _written(self, row: Row, blobs: tuple[blob.Blob, ...], told: int | None) -> None:
+        after: int | None = None
+
+        def write(connection: sqlite3.Connection) -> None:
+            nonlocal after
+            after = 0 if _write(row, blobs, told, connection) and self.compact else None
+
+        def discard(connection: sqlite3.Connection) -> None:
+            nonlocal after
+            after = _discard(row, after or 0, connection)
+
         try:
-            await work
+            await self._log.run(write)
+            while after is not None:
+                await self._log.run(discard)
         except StoreError as error:
-            log.warning("no snapshot of the execution: %s", error, extra={"execution": execution})
+            log.warning("no snapshot of the execution: %s", error, extra={"execution": row[0]})
 
 
-def _write(
-    row: tuple[str, int, float, int, str],
-    blobs: tuple[blob.Blob, ...],
-    told: int | None,
-    connection: sqlite3.Connection,
-) -> None:
-    """Instead of the one before it, within a transaction. ``told``: the last event of which the sink is told what
-    became of tasks."""
+def _write(row: Row, blobs: tuple[blob.Blob, ...], told: int | None, connection: sqlite3.Connection) -> bool:
+    """Instead of the one before it, within a transaction; whether it is written. ``told``: the last event of which the
+    sink is told what became of tasks."""
     execution, seq, at, compact, data = row
     if told is not None:
         mark = connection.execute("SELECT seq FROM told WHERE execution = ?", (execution,)).fetchone()
         if mark is None or mark[0] < told:
             # That is still on its way, and is found by its events alone: the next snapshot will do.
-            return
+            return False
     # What the last one refers to as well is not deleted in between.
     blob.keep(connection, [(execution, -1 - seq, blobs)])
     found = connection.execute("SELECT compacted FROM snapshot WHERE execution = ?", (execution,)).fetchone()
     connection.execute("DELETE FROM snapshot WHERE execution = ?", (execution,))
     compacted = compact or (found is not None and found[0])
     connection.execute("INSERT INTO snapshot VALUES (?, ?, ?, ?, ?)", (execution, seq, at, compacted, data))
-    if compact:
-        connection.execute(_DISCARD, (execution, seq, *DISCARDED))
+    return True
+
+
+def _discard(row: Row, after: int, connection: sqlite3.Connection) -> int | None:
+    """Some of what is behind the event of that number and before the snapshot; the number of the last one, or None if
+    that was all. What a crash leaves is found by the next snapshot."""
+    execution, seq, *_ = row
+    gone = connection.execute(_DISCARD, (execution, execution, after, seq, *DISCARDED)).fetchall()
+    return max(number for (number,) in gone) if len(gone) == STEP else None

@@ -97,7 +97,7 @@ def test_what_waits_for_a_decision_is_not_resumed_by_another_word(running: Gatew
     code, told = say("resume", id)
     assert (code, f"nobody has suspended it: it waits for a decision on {incident['id']}" in told) == (1, True)
     for verb in ("suspend", "cancel"):
-        assert "it has failed or was cancelled, and what it did is undone already" in say(verb, id)[1]
+        assert "it has failed or was cancelled, and what it did is being undone" in say(verb, id)[1]
     assert say("done", id, by="ann")[0] == 0
     assert ended(running, id)["incidents"][0]["resolved"]["action"] == "done"
 
@@ -184,6 +184,6 @@ def test_what_is_undone_cannot_be_held_up(running: Gateway, service: Service, sa
     service.await_request("/hang")
     for verb in ("suspend", "cancel"):
         code, told = say(verb, id)
-        assert (code, "what it did is undone already" in told) == (1, True)
+        assert (code, "what it did is being undone" in told) == (1, True)
     service.release()
     assert ended(running, id)["status"] == "faulted"

@@ -43,6 +43,15 @@ def restart(running: Gateway, id: str, **asked: Json) -> Json:
     return answer.status, answer.json
 
 
+def test_whoever_is_told_of_the_end_may_begin_anew_at_once(gateway: Start, service: Service, tmp_path: Path) -> None:
+    write_workflow(tmp_path, [{"only": call("/status/409")}])
+    running = gateway(config(service.port))
+    for _ in range(20):
+        id = begin(running)
+        until(lambda id=id: running.admin(f"/executions/{id}").json["status"] == "faulted")
+        assert restart(running, id, dryRun=True)[0] == 200
+
+
 def test_a_failed_step_is_done_again_with_other_data_as_another_execution(
     gateway: Start, service: Service, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -95,7 +95,7 @@ def _held(execution: Execution) -> SuspendRequested | None:
 
 def _going_forward(execution: Execution) -> None:
     if execution.machine is not None and not execution.machine.forward:
-        raise Conflict("it has failed or was cancelled, and what it did is undone already")
+        raise Conflict("it has failed or was cancelled, and what it did is being undone")
 
 
 def _decided(execution: Execution, incident: str) -> str | None:

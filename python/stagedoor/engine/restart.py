@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import time
 from collections.abc import Mapping
@@ -59,6 +60,10 @@ class Wish:
     """What the origin did before the task is undone if the new one fails."""
 
 
+PATIENCE_S = 5.0
+"""For the writing of an end."""
+
+
 class Restarter:
     def __init__(self, engine: Engine, event_log: EventLog, definitions: Definitions) -> None:
         self._engine, self._log, self._definitions = engine, event_log, definitions
@@ -66,8 +71,7 @@ class Restarter:
     async def restart(self, row: Row, wish: Wish, *, dry_run: bool) -> Json:
         """``{origin, workflow, version, event, task, undos, status}`` with ``restarted`` and the new ``execution``, or
         with ``possible``. Raises ``Conflict``: it cannot be, ``StoreError``: not now."""
-        if row.id in self._engine.open:
-            raise Conflict("it has not ended: cancel it first, or let it end")
+        await self._ended(row.id)
         _check(wish)
         new = self._definition(row, wish.version)
         history = self._log.history
@@ -101,6 +105,17 @@ class Restarter:
             return told | {"status": "possible"}
         await self._begin(row, wish, new, machine, written, now)
         return told | {"execution": id, "status": "restarted"}
+
+    async def _ended(self, id: str) -> None:
+        """Whoever was told of its end need not know that it is still being written."""
+        loop = asyncio.get_running_loop()
+        patience = loop.time() + PATIENCE_S
+        while (execution := self._engine.open.get(id)) is not None:
+            if execution.final is None:
+                raise Conflict("it has not ended: cancel it first, or let it end")
+            if loop.time() > patience:
+                raise StoreError("its end is being written: ask again")
+            await asyncio.sleep(0.005)
 
     def _definition(self, row: Row, version: str | None) -> Definition:
         try:

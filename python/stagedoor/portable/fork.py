@@ -30,7 +30,7 @@ def lower(lowering: Lowering, name: str, task: Json, path: Path, within: Within)
         label, branch = next(iter(item.items()))
         saga = lowering.saga(f"{name}.{label}")
         sagas.append(saga)
-        inner = replace(within, sagas=(saga, *within.sagas))
+        inner = replace(within, sagas=(saga, *within.sagas), beside=True)
         lowered = lowering.task(label, branch, (*path, "fork", "branches", index, label), inner)
         undos = f"[{journal.entries} | .[] | select(.in == {json.dumps(saga)})]"
         branches.append(

@@ -24,6 +24,7 @@ LOST = {
     "fork": "the branches of {tasks} are not stopped when one fails, and are undone one branch after the other",
     "child": "what a workflow did that {tasks} ran is not undone",
     "report of": "{tasks} yields only a status and the names of what was undone; an undo that fails is its error",
+    "beside": "what {tasks} undoes in a branch is not known outside of it: whoever asks or fails later undoes it again",
     "schema": "the export of {tasks} is not compared with its schema: it holds the list of undos too",
     "extensions": "extensions surround the tasks that undo as well",
     "context": "{key} is a key of $context that holds what is to be undone, so contexts are objects",

@@ -32,6 +32,8 @@ class Within:
     """From the innermost one."""
     retried: bool = False
     """By a ``try`` that is no saga of its own."""
+    beside: bool = False
+    """Others run at the same time, and have the same undos before the fork."""
 
     @property
     def saga(self) -> str:
@@ -185,7 +187,7 @@ class Lowering:
             task["do"] = self.tasks(task["do"], (*path, "do"), within)
         if "fork" in task:
             below = (*path, "fork", "branches")
-            task["fork"]["branches"] = self.tasks(task["fork"]["branches"], below, within)
+            task["fork"]["branches"] = self.tasks(task["fork"]["branches"], below, replace(within, beside=True))
         if "try" in task:
             inner = replace(within, retried=within.retried or "retry" in task["catch"])
             task["try"] = self.tasks(task["try"], (*path, "try"), inner)
@@ -238,6 +240,8 @@ class Lowering:
             task.pop(key, None)
         task["do"] = []
         self.losses.add("report of", path, name)
+        if within.beside:
+            self.losses.add("beside", path, name)
         self._demands.append((task, within, only))
         self._keep(task)
         return task

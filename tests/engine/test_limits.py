@@ -180,3 +180,18 @@ def test_a_hot_loop_holds_up_neither_others_nor_the_operator(
     assert running.request("POST", "/quick", {}).status == 200
     assert order(running, hot[2], "cancel").status == 202
     assert ended(running, hot[2])["status"] == "cancelled"
+
+
+def test_one_that_does_much_without_waiting_is_shown_without_doing_it_again(
+    gateway: Start, service: Service, tmp_path: Path
+) -> None:
+    write(tmp_path, "long", [{"l": {"for": {"in": "[range(60000)]"}, "do": [{"a": {"set": {"n": 1}}}]}}])
+    running = gateway(doors(["long"], service.port))
+    id = begin(running, "long")
+    waiting(running, id, "turn")
+    seen = 0
+    while (shown := running.admin(f"/executions/{id}").json)["status"] == "running":
+        seen += 1
+        assert shown["timeline"][0]["name"] == "l"
+    assert seen >= 10
+    assert ended(running, id)["output"] == {"n": 1}

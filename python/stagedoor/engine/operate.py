@@ -22,6 +22,7 @@ from stagedoor.engine.replay import recorded
 from stagedoor.engine.restart import Restarter, Wish
 from stagedoor.engine.shown import incidents, origin, told
 from stagedoor.errors import Conflict
+from stagedoor.workflow.course import TURN
 from stagedoor.workflow.definition import Definition
 from stagedoor.workflow.events import (
     Event,
@@ -84,6 +85,8 @@ class Operator:
                 | told(row, facts, await self._incidents_below(id))
                 | {"waiting": explain(self._engine, self._log, execution, ()), "timeline": []}
             )
+        if execution is not None and final is None and (busy := execution.machine) is not None and busy.tasks >= TURN:
+            return await self._show_busy(execution, busy)
         # Fed anew rather than shown from the running machine: what is shown is what is committed.
         definition = self._definitions.of(row.definition)
         try:
@@ -103,14 +106,20 @@ class Operator:
             status = "running" if machine.status in STATUS.values() else machine.status
         at = past.at if final is None else final.at
         shown = status_of(row, at, status, last) | shown | {"attributes": machine.attributes}
-        timeline = [
-            {**entry, "at": when(entry["at"]), "until": None if entry["until"] is None else when(entry["until"])}
-            for entry in machine.timeline()
-        ]
         waiting = []
         if not isinstance(last, Final) and execution is not None:
             waiting = explain(self._engine, self._log, execution, machine.waiting())
-        return shown | {"waiting": waiting, "timeline": timeline}
+        return shown | {"waiting": waiting, "timeline": _timeline(machine)}
+
+    async def _show_busy(self, execution: Execution, machine: Machine) -> Json:
+        """One that does much without waiting: to be fed with it anew would take as long as it did, and from others."""
+        facts = await self._log.history.ask(partial(self._log.history.facts, execution.id))
+        return (
+            status_of(execution.row, execution.updated, execution.status, execution.final)
+            | told(execution.row, facts, await self._incidents_below(execution.id))
+            | {"attributes": machine.attributes, "timeline": _timeline(machine)}
+            | {"waiting": explain(self._engine, self._log, execution, machine.waiting())}
+        )
 
     async def _read_back(self, id: str, definition: Definition) -> tuple[Machine, Past]:
         """Fed in a thread of its own: a long history takes its time, and others ask the store meanwhile."""
@@ -204,3 +213,10 @@ class Operator:
     def _status(self, row: Row) -> str:
         execution = self._engine.open.get(row.id)
         return row.status if execution is None else execution.status
+
+
+def _timeline(machine: Machine) -> Json:
+    return [
+        {**entry, "at": when(entry["at"]), "until": None if entry["until"] is None else when(entry["until"])}
+        for entry in machine.timeline()
+    ]

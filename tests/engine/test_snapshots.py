@@ -88,7 +88,8 @@ def test_an_execution_goes_on_from_its_snapshot_after_a_crash(
     assert len(service.to("/a")) == ROUNDS
     assert len({seen.key for seen in service.to("/hang")}) == len(service.to("/undo")) == 1
 
-    history = running.admin(f"/executions/{id}/history").json
+    # The end is told before it is written.
+    history = until(lambda: (it := running.admin(f"/executions/{id}/history").json)["status"] == "faulted" and it)
     assert history["format"] == (2 if compact else 1)
     assert ("snapshot" in history) is compact
     if compact:

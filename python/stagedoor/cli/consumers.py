@@ -1,4 +1,4 @@
-"""``stagedoor consumers create|list|show|update|delete``: who may call, asked of a running gateway."""
+"""``stagedoor consumers create|list|show|update|delete``: who may call, asked of a running gateway; and its files."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import argparse
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from stagedoor.cli import registry
 from stagedoor.cli.admin import admin_argument, find_admin
 from stagedoor.cli.credentials import say_credentials
 from stagedoor.cli.keys import say_keys
 from stagedoor.cli.output import json_argument, say, say_json, say_table
 
 NAME = "consumers"
-HELP = "create, list, show, change and delete consumers of a running gateway"
+HELP = "create, list, show, change and delete consumers of a running gateway; back up and restore their registry"
 PAGE = 1000
 Json = Any
 
@@ -39,9 +40,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     for verb in (creating, listing, showing, updating, deleting):
         admin_argument(verb)
         json_argument(verb)
+    registry.configure(verbs)
 
 
 def run(arguments: argparse.Namespace) -> int:
+    if arguments.verb in registry.VERBS:
+        return registry.run(arguments)
     admin = find_admin(arguments.admin)
     if arguments.verb == "list":
         consumers: list[Json] = []

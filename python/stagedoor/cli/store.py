@@ -22,23 +22,35 @@ def configure(verbs: Any) -> None:
         verb = verbs.add_parser(name, help=text, description=text)
         if name != "vacuum":
             verb.add_argument("file", type=Path, metavar="FILE", help="the copy")
-        verb.add_argument(
-            "--store", type=Path, metavar="PATH", help=f"the store's file (default: engine.store of {DEFAULT_FILE})"
-        )
+        store_argument(verb)
+
+
+def store_argument(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--store", type=Path, metavar="PATH", help=f"the store's file (default: engine.store of {DEFAULT_FILE})"
+    )
+
+
+def find_store(given: Path | None) -> Path | None:
+    """None: it is not known, and that is told."""
+    if given is not None:
+        return given
+    if not Path(DEFAULT_FILE).exists():
+        fail(f"there is no {DEFAULT_FILE} here: name the store's file with --store")
+        return None
+    report = check(DEFAULT_FILE)
+    if report.configuration is None:
+        tell(report.problems)
+        return None
+    return report.configuration.store
 
 
 def run(arguments: argparse.Namespace) -> int:
     from stagedoor.engine import backup
 
-    store = arguments.store
+    store = find_store(arguments.store)
     if store is None:
-        if not Path(DEFAULT_FILE).exists():
-            return fail(f"there is no {DEFAULT_FILE} here: name the store's file with --store")
-        report = check(DEFAULT_FILE)
-        if report.configuration is None:
-            tell(report.problems)
-            return 1
-        store = report.configuration.store
+        return 1
     if arguments.verb == "backup":
         backup.back_up(store, arguments.file, _tell if sys.stderr.isatty() else None)
         say(f"{arguments.file}: {arguments.file.stat().st_size} bytes, checked")

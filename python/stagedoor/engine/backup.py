@@ -13,11 +13,13 @@ from stagedoor.engine.store import BUSY_S, StoreError, connect, explained
 
 PAGES = 1024
 """Copied at a time."""
+MARK = "schema_version"
+"""A table that every store has, and nothing else."""
 Tell = Callable[[int, int], None]
 """Gets the pages that are left, and all of them."""
 
 
-def back_up(store: Path, path: Path, tell: Tell | None = None) -> None:
+def back_up(store: Path, path: Path, tell: Tell | None = None, *, mark: str = MARK) -> None:
     """Everything that was committed before this began, in a file of its own. The store's gateway goes on meanwhile,
     and waits for nothing. StoreError says why there is no copy; ``path`` is never overwritten."""
     if not store.is_file():
@@ -31,7 +33,7 @@ def back_up(store: Path, path: Path, tell: Tell | None = None) -> None:
     try:
         # What is read first is what there is until the end: a copy of a file that changes would begin again each time.
         source.execute("BEGIN")
-        if source.execute("SELECT 1 FROM sqlite_schema WHERE name = 'schema_version'").fetchone() is None:
+        if source.execute("SELECT 1 FROM sqlite_schema WHERE name = ?", (mark,)).fetchone() is None:
             raise StoreError(f"{store} is no store of a gateway")
         copy(source, path, tell)
     except sqlite3.Error as error:

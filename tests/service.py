@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
+from urllib.parse import unquote
 
 Json = Any
 
@@ -33,6 +34,7 @@ class Seen:
 class Service:
     """``/status/N`` answers N · ``/hang`` answers once ``release`` is called · ``/drop`` reads and hangs up ·
     ``/fail/K/...`` answers 500 the first K times for each path · ``/text`` and ``/broken`` answer text and bad JSON ·
+    ``/says/TEXT`` answers that text, percent-encoded, as JSON ·
     anything else answers 200 with ``{"path": …, "number": …}``."""
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
@@ -105,6 +107,8 @@ class Service:
             return 500, "application/json", b"{}"
         if words[1] == "text":
             return 200, "text/plain; charset=utf-8", "grüß dich".encode()
+        if words[1] == "says":
+            return 200, "application/json", unquote(words[2]).encode()
         if words[1] == "broken":
             return 200, "application/json", b"{"
         return 200, "application/json", json.dumps({"path": path, "number": number}).encode()

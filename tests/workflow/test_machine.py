@@ -126,6 +126,15 @@ def test_text_that_can_only_be_meant_as_an_expression_is_a_warning() -> None:
     assert definition.warnings[0].hint == "${ $context.x } is an expression"
 
 
+@pytest.mark.parametrize("odd", ["\ud800", {"\udfff": 1}, 10**4000], ids=["half", "key", "long"])
+def test_what_an_expression_cannot_hold_is_its_error(odd: Any) -> None:
+    definition = parse(document({"do": [{"s": {"set": {"v": "${ .x }"}}}]}))
+    started = Machine(definition)
+    [fault] = started.feed(ExecutionStarted(1.0, "e1", definition.hash, {"x": odd}))
+    assert isinstance(fault, Fault)
+    assert (fault.error["status"], fault.error["title"]) == (400, "Expression failed")
+
+
 def test_what_ends_a_listener_correlates_by_the_rules_that_the_execution_began_with() -> None:
     """Before rules 4 any event of the type ended it."""
     order = {"correlate": {"order": {"from": ".order"}}}

@@ -15,6 +15,9 @@ from stagedoor.workflow import cloud_event
 MAX_BATCH = 1000
 """Events of one request."""
 
+NESTING = 128
+"""Of an event: an expression over many of them has room for them all."""
+
 Json = Any
 _SAFE = "".join(chr(each) for each in range(0x21, 0x7F) if chr(each) not in '"%')
 _CE = re.compile(r"ce-([a-z0-9]+)\Z")
@@ -88,7 +91,7 @@ def _binary(fields: dict[str, str], kind: str, media: str, body: bytes) -> Json:
 
 def _json(body: bytes) -> Json:
     try:
-        return decode_json(body.decode())
+        return decode_json(body.decode(), NESTING)
     except (ValueError, RecursionError):
         raise ValueError("the body is not JSON") from None
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Callable
 from dataclasses import fields
 from typing import Any, NoReturn, get_args
@@ -12,6 +14,10 @@ from stagedoor.workflow.events import Event
 BLOBS = "blobs"
 """Where the JSON of an event says which of its fields are kept beside the log: field → hash."""
 CLASSES: dict[str, type[Event]] = {cls.__name__: cls for cls in get_args(Event)}
+NESTING, BITS = 256, 4096
+"""Of values: the bounds of expressions."""
+_LONG = re.compile(r"(?<!\d)\d{1233}")
+"""Digits of the shortest integer that may have more bits."""
 _FIELDS = {cls: tuple(field.name for field in fields(cls) if field.name != "at") for cls in CLASSES.values()}
 
 
@@ -19,7 +25,14 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-_decoder = json.JSONDecoder(parse_constant=_no_constant)
+def _number(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text[:20]} is too large a number")
+    return value
+
+
+_decoder = json.JSONDecoder(parse_constant=_no_constant, parse_float=_number)
 _scan: Callable[[str, int], tuple[Any, int]] = _decoder.scan_once  # type: ignore[attr-defined]
 encode_text = json.encoder.encode_basestring_ascii
 
@@ -39,14 +52,35 @@ def _encoder() -> Callable[[Any], str]:
 encode_json = _encoder()
 
 
-def decode_json(text: str) -> Any:
-    """ValueError: it is not JSON; NaN is not."""
+def decode_json(text: str, nesting: int = NESTING) -> Any:
+    """ValueError: it is not JSON; NaN is not. Nor is what no expression can hold: halves of characters, and numbers or
+    a nesting beyond their bounds."""
     try:
         value, end = _scan(text, 0)
     except StopIteration:
         # White space before it, or a mistake, which this says.
-        return _decoder.decode(text)
-    return value if end == len(text) or not text[end:].strip(" \t\r\n") else _decoder.decode(text)
+        value = _decoder.decode(text)
+    else:
+        if end != len(text) and text[end:].strip(" \t\r\n"):
+            _decoder.decode(text)
+    if "\\u" in text:
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise ValueError("it holds half a character, a lone surrogate") from None
+    if text.count("[") + text.count("{") > nesting or _LONG.search(text):
+        _within(value, nesting)
+    return value
+
+
+def _within(value: Any, levels: int) -> None:
+    if isinstance(value, int) and value.bit_length() > BITS:
+        raise ValueError(f"an integer has more than {BITS} bits")
+    if isinstance(value, dict | list):
+        if levels == 0:
+            raise ValueError("it is nested too deep")
+        for item in value.values() if isinstance(value, dict) else value:
+            _within(item, levels - 1)
 
 
 canonical_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False, sort_keys=True).encode

@@ -18,7 +18,7 @@ RULES = 4
 gone. 3: an execution that starts many tasks without waiting does so in turns; before, it failed at 20,000; and an
 expression may yield a duration of years and months. 4: events that end a listener correlate with what it consumes; who
 asks for undos that others have begun waits with them: before, it began those that were left, and both could begin the
-same one."""
+same one; numbers that JSON does not have are null."""
 
 
 Outlook = Literal["due", "irreversible"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
@@ -22,6 +23,10 @@ _BARE = re.compile(r"\s*(\$[A-Za-z_]\w*)\s*(\Z|\.[A-Za-z_\"\[]|\[|\|)")
 _FIELD = re.compile(r"\s*\.([A-Za-z_][A-Za-z0-9_]*)\s*\Z")
 _OBJECT = re.compile(r"\s*\{\s*(?:[A-Za-z_]\w*\s*:\s*\.[A-Za-z_]\w*\s*(?:,\s*(?=[A-Za-z_])|(?=\})))+\}\s*\Z", re.ASCII)
 _MEMBER = re.compile(r"([A-Za-z_]\w*)\s*:\s*\.([A-Za-z_]\w*)", re.ASCII)
+FAILURES = (ExpressionError, TypeError, ValueError)
+"""Of an evaluation: the last two of data that jq cannot hold, such as halves of a character, or too deep a nesting."""
+FINITE = 4
+"""The rules since which what an expression yields is JSON."""
 _EXACT = 2**53
 """Integers below it are the same in every reader of JSON."""
 
@@ -67,16 +72,31 @@ class Compiled:
             values = {name: data.get(field) for name, field in self._members}
             if all(map(_plain, values.values())):
                 return values
+        variables = [environment.variable(name) for name in self.names] if self.names else ()
         try:
-            if self.names:
-                variables = [environment.variable(name) for name in self.names]
-                return self._evaluate(data, variables, environment.now)
-            return self._evaluate(data, (), environment.now)
-        except ExpressionError as error:
-            detail = f"{self.source.strip()}: {error}"
-            raise Failure(
-                standard("expression", 400, "Expression failed", environment.reference, detail[:1000])
-            ) from error
+            found = self._evaluate(data, variables, environment.now)
+        except FAILURES as error:
+            raise self._failed(environment, str(error)) from error
+        return sayable(found) if environment.rules >= FINITE else found
+
+    def _failed(self, environment: Environment, why: str) -> Failure:
+        detail = f"{self.source.strip()}: {why}"
+        return Failure(standard("expression", 400, "Expression failed", environment.reference, detail[:1000]))
+
+
+def sayable(value: Json) -> Json:
+    """The value, where a number that JSON does not have, infinite or none, is null."""
+    kind = type(value)
+    if kind is float:
+        return value if math.isfinite(value) else None
+    if kind is not dict and kind is not list:
+        return value
+    shown = repr(value)
+    if "inf" not in shown and "nan" not in shown:
+        return value
+    if kind is list:
+        return [sayable(item) for item in value]
+    return {key: sayable(item) for key, item in value.items()}
 
 
 def _plain(value: Json) -> bool:

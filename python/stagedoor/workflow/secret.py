@@ -12,8 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from stagedoor._core import ExpressionError
-from stagedoor.workflow.expression import AUTHORIZATION, Compiled, Environment, names
+from stagedoor.workflow.expression import AUTHORIZATION, FAILURES, Compiled, Environment, names
 
 if TYPE_CHECKING:
     from stagedoor.workflow.place import Place
@@ -67,7 +66,7 @@ class LateExpression(Compiled):
         ]
         try:
             return self._evaluate(deferred.data, values, deferred.now)
-        except ExpressionError:
+        except FAILURES:
             # The error's own words may quote what the expression looked at.
             raise Unrevealed(f"the expression over secrets failed: {self.source.strip()}") from None
 

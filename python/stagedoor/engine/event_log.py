@@ -81,6 +81,21 @@ class Append:
     blobs: tuple[Blob, ...] = ()
     """What its ``data`` refers to."""
 
+    @property
+    def accompanied(self) -> bool:
+        """Whether more than the event itself is written."""
+        return bool(
+            self.start is not None
+            or self.status is not None
+            or self.outbox
+            or self.taken is not None
+            or self.incidents is not None
+            or self.attributes
+            or self.migrates is not None
+            or self.told is not None
+            or self.blobs
+        )
+
 
 Task = Callable[[sqlite3.Connection], None]
 Work = list[Append] | tuple[Task, "asyncio.Future[None]"] | None

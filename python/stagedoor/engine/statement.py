@@ -83,32 +83,30 @@ def write(connection: sqlite3.Connection, appends: Sequence[Append], epoch: int)
     """All of it in one transaction, that of the caller if there is one, or nothing of it and sqlite3.Error:
     IntegrityError if the store is owned with another epoch."""
     events = [append for append in appends if append.type]
-    starts = [append for append in appends if append.start is not None]
-    latest = {append.execution: append for append in appends if append.status is not None}
+    more = [append for append in appends if append.accompanied]
+    if not more and 0 < len(events) <= ROWS:
+        _put(connection, events, epoch)
+        return
+    starts = [append for append in more if append.start is not None]
+    latest = {append.execution: append for append in more if append.status is not None}
     # An execution that ends as it begins has its status from the first.
     rows = [_row(append, latest.pop(append.execution, None)) for append in starts]
     status: dict[str, list[str]] = {}
     for execution, append in latest.items():
         status.setdefault(append.status or "", []).append(execution)
-    owed = [(append.execution, event) for append in appends for event in append.outbox]
-    told = [(append.execution, append.told) for append in appends if append.told is not None]
-    taken = [(append.taken,) for append in appends if append.taken is not None]
-    incidents = [(append.incidents, append.execution) for append in appends if append.incidents is not None]
-    attributes = [append for append in appends if append.attributes]
-    migrates = [(*append.migrates, append.execution) for append in appends if append.migrates is not None]
-    blobs = [(append.execution, append.seq, append.blobs) for append in appends if append.blobs]
-    rest = (starts, status, owed, told, taken, incidents, attributes, migrates, blobs)
+    owed = [(append.execution, event) for append in more for event in append.outbox]
+    told = [(append.execution, append.told) for append in more if append.told is not None]
+    taken = [(append.taken,) for append in more if append.taken is not None]
+    incidents = [(append.incidents, append.execution) for append in more if append.incidents is not None]
+    attributes = [append for append in more if append.attributes]
+    migrates = [(*append.migrates, append.execution) for append in more if append.migrates is not None]
+    blobs = [(append.execution, append.seq, append.blobs) for append in more if append.blobs]
     within = connection.in_transaction
-    single = len(appends) <= ROWS and not any(rest)
     try:
-        if not single and not within:
+        if not within:
             connection.execute("BEGIN IMMEDIATE")
         for chunk in _chunks(events):
-            values: list[Any] = []
-            for each in chunk:
-                values += (each.execution, each.seq, each.type, each.at, each.data)
-            values.insert(1, epoch)
-            connection.execute(_EVENTS[len(chunk)], values)
+            _put(connection, chunk, epoch)
         for some_rows in _chunks(rows):
             connection.execute(_EXECUTIONS[len(some_rows)], [value for row in some_rows for value in row])
         ticks = [
@@ -138,12 +136,20 @@ def write(connection: sqlite3.Connection, appends: Sequence[Append], epoch: int)
             statement = _ENDED if name in ENDED else _STATUS
             for some in _chunks(ids):
                 connection.execute(statement[len(some)], [name, *some])
-        if not single and not within:
+        if not within:
             connection.execute("COMMIT")
     except sqlite3.Error:
         if connection.in_transaction and not within:
             connection.execute("ROLLBACK")
         raise
+
+
+def _put(connection: sqlite3.Connection, events: Sequence[Append], epoch: int) -> None:
+    values: list[Any] = []
+    for each in events:
+        values += (each.execution, each.seq, each.type, each.at, each.data)
+    values.insert(1, epoch)
+    connection.execute(_EVENTS[len(events)], values)
 
 
 def _row(append: Append, latest: Append | None) -> tuple[Any, ...]:

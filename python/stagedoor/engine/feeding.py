@@ -49,6 +49,7 @@ class Feeding(Holding):
         self.snapshots = snapshots or Snapshots(event_log)
         self.limits = Limits()
         self.turns = Turns(self._loop, self._advance, self.flush)
+        event_log.after = self._acknowledged
         self._clock = clock
         self.telling = telling.Wanted()
 
@@ -133,6 +134,11 @@ class Feeding(Holding):
             self._break(execution, failure)
             return False
         return True
+
+    def _acknowledged(self) -> None:
+        """All that was committed together."""
+        self.turns.rest()
+        self.flush()
 
     def _committed(self, execution: Execution, event: Event, seq: int, size: int, error: StoreError | None) -> None:
         if type(event) in STATUS:

@@ -20,7 +20,6 @@ class Handover:
         self._plane, self._log = plane, event_log
         self._loop = asyncio.get_running_loop()
         self._callers = Callers(self._loop, self.flush_soon)
-        event_log.after = self.flush
         self._appends: list[Append] = []
         self._flushing = False
 

@@ -14,7 +14,8 @@ from time import perf_counter
 from stagedoor.engine.execution import Committed, Execution
 
 SLICE_S = 0.005
-"""Time of all machines in one turn of the loop; a task that has begun is not interrupted."""
+"""Time of all machines for what was committed together, or of those that wait for their turn in one turn of the loop; a
+task that has begun is not interrupted."""
 
 
 class Turns:
@@ -31,13 +32,15 @@ class Turns:
         self._queue: deque[Execution] = deque()
         self._end = 0.0
         self._open = False
+        self._asked = False
+        """For the next turn."""
 
     def __len__(self) -> int:
         """Executions that wait for their turn."""
         return len(self._queue)
 
     def over(self) -> bool:
-        """Whether the time of this turn of the loop is over."""
+        """Whether the time is over."""
         return perf_counter() >= self._end
 
     def take(self, execution: Execution, event: Committed) -> None:
@@ -50,6 +53,11 @@ class Turns:
             self._feed(execution, event)
             if _busy(execution):
                 self._wait(execution)
+
+    def rest(self) -> None:
+        """What was committed together is fed: if none of it waits for its turn, time counts anew for what is next."""
+        if not self._queue:
+            self._open = False
 
     async def settle(self, execution: Execution) -> None:
         """Until its machine has done all that its committed events lead to."""
@@ -66,17 +74,20 @@ class Turns:
         if not execution.in_turn:
             execution.in_turn = True
             self._queue.append(execution)
+            self._ask()
 
     def _begin(self) -> None:
         if not self._open:
             self._open = True
             self._end = perf_counter() + SLICE_S
+
+    def _ask(self) -> None:
+        if not self._asked:
+            self._asked = True
             self._loop.call_soon(self._turn)
 
     def _turn(self) -> None:
-        self._open = False
-        if not self._queue:
-            return
+        self._asked = self._open = False
         self._begin()
         while self._queue and not self.over():
             execution = self._queue.popleft()
@@ -85,6 +96,10 @@ class Turns:
                 self._queue.append(execution)
             else:
                 execution.in_turn = False
+        if self._queue:
+            self._ask()
+        else:
+            self._open = False
         self._after()
 
 

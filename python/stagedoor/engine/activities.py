@@ -25,6 +25,8 @@ TIMEOUT_S = 30.0
 
 PLACES = 1024
 """Endpoints of which it is remembered where they are."""
+PLACE_CHARS = 512
+"""Of an endpoint; longer ones are not remembered."""
 FORM = "application/x-www-form-urlencoded"
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e]*")
@@ -90,7 +92,7 @@ def place(endpoint: str, reach: Reach) -> tuple[str, str] | Refused:
     if known is not None:
         return known
     found = _place(endpoint, reach)
-    if not isinstance(found, Refused):
+    if not isinstance(found, Refused) and len(endpoint) <= PLACE_CHARS:
         if len(reach.places) >= PLACES:
             reach.places.clear()
         reach.places[endpoint] = found

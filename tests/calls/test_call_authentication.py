@@ -40,6 +40,8 @@ class Guarded(Service):
         self.lifetime: Json = 600
         self.refresh = False
         self.down = False
+        self.odd: list[Json] = []
+        """What it gives for a token."""
 
     def decide(self, path: str, number: int) -> tuple[int, str, bytes]:
         seen = self.requests[-1]
@@ -48,7 +50,11 @@ class Guarded(Service):
                 return 400, "application/json", b'{"error": "invalid_client"}'
             self.issued += 1
             self.valid = f"token-{self.issued}"
-            body = {"access_token": self.valid, "token_type": "Bearer", "expires_in": self.lifetime}
+            body = {
+                "access_token": self.odd[0] if self.odd else self.valid,
+                "token_type": "Bearer",
+                "expires_in": self.lifetime,
+            }
             if self.refresh:
                 body["refresh_token"] = f"refresh-{self.issued}"
             return 200, "application/json", json.dumps(body).encode()
@@ -209,6 +215,27 @@ def test_a_token_that_ends_is_renewed_by_its_refresh_token(gateway: Start, guard
     first, second = guarded.forms
     assert (first["grant_type"], first["username"], first["password"]) == (["password"], ["ann"], [PASSWORD])
     assert (second["grant_type"], second["refresh_token"]) == (["refresh_token"], ["refresh-1"])
+
+
+def test_an_authority_that_says_odd_things_of_a_token_is_none_the_worse(
+    gateway: Start, guarded: Guarded, tmp_path: Path
+) -> None:
+    running = start(gateway, guarded, tmp_path, oauth(guarded), times=1)
+    for lifetime in ("9" * 5000, 10**400, -1, 0, True, [], {}, None, "soon", float("inf"), float("nan")):
+        guarded.lifetime, guarded.valid = lifetime, "ended"
+        assert running.request("POST", "/flow", {}).status == 200, lifetime
+    assert "cannot go on" not in running.log
+
+
+@pytest.mark.parametrize("token", ["", "a\nb", "\ud800", "ü", 7, None], ids=range(6))
+def test_what_is_no_token_is_an_error_of_its_call(
+    token: Json, gateway: Start, guarded: Guarded, tmp_path: Path
+) -> None:
+    guarded.odd = [token]
+    running = start(gateway, guarded, tmp_path, oauth(guarded), times=1)
+    answer = running.request("POST", "/flow", {})
+    assert answer.status in (401, 502, 503), answer.body
+    assert "cannot go on" not in running.log
 
 
 def test_a_token_may_be_exchanged_for_another(gateway: Start, guarded: Guarded, tmp_path: Path) -> None:

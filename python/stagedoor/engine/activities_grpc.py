@@ -59,7 +59,8 @@ def _outcome(call: Call, notice: _core.Answered, at: float, grpc: Grpc) -> Outco
             title = "The service could not be called"
             return CallCompleted(at, call.id, notice.status, {"title": title}), None
         return CallUnknown(at, call.id, 502, INVALID, "its answer has no grpc-status"), None
-    code = int(fields["grpc-status"]) if fields["grpc-status"].isdecimal() else 2
+    status_field = fields["grpc-status"]
+    code = int(status_field) if status_field.isdecimal() and len(status_field) < 10 else 2
     name, status = CODES[code] if code < len(CODES) else CODES[2]
     words = unquote(fields.get("grpc-message", ""))[:MAX_TEXT]
     if code == DEADLINE_EXCEEDED:

@@ -204,7 +204,7 @@ def _check_issuer(token: str, issuers: list[Json]) -> None:
 
 def _seconds(value: Json) -> float:
     """Also as text of digits, as some authorities have it."""
-    if isinstance(value, str) and value.isdecimal():
+    if isinstance(value, str) and value.isdecimal() and len(value) < 10:
         value = int(value)
     usable = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 10**9
     return float(value) if usable else LIFETIME_S

@@ -167,6 +167,9 @@ class Rehearsal:
         if isinstance(event, dict):
             self._arrived.append(event)
         else:
+            if isinstance(event, EventEmitted) and event.event not in self._arrived:
+                # What it emits reaches its own listeners too.
+                self._arrived.append(event.event)
             self._happen(event)
         self._deliver()
 

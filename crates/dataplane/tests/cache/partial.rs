@@ -67,11 +67,37 @@ fn a_stored_part_answers_for_ranges_within_and_for_nothing_else() {
     assert!(status(&several).contains("; hit") && text(&several).contains("bytes 4-5/10\r\n\r\n45\r\n"));
     assert_eq!(ask(&mut client, "GET /a", "Range: bytes=3-4|If-None-Match: \"v1\"").status(), 304);
     assert!(status(&ask(&mut client, "GET /a", "Range: bytes=3-4|If-Range: \"v1\"")).contains("; hit"));
-    let other = ask(&mut client, "GET /a", "Range: bytes=3-4|If-Range: \"v0\"");
-    assert_eq!((other.status(), text(&other).as_str(), status(&other).contains("; hit")), (200, WHOLE, false));
     assert!(status(&range(&mut client, "1-3")).contains("fwd=partial"));
     assert_eq!(status(&ask(&mut client, "GET /a", "Range: bytes=0-1|Cache-Control: only-if-cached")), "");
+    let other = ask(&mut client, "GET /a", "Range: bytes=3-4|If-Range: \"v0\"");
+    assert_eq!((other.status(), text(&other).as_str(), status(&other).contains("; hit")), (200, WHOLE, false));
     assert_eq!(text(&ask(&mut client, "GET /a", "")), WHOLE);
+}
+
+/// Many services do not.
+#[test]
+fn a_service_that_serves_no_parts_is_asked_once() {
+    let endpoint = service(|_, _| ok("Cache-Control: max-age=60", WHOLE));
+    let door = door(&endpoint, json!({}));
+    let mut client = door.client();
+    let first = range(&mut client, "2-3");
+    assert_eq!((first.status(), text(&first).as_str()), (206, "23"), "{}", status(&first));
+    assert!(status(&first).contains("fwd=uri-miss; fwd-status=200; ttl=60; stored"), "{}", status(&first));
+    until("the whole is stored", || status(&ask(&mut client, "GET /a", "")).contains("; hit"));
+    assert_eq!(text(&range(&mut client, "-1")), "9");
+    assert_eq!(endpoint.requests(), 1);
+}
+
+#[test]
+fn what_is_not_to_be_stored_passes_whole_where_the_service_serves_no_parts() {
+    let endpoint = service(|_, _| ok("Cache-Control: no-store", WHOLE));
+    let door = door(&endpoint, json!({}));
+    let mut client = door.client();
+    for asked in 1..=2 {
+        let got = range(&mut client, "2-3");
+        assert!(text(&got).contains("23") && !status(&got).contains("stored"), "{}", status(&got));
+        assert_eq!(endpoint.requests(), asked);
+    }
 }
 
 #[test]

@@ -174,7 +174,7 @@ impl Cache {
     }
 
     /// Stores an answer, at once or while it comes in, if it may be stored.
-    async fn settle(
+    pub(super) async fn settle(
         &self,
         origin: &Origin<'_>,
         asked: &Asked,

@@ -150,6 +150,7 @@ impl Store {
         let mut shard = self.shard(url).lock();
         let Some(variants) = shard.urls.get(url).and_then(|primaries| primaries.get(primary)) else { return found };
         found.any = true;
+        let several = variants.len() > 1;
         let mut hit = None;
         let mut selected: Option<Selected> = None;
         for index in variants {
@@ -178,7 +179,10 @@ impl Store {
         }
         drop(shard);
         match self.standing(url, &entry) {
-            Standing::Gone => return found,
+            Standing::Gone => {
+                found.any = several;
+                return found;
+            }
             Standing::Stale => entry.soften(),
             Standing::Good => {}
         }

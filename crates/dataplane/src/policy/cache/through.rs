@@ -1,5 +1,4 @@
-//! Requests that go on to the service and whose answers are not stored: past the cache, or for HEAD or a part of what is
-//! not there.
+//! Requests that go on to the service as they are: past the cache, or for HEAD or a part of what is not there.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -34,7 +33,7 @@ impl Cache {
         Ok(self.told(response, Report { forward: Some(why), ..Report::default() }))
     }
 
-    /// A request whose own answer is not stored, but which may tell something of what is: HEAD, or a part.
+    /// HEAD, whose answer may tell something of what is stored, or a range, whose part or whole is stored.
     pub(super) async fn write_through(
         &self,
         origin: &Origin<'_>,
@@ -63,10 +62,19 @@ impl Cache {
                 names.extend(missing);
                 continue;
             }
-            let part = response.status() == StatusCode::PARTIAL_CONTENT && missing.is_empty();
-            if let (true, Some(led), Some(varies)) = (part, led.take(), varies) {
-                let moments = (moment(sent), epoch);
-                return Ok(self.settle_part(origin, &asked, led, response, (varies, moments), entry, why));
+            if let (true, Some(led), Some(varies)) = (missing.is_empty(), led.take(), varies) {
+                let moment = moment(sent);
+                match response.status() {
+                    StatusCode::PARTIAL_CONTENT => {
+                        let moments = (moment, epoch);
+                        return Ok(self.settle_part(origin, &asked, led, response, (varies, moments), entry, why));
+                    }
+                    // The service does not serve parts, or not of this.
+                    StatusCode::OK => {
+                        return self.settle(origin, &asked, led, response, (varies, moment, epoch), why).await
+                    }
+                    _ => {}
+                }
             }
             let about = asked.head.method == Method::HEAD && response.status() == StatusCode::OK && missing.is_empty();
             if let Some(entry) = entry.filter(|entry| about && !asked.is_personal() && entry.content.part().is_none()) {

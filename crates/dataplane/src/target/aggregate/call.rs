@@ -64,6 +64,11 @@ pub struct Each {
 }
 
 impl Call {
+    /// What it is made of may be answers of services.
+    pub fn sees_answers(&self) -> bool {
+        !self.before.is_empty()
+    }
+
     /// Every mistake is added to `wrong` as `option: what`; None then.
     pub fn compile(
         settings: &snapshot::AggregateCall,

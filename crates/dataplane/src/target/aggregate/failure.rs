@@ -51,18 +51,26 @@ impl Failure {
         Error::new(Kind::BadRequest, detail).into()
     }
 
+    /// A value cannot be used for a call. `answered`: a service has given it, not the client.
+    pub fn value(answered: bool, detail: &str) -> Self {
+        match answered {
+            true => Error::new(Kind::CallFailed, detail).into(),
+            false => Self::request(detail),
+        }
+    }
+
     /// A value that the path needs is not there.
-    pub fn missing<'n>(place: &Place, name: impl Fn(usize) -> &'n str) -> Self {
+    pub fn missing<'n>(place: &Place, answered: bool, name: impl Fn(usize) -> &'n str) -> Self {
         match place {
-            Place::Param(_) | Place::Item(_) => Self::expression("path", "a value of it is none"),
+            Place::Param(_) => Self::request("a parameter of the path is empty"),
+            Place::Item(_) => Self::value(answered, "an item of its list has no value for its path"),
             Place::Query(name) => Self::request(&format!("the query has no '{name}'")),
             Place::Header(name) => Self::request(&format!("there is no header '{name}'")),
             Place::ConsumerId | Place::ConsumerPlan => {
                 Error::new(Kind::Forbidden, "only a consumer who is known can be answered here").into()
             }
             Place::Answer(index, _) => {
-                let name = name(*index);
-                Error::new(Kind::CallFailed, format!("the answer of '{name}' has no value for its path")).into()
+                Self::value(answered, &format!("the answer of '{}' has no value for its path", name(*index)))
             }
         }
     }

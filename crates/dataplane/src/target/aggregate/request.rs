@@ -71,8 +71,10 @@ pub async fn build(call: &Call, scope: &Scope<'_>) -> Result<Request<Body>, Fail
             Header::Made(text) => {
                 headers.remove(name);
                 for value in text.values(scope, "headers").await? {
-                    let value = HeaderValue::from_str(&value)
-                        .map_err(|_| Failure::request(&format!("the value of the header '{name}' is none")))?;
+                    let wrong = |_| {
+                        Failure::value(text.is_answered(scope), &format!("the value of '{name}' is none for a header"))
+                    };
+                    let value = HeaderValue::from_str(&value).map_err(wrong)?;
                     headers.append(name.clone(), value);
                 }
             }

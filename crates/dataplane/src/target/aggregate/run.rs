@@ -88,9 +88,9 @@ async fn many(round: &Round<'_>, call: &Call, each: &Each, items: &Value, report
         Value::Array(items) if items.len() <= each.most => &items[..],
         Value::Array(items) => {
             let count = format!("the list has {} items, at most {} are called for", items.len(), each.most);
-            return Failure::expression("each", count).into();
+            return Failure::value(call.sees_answers(), &count).into();
         }
-        _ => return Failure::expression("each", "it yields no list").into(),
+        _ => return Failure::value(call.sees_answers(), "what it is to be called for is no list").into(),
     };
     let scopes: Vec<Scope<'_>> = items.iter().map(|item| Scope::new(round, call, Some(item))).collect();
     let mut texts: Vec<Option<Bytes>> = vec![None; items.len()];

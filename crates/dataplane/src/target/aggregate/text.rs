@@ -35,6 +35,16 @@ pub enum Place {
     Item(Box<[Box<str>]>),
 }
 
+impl Place {
+    fn is_answered(&self, scope: &Scope<'_>) -> bool {
+        match self {
+            Self::Answer(..) => true,
+            Self::Item(_) => scope.call.sees_answers(),
+            _ => false,
+        }
+    }
+}
+
 impl Text {
     pub fn compile(text: &str, names: &Names<'_>) -> Result<Self, String> {
         if text.contains("${") {
@@ -92,6 +102,11 @@ impl Text {
         matches!(self, Self::Jq(_))
     }
 
+    /// Some of it comes from services.
+    pub fn is_answered(&self, scope: &Scope<'_>) -> bool {
+        self.places().any(|place| place.is_answered(scope))
+    }
+
     pub fn places(&self) -> impl Iterator<Item = &Place> {
         let parts = match self {
             Self::Parts(parts) => parts.as_slice(),
@@ -115,7 +130,9 @@ impl Text {
                         Part::Place(Place::Param(index)) => path.push_str(scope.raw_param(*index)),
                         Part::Place(place) => {
                             let value = scope.value(place)?.filter(|value| !value.is_empty());
-                            let value = value.ok_or_else(|| Failure::missing(place, |index| scope.name(index)))?;
+                            let missing =
+                                || Failure::missing(place, place.is_answered(scope), |index| scope.name(index));
+                            let value = value.ok_or_else(missing)?;
                             path.extend(utf8_percent_encode(&value, VALUE));
                         }
                     }
@@ -124,7 +141,9 @@ impl Text {
             Self::Jq(template) => return scope.path(template).await,
         }
         match evaluation::leaves_its_place(&path) {
-            true => Err(Failure::request("the values of the call's path make one that leaves its place")),
+            true => {
+                Err(Failure::value(self.is_answered(scope), "the values of its path make one that leaves its place"))
+            }
             false => Ok(path),
         }
     }

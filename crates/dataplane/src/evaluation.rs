@@ -92,7 +92,16 @@ pub async fn path(worker: &Worker, template: &Template, input: &Value, variables
 /// Values may be dots, or make them side by side.
 pub fn leaves_its_place(path: &str) -> bool {
     let own = path.split('?').next().unwrap_or_default();
-    own.split('/').any(|segment| matches!(segment, "." | ".."))
+    own.split('/').any(is_dots)
+}
+
+/// `.` or `..`, also where a dot is written `%2E`, which is the same (RFC 3986 §6.2.2.2).
+fn is_dots(segment: &str) -> bool {
+    let (mut rest, mut dots) = (segment, 0);
+    while let Some(left) = [".", "%2e", "%2E"].iter().find_map(|dot| rest.strip_prefix(dot)) {
+        (rest, dots) = (left, dots + 1);
+    }
+    rest.is_empty() && matches!(dots, 1 | 2)
 }
 
 /// Adds a parameter to a path that may have a query.

@@ -153,6 +153,56 @@ fn an_event_that_is_too_large_ends_the_stream() {
     assert!(text.contains("{}\n") && !text.ends_with("0\r\n\r\n"), "{text}");
 }
 
+/// However its pieces come: here all at once.
+#[test]
+fn no_event_beyond_the_bound_passes() {
+    for (kind, small, large) in [
+        ("application/x-ndjson", "{\"a\":1}\n", "{\"b\":123456789}\n"),
+        ("text/event-stream", "data: {\"a\":1}\n\n", "data: {\"b\":1}\nid: 1\n\n"),
+    ] {
+        let shop = Endpoint::start(move |mut connection| {
+            if connection.request().is_some() {
+                let content = format!("{small}{large}{small}");
+                let head = format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n", content.len());
+                connection.send(format!("{head}\r\n{content}").as_bytes());
+            }
+        });
+        let case = json!({"response_policy": {"deny": ["c"], "most": 15}});
+        let door = Door::open(snapshot(shop.address, &[("case".to_owned(), case)]));
+        let mut client = door.client();
+        assert!(client.send(b"GET / HTTP/1.1\r\nHost: case\r\n\r\n"));
+        let (raw, _) = client.rest();
+        let text = String::from_utf8_lossy(&raw);
+        assert!(text.contains("{\"a\":1}\n") && !text.contains("\"b\"") && !text.ends_with("0\r\n\r\n"), "{text}");
+    }
+}
+
+#[test]
+fn the_log_says_why_a_stream_was_broken_off() {
+    let shop = Endpoint::start(move |mut connection| {
+        if connection.request().is_some() {
+            connection.send(
+                b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nContent-Length: 12\r\n\r\n{\"a\":1}\n[2]\n",
+            );
+        }
+    });
+    let log = std::env::temp_dir().join(format!("stagedoor-{:032x}.log", fastrand::u128(..)));
+    let mut snapshot = snapshot(shop.address, &[("case".to_owned(), json!({"response_policy": {"body": ".a"}}))]);
+    snapshot["routes"]["case"]["policies"]["access_log"] = json!({"path": log, "headers": []});
+    let door = Door::open(snapshot);
+    let mut client = door.client();
+    assert!(client.send(b"GET / HTTP/1.1\r\nHost: case\r\n\r\n"));
+    client.rest();
+    door::until("a line is written", || {
+        door.server.shared.sinks.flush(std::time::Duration::from_secs(10))
+            && std::fs::read_to_string(&log).is_ok_and(|text| !text.is_empty())
+    });
+    let line: Value = serde_json::from_str(&std::fs::read_to_string(&log).expect("a log")).expect("one line");
+    std::fs::remove_file(&log).expect("removed");
+    assert_eq!(line["error"], "expression-failed");
+    assert!(line["cause"].as_str().is_some_and(|cause| cause.contains("index")), "{line}");
+}
+
 #[test]
 fn what_needs_no_change_streams_through() {
     let shop = Endpoint::start(move |mut connection| {

@@ -2,6 +2,7 @@
 
 pub(crate) mod base64;
 pub mod body;
+pub mod charset;
 pub mod coding;
 pub mod connect;
 pub mod connection;

@@ -127,6 +127,7 @@ impl http_body::Body for Recorded {
                 }
                 Some(Err(error)) => {
                     recording.broke(error.kind);
+                    recording.exchange.cause = recording.exchange.cause.take().or_else(|| error.cause.clone());
                     this.finished = true;
                     // A call of gRPC ends with a word even so.
                     if let Some(word) = recording.exchange.call.as_ref().and_then(|call| call.ending(error)) {

@@ -10,7 +10,7 @@ use super::{form, xml, Variables};
 use crate::evaluation::{compile_with, evaluate_with};
 use crate::policy::compress::fields;
 use crate::protocol::coding::Coding;
-use crate::protocol::{json, media};
+use crate::protocol::{charset, json, media};
 use crate::shape::Shape;
 use crate::snapshot::{self, ContentFormat};
 use crate::worker::Worker;
@@ -29,6 +29,8 @@ pub struct Change {
 pub enum Wrong {
     /// It is not what its media type says.
     Content(String),
+    /// It is, and cannot be written as something else.
+    Unwritable(String),
     /// The configuration's.
     Change(String),
 }
@@ -60,6 +62,7 @@ impl Change {
     pub async fn apply(
         &self,
         worker: &Worker,
+        headers: &HeaderMap,
         content: &Bytes,
         format: ContentFormat,
         variables: &Variables,
@@ -72,7 +75,9 @@ impl Change {
         let value = match format {
             ContentFormat::Json => tree::parse(content),
             ContentFormat::Form => form::read(content),
-            ContentFormat::Xml => xml::read(content),
+            ContentFormat::Xml => {
+                charset::text(headers, content).ok_or("it is not UTF-8".to_owned()).and_then(xml::read)
+            }
         };
         let mut value = value.map_err(Wrong::Content)?;
         if let Some(filter) = &self.filter {
@@ -87,8 +92,16 @@ impl Change {
         }
         match to {
             ContentFormat::Json => Ok(tree::write(&value).into()),
-            ContentFormat::Form => form::write(&value).map(Bytes::from).map_err(Wrong::Change),
-            ContentFormat::Xml => xml::write(&value).map(Bytes::from).map_err(Wrong::Change),
+            ContentFormat::Form => form::write(&value).map(Bytes::from).map_err(|why| self.unwritable(why)),
+            ContentFormat::Xml => xml::write(&value).map(Bytes::from).map_err(|why| self.unwritable(why)),
+        }
+    }
+
+    /// What jq has made is the configuration's fault; anything else came so.
+    fn unwritable(&self, why: String) -> Wrong {
+        match self.filter {
+            Some(_) => Wrong::Change(why),
+            None => Wrong::Unwritable(why),
         }
     }
 
@@ -119,6 +132,7 @@ impl Change {
     /// The fields that speak of the content, after it has been changed.
     pub fn rewrite(&self, headers: &mut HeaderMap, format: ContentFormat) {
         rewrite(headers);
+        charset::is_utf_8(headers);
         if let Some(to) = self.write.filter(|to| *to != format) {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type(to)));
         }

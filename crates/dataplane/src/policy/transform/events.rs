@@ -102,6 +102,10 @@ impl Events {
     }
 }
 
+fn too_large(most: usize) -> Error {
+    Error::new(Kind::BadReply, format!("an event of the service's stream is larger than {most} bytes"))
+}
+
 impl http_body::Body for Events {
     type Data = Bytes;
     type Error = Error;
@@ -119,6 +123,9 @@ impl http_body::Body for Events {
                 }
             }
             if let Some(event) = this.next() {
+                if event.len() > this.most {
+                    return this.fail(too_large(this.most));
+                }
                 this.change = Some(this.begin(event));
                 continue;
             }
@@ -126,8 +133,7 @@ impl http_body::Body for Events {
                 return Poll::Ready(this.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))));
             }
             if this.buffer.len() > this.most {
-                let detail = format!("an event of the service's stream is larger than {} bytes", this.most);
-                return this.fail(Error::new(Kind::BadReply, detail));
+                return this.fail(too_large(this.most));
             }
             match ready!(Pin::new(&mut this.body).poll_frame(context)) {
                 Some(Ok(frame)) => match frame.into_data() {

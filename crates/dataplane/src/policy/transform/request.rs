@@ -157,12 +157,16 @@ impl TransformRequest {
                 Error::new(Kind::BodyTooLarge, detail)
             }
         })?;
-        let made = change.apply(worker, &whole, format, variables).await.map_err(|wrong| match wrong {
-            Wrong::Content(why) => {
-                Error::new(Kind::InvalidBody, format!("The request's content cannot be read: {why}"))
-            }
-            Wrong::Change(cause) => failed("request's content", cause),
-        })?;
+        let made =
+            change.apply(worker, &head.headers, &whole, format, variables).await.map_err(|wrong| match wrong {
+                Wrong::Content(why) => {
+                    Error::new(Kind::InvalidBody, format!("The request's content cannot be read: {why}"))
+                }
+                Wrong::Unwritable(why) => {
+                    Error::new(Kind::InvalidBody, format!("The request's content cannot be used: {why}"))
+                }
+                Wrong::Change(cause) => failed("request's content", cause),
+            })?;
         *body = Body::full(made);
         change.rewrite(&mut head.headers, format);
         Ok(())

@@ -184,7 +184,7 @@ impl TransformResponse {
             Fault::Damaged => Error::new(Kind::BadReply, "the service's answer is not what its Content-Encoding says"),
             Fault::TooLarge => too_large(", decoded"),
         })?;
-        let made = change.apply(worker, &content, format, variables).await.map_err(told)?;
+        let made = change.apply(worker, &head.headers, &content, format, variables).await.map_err(told)?;
         change.rewrite(&mut head.headers, format);
         Ok(Body::full(made))
     }
@@ -207,6 +207,7 @@ impl TransformResponse {
 fn told(wrong: Wrong) -> Error {
     match wrong {
         Wrong::Content(why) => Error::new(Kind::BadReply, format!("the service's answer cannot be read: {why}")),
+        Wrong::Unwritable(why) => Error::new(Kind::BadReply, format!("the service's answer cannot be used: {why}")),
         Wrong::Change(cause) => failed("response's content", cause),
     }
 }

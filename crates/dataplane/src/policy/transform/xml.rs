@@ -19,9 +19,8 @@ struct Element {
 }
 
 /// A map with the root element's name as its one member.
-pub fn read(text: &[u8]) -> Result<Value, String> {
-    let text = std::str::from_utf8(text).map_err(|_| "it is not UTF-8".to_owned())?;
-    let mut reader = Reader::from_str(text);
+pub fn read(text: impl AsRef<str>) -> Result<Value, String> {
+    let mut reader = Reader::from_str(text.as_ref());
     reader.config_mut().expand_empty_elements = true;
     let mut open: Vec<Element> = Vec::new();
     let mut root: Option<(String, Value)> = None;
@@ -218,7 +217,7 @@ mod tests {
     use super::*;
 
     fn text(xml: &str) -> Result<String, String> {
-        read(xml.as_bytes()).map(|value| String::from_utf8(json::write(&value)).expect("text"))
+        read(xml).map(|value| String::from_utf8(json::write(&value)).expect("text"))
     }
 
     #[test]

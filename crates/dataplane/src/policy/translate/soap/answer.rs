@@ -1,7 +1,5 @@
 //! What the service answers, as JSON or as the problem that its fault is.
 
-use std::borrow::Cow;
-
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response, StatusCode};
 
@@ -13,7 +11,7 @@ use crate::policy::transform::content;
 use crate::policy::ResponseHead;
 use crate::protocol::body::Body;
 use crate::protocol::coding::{Coding, Fault as CodingFault};
-use crate::protocol::media;
+use crate::protocol::{charset, media};
 use crate::snapshot::SoapVersion;
 
 impl Back {
@@ -81,7 +79,7 @@ fn rewrite(head: &mut ResponseHead) {
 }
 
 /// Of an answer, as text.
-fn text_of<'c>(head: &ResponseHead, content: &'c bytes::Bytes, most: usize) -> Result<Cow<'c, str>, String> {
+fn text_of(head: &ResponseHead, content: &bytes::Bytes, most: usize) -> Result<String, String> {
     let kind = media::essence(&head.headers).unwrap_or_default().to_ascii_lowercase();
     let status = head.status.as_u16();
     if kind.starts_with(b"multipart/") {
@@ -95,22 +93,8 @@ fn text_of<'c>(head: &ResponseHead, content: &'c bytes::Bytes, most: usize) -> R
         CodingFault::Damaged => "the service's answer is not what its Content-Encoding says".to_owned(),
         CodingFault::TooLarge => format!("the service's answer is larger than {most} bytes, decoded"),
     })?;
-    let text = match plain.strip_prefix(b"\xef\xbb\xbf") {
-        Some(text) => plain.slice_ref(text),
-        None => plain,
-    };
-    match String::from_utf8(text.to_vec()) {
-        Ok(text) => Ok(text.into()),
-        // ISO 8859-1 is the first page of Unicode.
-        Err(error) if declares_latin_1(head, &text) => {
-            Ok(error.into_bytes().iter().map(|byte| char::from(*byte)).collect::<String>().into())
-        }
-        Err(_) => Err("the service's answer is not in UTF-8".to_owned()),
+    match charset::text(&head.headers, &plain) {
+        Some(text) => Ok(text.into_owned()),
+        None => Err("the service's answer is not in UTF-8".to_owned()),
     }
-}
-
-fn declares_latin_1(head: &ResponseHead, text: &[u8]) -> bool {
-    let kind = head.headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes).to_ascii_lowercase();
-    let start = text.get(..text.len().min(100)).unwrap_or_default().to_ascii_lowercase();
-    [kind, start].iter().any(|said| said.windows(10).any(|part| part == b"iso-8859-1"))
 }

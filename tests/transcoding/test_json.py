@@ -280,6 +280,10 @@ def test_path_query_and_content_make_one_message(door: Gateway, kitchen: Kitchen
     book = door.request("PATCH", "/v1/shelves/1/books/2?mask=title", {"title": "T", "name": "not this"})
     assert book.json == {"name": "shelves/1/books/2", "title": "T"}
     assert list(kitchen.seen[-1].mask.paths) == ["title"]
+    assert door.request("PATCH", "/v1/shelves/1/books/2?mask=*", {"title": "T"}).status == 200
+    assert list(kitchen.seen[-1].mask.paths) == ["*"]
+    masked = {"fieldMask": "*,items.*.aB"}
+    assert door.request("POST", "/v1/echo", masked).json == masked
     typed = door.request("GET", "/v1/typed/2024-01-01T00:00:00Z/RED/5").json
     assert typed == {"timestamp": "2024-01-01T00:00:00Z", "aColour": "RED", "int64Value": "5"}
     assert door.request("GET", "/v1/nested/x").json == {"inner": {"inner": {"text": "x"}}}

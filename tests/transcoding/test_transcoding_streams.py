@@ -38,6 +38,12 @@ def ask(
         ("application/json", "application/json", b'[{"value":"1"},\n{"value":"2"}]'),
         ("application/x-ndjson", "application/x-ndjson", b'{"value":"1"}\n{"value":"2"}\n'),
         ("text/event-stream", "text/event-stream", b'data: {"value":"1"}\n\ndata: {"value":"2"}\n\n'),
+        (
+            "text/event-stream;q=0.5, application/x-ndjson",
+            "application/x-ndjson",
+            b'{"value":"1"}\n{"value":"2"}\n',
+        ),
+        ("text/event-stream;q=0, */*", "application/json", b'[{"value":"1"},\n{"value":"2"}]'),
         ("text/html, text/event-stream;q=0.9", "text/event-stream", b'data: {"value":"1"}\n\ndata: {"value":"2"}\n\n'),
     ],
 )
@@ -132,8 +138,9 @@ def test_the_messages_of_a_client_come_from_lines_or_a_list(door: Gateway, kind:
     ("text", "word"),
     [
         ('{"value": 1}\n{"value": "x"}\n', "Message 2"),
-        ('{"value": 1}\n{"valu', "ends within"),
-        ('{"value": 1}\n,', "something else"),
+        ('{"value": 1}\n{"valu', "Behind message 1: the content ends"),
+        ('{"value": 1}\n,', "Behind message 1: there is something else"),
+        (',{"value": 1}', "Before the first message"),
     ],
 )
 def test_a_message_that_does_not_fit_is_400(door: Gateway, text: str, word: str) -> None:

@@ -1,5 +1,6 @@
 //! The protocols of clients, and what they have in common.
 
+pub mod accept;
 pub(crate) mod base64;
 pub mod body;
 pub mod charset;

@@ -1,10 +1,10 @@
 //! How errors are answered: as GraphQL has them (GraphQL over HTTP, §6), where the client takes that.
 
-use http::header::ACCEPT;
 use http::{HeaderMap, HeaderValue, Response};
 use serde_json::{json, Value};
 
 use crate::error::{self, Error};
+use crate::protocol::accept::{quality, ranges};
 use crate::protocol::body::Body;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,41 +34,6 @@ pub fn format(headers: &HeaderMap) -> Option<Format> {
         return streams.then_some(Format::Problem);
     }
     Some(if json > response { Format::Json } else { Format::Response })
-}
-
-struct Range {
-    kind: String,
-    subtype: String,
-    /// Thousandths.
-    quality: u16,
-}
-
-fn ranges(headers: &HeaderMap) -> Vec<Range> {
-    let lines = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    lines.flat_map(|line| line.split(',')).filter_map(range).collect()
-}
-
-fn range(text: &str) -> Option<Range> {
-    let mut parts = text.split(';').map(str::trim);
-    let (kind, subtype) = parts.next()?.split_once('/')?;
-    let quality = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
-    let quality = match quality {
-        None => 1000,
-        Some(text) => (text.parse::<f32>().ok().filter(|quality| (0.0..=1.0).contains(quality))? * 1000.0) as u16,
-    };
-    Some(Range { kind: kind.to_ascii_lowercase(), subtype: subtype.to_ascii_lowercase(), quality })
-}
-
-/// By the most specific range.
-fn quality(ranges: &[Range], (kind, subtype): (&str, &str)) -> u16 {
-    let specific = |range: &&Range| match (range.kind == kind, range.subtype == subtype) {
-        (true, true) => Some(2),
-        (true, false) if range.subtype == "*" => Some(1),
-        _ if range.kind == "*" && range.subtype == "*" => Some(0),
-        _ => None,
-    };
-    let fitting = ranges.iter().filter_map(|range| Some((specific(&range)?, range.quality)));
-    fitting.max_by_key(|(specific, _)| *specific).map_or(0, |(_, quality)| quality)
 }
 
 /// The response to an error: `extensions.code` is the error's code in capitals.
@@ -105,6 +70,8 @@ pub fn respond(format: Format, error: &Error, request_id: Option<&HeaderValue>) 
 
 #[cfg(test)]
 mod tests {
+    use http::header::ACCEPT;
+
     use super::*;
 
     #[test]

@@ -139,7 +139,10 @@ impl Grpc {
         let binding = found.binding.clone();
         let rpc = &binding.rpc;
         let parameters = request::parameters(&found, query, &self.rules)?;
-        let format = stream::format(&head.headers, self.rules.stream);
+        let format = match rpc.server_streaming {
+            true => stream::format(&head.headers, self.rules.stream),
+            false => self.rules.stream,
+        };
         let body = match rpc.client_streaming {
             true => upload::stream(&binding, &head, body, parameters, &self.rules)?,
             false => Body::full(request::message(&binding, &head, &mut body, &parameters, &self.rules).await?),

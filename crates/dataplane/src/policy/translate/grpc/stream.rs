@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{ready, Context, Poll};
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Response};
 use http_body::Frame;
 use serde_json::{json, Value};
@@ -20,22 +20,25 @@ use super::status::Status;
 use crate::error::{documentation, Error, Kind};
 use crate::exchange::Exchange;
 use crate::protocol::body::Body;
-use crate::protocol::grpc;
+use crate::protocol::{accept, grpc};
 use crate::snapshot::StreamFormat;
 
-/// The first format that `Accept` names; what it does not name is as configured.
+/// The format that `Accept` names, of several the one that the client likes best; what it does not name is as configured.
 pub(super) fn format(headers: &HeaderMap, usual: StreamFormat) -> StreamFormat {
-    let accepted = headers.get_all(ACCEPT).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-    let named = accepted.filter_map(|range| {
-        let kind = range.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii().to_ascii_lowercase();
-        match kind.as_slice() {
-            b"text/event-stream" => Some(StreamFormat::Sse),
-            b"application/json" => Some(StreamFormat::Array),
-            kind if super::request::is_lines(kind) => Some(StreamFormat::Ndjson),
-            _ => None,
-        }
+    let ranges = accept::ranges(headers);
+    let named = ranges.iter().filter(|range| range.quality > 0).filter_map(|range| {
+        let kind = format!("{}/{}", range.kind, range.subtype);
+        let format = match kind.as_str() {
+            "text/event-stream" => StreamFormat::Sse,
+            "application/json" => StreamFormat::Array,
+            kind if super::request::is_lines(kind.as_bytes()) => StreamFormat::Ndjson,
+            _ => return None,
+        };
+        Some((range.quality, format))
     });
-    named.into_iter().next().unwrap_or(usual)
+    // The first of several that are as good.
+    let best = named.reduce(|best, next| if next.0 > best.0 { next } else { best });
+    best.map_or(usual, |(_, format)| format)
 }
 
 /// The head waits for the first message or the status, so that a call that fails at once has the status of its failure.

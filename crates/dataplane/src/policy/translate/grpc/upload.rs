@@ -78,10 +78,16 @@ impl Upload {
         let ended = self.ended;
         let Some(values) = &mut self.values else { return Ok(None) };
         let most = self.rules.most;
+        let place = || match self.count {
+            0 => "Before the first message".to_owned(),
+            count => format!("Behind message {count}"),
+        };
         let value = values.value(ended).map_err(|fault| match fault {
             Fault::TooLarge => Error::new(Kind::BodyTooLarge, format!("Here a message is at most {most} bytes")),
-            Fault::Malformed => Error::new(Kind::InvalidBody, "Between two messages there is something else"),
-            Fault::Unended => Error::new(Kind::InvalidBody, "The content ends within a message"),
+            Fault::Malformed => {
+                Error::new(Kind::InvalidBody, format!("{}: there is something else than a message", place()))
+            }
+            Fault::Unended => Error::new(Kind::InvalidBody, format!("{}: the content ends too early", place())),
         })?;
         value.map(|value| self.message(&value)).transpose()
     }

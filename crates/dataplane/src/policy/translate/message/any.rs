@@ -1,7 +1,9 @@
 //! `google.protobuf.Any`: a message with the name of its type.
 
+use std::borrow::Cow;
+
 use super::nested;
-use super::reader::{unescape, Reading, Wrong};
+use super::reader::{unescape, Reading, Wrong, TWICE};
 use super::shape::Known;
 use super::text::encode_base64;
 use super::writer::{put_string, Unreadable, Writing};
@@ -27,7 +29,8 @@ impl Reading<'_> {
         reader.clone().object(depth, |reader, raw| {
             members += 1;
             match &*unescape(raw, reader)? {
-                TYPE => url = self.text(reader)?.map(std::borrow::Cow::into_owned),
+                TYPE if url.is_some() => return Err(Wrong::new(TWICE, reader.at()).within(TYPE)),
+                TYPE => url = self.text(reader)?.map(Cow::into_owned),
                 _ => {
                     reader.skip(depth - 1)?;
                 }
@@ -46,11 +49,16 @@ impl Reading<'_> {
         put_varint(out, url.len() as u64);
         out.extend_from_slice(url.as_bytes());
         let shape = self.messages.shape(index);
+        let mut values = 0usize;
         nested(out, 2, |out| match shape.known {
             Known::No => self.fields(shape, reader, depth, Some(TYPE), out),
             _ => reader.object(depth, |reader, raw| match &*unescape(raw, reader)? {
                 TYPE => reader.skip(depth - 1).map(|_| ()).map_err(Wrong::from),
-                "value" => self.message(index, reader, depth - 1, out),
+                "value" if values > 0 => Err(Wrong::new(TWICE, reader.at()).within("value")),
+                "value" => {
+                    values += 1;
+                    self.message(index, reader, depth - 1, out)
+                }
                 _ => Err(Wrong::new("has the members '@type' and 'value' alone", reader.at())),
             }),
         })

@@ -1,6 +1,7 @@
 //! JSON read as a message. What is wrong is told with its place: line, column and field.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 
 use super::shape::{Field, Kind, Known, Messages, Plurality, Shape};
@@ -8,6 +9,8 @@ use super::text::{expected, put_number, put_value, wire};
 use super::{nested, ReadRules};
 use crate::protocol::json::{Fault, Reader};
 use crate::protocol::protobuf::{put_key, put_varint, GROUP_END, LENGTH};
+
+pub(super) const TWICE: &str = "is given twice";
 
 /// What is wrong with a text, and where. Says nothing of the values that it holds.
 #[derive(Debug)]
@@ -48,7 +51,7 @@ impl Wrong {
         self.0.steps.iter().rev().map(|step| format!("/{}", step.replace('~', "~0").replace('/', "~1"))).collect()
     }
 
-    fn within(mut self, step: impl ToString) -> Self {
+    pub(super) fn within(mut self, step: impl ToString) -> Self {
         self.0.steps.push(step.to_string());
         self
     }
@@ -162,7 +165,7 @@ impl Reading<'_> {
                 return Ok(());
             }
             let twice = match field.oneof {
-                _ if !seen.fields.add(position) => Some("is given twice"),
+                _ if !seen.fields.add(position) => Some(TWICE),
                 Some(oneof) if !seen.oneofs.add(oneof) => Some("excludes another field that is given too"),
                 _ => None,
             };
@@ -254,15 +257,21 @@ impl Reading<'_> {
         }
         let Kind::Message(entry) = field.kind else { return Ok(()) };
         let [key, value] = &*self.messages.shape(entry).fields else { return Ok(()) };
+        // As they are sent: a number may be written in several ways.
+        let mut keys = HashSet::new();
         reader.object(depth, |reader, raw| {
             let name = unescape(raw, reader)?;
             let before = out.len();
             let at = reader.at();
             let outcome = nested(out, field.number, |out| {
+                let start = out.len();
                 put_key(out, key.number, wire(key.kind));
                 if !put_value(self.messages, key.kind, &name, out) {
                     let detail = format!("its name {}", expected(self.messages, key.kind));
                     return Err(Wrong::new(detail, at));
+                }
+                if !keys.insert(out[start..].to_vec()) {
+                    return Err(Wrong::new(TWICE, at));
                 }
                 let has_value = self.value_of_entry(value, reader, depth - 1, out)?;
                 has_value.then_some(()).ok_or_else(|| Wrong::new("", at))

@@ -1,8 +1,9 @@
 //! Types that have JSON of their own: times, masks and structures.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
-use super::reader::{unescape, Reading, Wrong};
+use super::reader::{unescape, Reading, Wrong, TWICE};
 use super::shape::Known;
 use super::writer::{put_string, Unreadable};
 use super::{nested, put_number, time};
@@ -30,7 +31,8 @@ pub(super) fn put_text(known: Known, text: &str, out: &mut Vec<u8>) -> bool {
 /// Names in lowerCamelCase with commas in between; in the message each is in snake_case.
 fn put_mask(text: &str, out: &mut Vec<u8>) -> bool {
     for path in text.split(',').filter(|_| !text.is_empty()) {
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'.';
+        // `*` stands for all fields (AIP-134), or all items (AIP-161).
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'*');
         if path.is_empty() || !path.bytes().all(allowed) {
             return false;
         }
@@ -59,13 +61,7 @@ impl Reading<'_> {
     ) -> Result<(), Wrong> {
         let first = reader.peek()?;
         match (known, first) {
-            (Known::Struct, b'{') => reader.object(depth, |reader, raw| {
-                let name = unescape(raw, reader)?;
-                nested(out, 1, |out| {
-                    put_bytes(out, 1, name.as_bytes());
-                    nested(out, 2, |out| self.structure(Known::Value, reader, depth - 1, out))
-                })
-            }),
+            (Known::Struct, b'{') => self.members(reader, depth, out),
             (Known::ListValue, b'[') => {
                 reader.array(depth, |reader| nested(out, 1, |out| self.structure(Known::Value, reader, depth - 1, out)))
             }
@@ -80,6 +76,22 @@ impl Reading<'_> {
             (Known::Struct, _) => Err(Wrong::new("must be an object", reader.at())),
             (_, _) => Err(Wrong::new("must be a list", reader.at())),
         }
+    }
+
+    fn members(&self, reader: &mut Reader<'_>, depth: usize, out: &mut Vec<u8>) -> Result<(), Wrong> {
+        let mut names = HashSet::new();
+        reader.object(depth, |reader, raw| {
+            let name = unescape(raw, reader)?;
+            let step = || name.chars().take(100).collect::<String>();
+            if !names.insert(name.clone()) {
+                return Err(Wrong::new(TWICE, reader.at()).within(step()));
+            }
+            nested(out, 1, |out| {
+                put_bytes(out, 1, name.as_bytes());
+                nested(out, 2, |out| self.structure(Known::Value, reader, depth - 1, out))
+            })
+            .map_err(|wrong| wrong.within(step()))
+        })
     }
 
     /// A number, a word or null.

@@ -62,7 +62,7 @@ impl Values {
         while let Some(byte) = self.buffer.get(self.at).copied() {
             if self.state == State::Within {
                 if let Some(value) = self.within(byte) {
-                    return Ok(Some(value));
+                    return self.bounded(value).map(Some);
                 }
                 continue;
             }
@@ -88,10 +88,20 @@ impl Values {
         match () {
             () if self.buffer.len() > self.most => Err(Fault::TooLarge),
             () if !ended => Ok(None),
-            () if self.state == State::Within && self.depth == 0 && !self.within_string => Ok(Some(self.finish())),
+            () if self.state == State::Within && self.depth == 0 && !self.within_string => {
+                let value = self.finish();
+                self.bounded(value).map(Some)
+            }
             () if self.state == State::Within || (self.list && self.state != State::End) => Err(Fault::Unended),
             () => Ok(None),
         }
+    }
+
+    fn bounded(&self, value: Bytes) -> Result<Bytes, Fault> {
+        if value.len() > self.most {
+            return Err(Fault::TooLarge);
+        }
+        Ok(value)
     }
 
     fn within(&mut self, byte: u8) -> Option<Bytes> {
@@ -182,6 +192,9 @@ mod tests {
         ] {
             assert_eq!(read(list, &[text]), Err(fault), "{text}");
         }
-        assert_eq!(read(false, &[&format!("\"{}", "x".repeat(200)), ""]), Err(Fault::TooLarge));
+        let large = "x".repeat(200);
+        for text in [format!("\"{large}"), format!("\"{large}\" 1"), format!("1 \"{large}\"")] {
+            assert_eq!(read(false, &[&text, ""]), Err(Fault::TooLarge));
+        }
     }
 }

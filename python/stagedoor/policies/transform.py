@@ -48,7 +48,7 @@ class HeaderEdits(Strict):
     remove: Annotated[list[HeaderName], Field(max_length=100)] = []
     """Names of headers."""
     set: Annotated[dict[HeaderName, HeaderValue], Field(max_length=100), OneSpelling] = {}
-    """Name → value: text, or with ``${ jq }`` over the variables, of which null removes it."""
+    """Name → value: text, or ``${ jq }`` over the variables: null of it removes it."""
 
 
 class QueryEdits(Strict):
@@ -57,7 +57,7 @@ class QueryEdits(Strict):
     remove: Annotated[list[Text], Field(max_length=100)] = []
     """Names of parameters."""
     set: Annotated[dict[str, Text], Field(max_length=100)] = {}
-    """Name → value: text, or with ``${ jq }`` over the variables, of which a list gives it several times and null removes it."""
+    """Name → value: text, or ``${ jq }`` over the variables: a list gives it several times, null of it removes it."""
 
 
 class _Content(Strict):

@@ -6,14 +6,14 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
-
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from typing import TYPE_CHECKING, Any
 
 from stagedoor.config.excerpt import excerpt
 from stagedoor.config.problem import Located
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
 
 DEFAULT_FILE = "stagedoor.yaml"
 
@@ -31,7 +31,7 @@ def json_argument(parser: argparse.ArgumentParser) -> None:
 
 def say(text: str | Text) -> None:
     """A line for people on stdout."""
-    Console(soft_wrap=True, highlight=False).print(text if isinstance(text, Text) else Text(text))
+    _console().print(_text(text))
 
 
 def say_json(value: Any) -> None:
@@ -41,6 +41,9 @@ def say_json(value: Any) -> None:
 
 def say_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> None:
     """Cells are text, never markup. Where nobody looks, nothing is cut off."""
+    from rich.console import Console
+    from rich.table import Table
+
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=10_000)
@@ -48,28 +51,43 @@ def say_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> N
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
+        table.add_row(*map(_text, row))
     console.print(table)
 
 
 def note(message: str) -> None:
     """What one should know beside what is on stdout."""
-    Console(stderr=True, soft_wrap=True, highlight=False).print(Text.assemble(("note: ", "bold"), message))
+    _console(stderr=True).print(_text("").append("note: ", "bold").append(message))
 
 
 def fail(message: str) -> int:
     """An error on stderr; the exit code for it."""
-    Console(stderr=True, soft_wrap=True, highlight=False).print(Text.assemble(("error: ", "bold red"), message))
+    _console(stderr=True).print(_text("").append("error: ", "bold red").append(message))
     return 1
 
 
 def tell(problems: Iterable[Located]) -> None:
     """Each on stderr as ``file:line:column: path: …``; on a terminal with the line it is about and a caret."""
-    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    console = _console(stderr=True)
     for problem in problems:
         style = "yellow" if problem.severity == "warning" else "red"
-        console.print(Text(str(problem), style=f"bold {style}" if console.is_terminal else ""))
+        console.print(_text(str(problem), f"bold {style}" if console.is_terminal else ""))
         lines = excerpt(problem) if console.is_terminal else None
         if lines is not None:
-            console.print(Text(lines[0], style="dim"))
-            console.print(Text(lines[1], style=style))
+            console.print(_text(lines[0], "dim"))
+            console.print(_text(lines[1], style))
+
+
+# What paints is imported by those who have something to say: a gateway that serves has not.
+
+
+def _console(*, stderr: bool = False) -> Console:
+    from rich.console import Console
+
+    return Console(stderr=stderr, soft_wrap=True, highlight=False)
+
+
+def _text(text: str | Text, style: str = "") -> Text:
+    from rich.text import Text
+
+    return Text(text, style=style) if isinstance(text, str) else text

@@ -18,7 +18,7 @@ RULES = 4
 gone. 3: an execution that starts many tasks without waiting does so in turns; before, it failed at 20,000; and an
 expression may yield a duration of years and months. 4: events that end a listener correlate with what it consumes; who
 asks for undos that others have begun waits with them: before, it began those that were left, and both could begin the
-same one; numbers that JSON does not have are null."""
+same one; numbers that JSON does not have are null; seconds and kinds of values in errors are written as people do."""
 
 
 Outlook = Literal["due", "irreversible"]

@@ -305,5 +305,6 @@ class Frame:
 
 def late(frame: Frame, seconds: float) -> Failure:
     """It took longer than it may."""
-    detail = f"not done within {seconds:g} s"
+    # Before rules 4 a million seconds were 1e+06.
+    detail = f"not done within {seconds:.15g} s" if frame.rules > 3 else f"not done within {seconds:g} s"
     return Failure(standard("timeout", 408, "Timeout", frame.reference, detail))

@@ -10,6 +10,7 @@ from stagedoor.workflow.definition import Task
 from stagedoor.workflow.error import Failure, standard
 from stagedoor.workflow.expression import Template, constant, truthy
 from stagedoor.workflow.frame import Frame, Scope
+from stagedoor.workflow.place import kind
 from stagedoor.workflow.tasks.do import Block, block
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ class ForFrame(Frame):
     def begin(self) -> None:
         items = self.task.items(self, self.input)
         if not isinstance(items, list):
-            detail = f"for.in yields {type(items).__name__ if items is not None else 'null'}, not an array"
+            what = type(items).__name__ if self.rules < 4 else kind(items)
+            detail = f"for.in yields {'null' if items is None else what}, not an array"
             raise Failure(standard("validation", 400, "Not an array", self.reference, detail))
         self.items = items
         self.child: Frame | None = None

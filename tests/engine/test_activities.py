@@ -67,6 +67,20 @@ async def crash(value: dict) -> None:
 
 
 @activity
+async def lost_file(value: dict) -> None:
+    open(os.fsdecode(b"/nowhere/\\xff"))
+
+
+@activity
+async def odd(value: dict) -> dict:
+    deep = []
+    for _ in range(300):
+        deep = [deep]
+    found = {"half": chr(0xD800), "long": 10**2000, "deep": deep}
+    return {"found": found[value["what"]]}
+
+
+@activity
 async def wrong(value: dict) -> int:
     return "seven"
 
@@ -152,6 +166,10 @@ def test_a_coroutine_and_a_thread_take_and_give_what_their_types_say(start: Star
         ("refuse", {}, 409, "Sold out", "no more mugs"),
         ("crash", {}, 500, "RuntimeError", "a mistake"),
         ("wrong", {}, 500, "Result not valid", "the value: Input should be a valid integer"),
+        ("lost_file", {}, 500, "FileNotFoundError", "/nowhere/"),
+        ("odd", {"what": "half"}, 500, "Result not valid", "half a character"),
+        ("odd", {"what": "long"}, 500, "Result not valid", "more than 4096 bits"),
+        ("odd", {"what": "deep"}, 500, "Result not valid", "depth exceeded"),
     ],
 )
 def test_what_a_function_raises_is_the_error_of_its_task(

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from stagedoor.activity import Activity, ActivityFailed, Context
-from stagedoor.engine.record import encode
+from stagedoor.engine.record import NESTING, decode_json, encode
 from stagedoor.workflow.commands import Call
 from stagedoor.workflow.events import CallCompleted, CallFailed, CallUnknown
 
@@ -64,7 +64,10 @@ class Functions:
         try:
             content = activity.output.dump_python(activity.output.validate_python(result), mode="json")
             completed = CallCompleted(self._clock(), call.id, 200, content)
-            return completed, encode(completed)
+            data = encode(completed)
+            # It keeps to what every other answer keeps to.
+            decode_json(data, NESTING + 1)
+            return completed, data
         except (ValidationError, ValueError, TypeError) as error:
             told = _told(error) if isinstance(error, ValidationError) else str(error)
             return self._failed(call, 500, "Result not valid", told), None

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use http::HeaderMap;
+use jiff::civil::Date;
 use rustc_hash::FxHashMap;
 
 use crate::cluster::Cluster;
@@ -275,13 +276,11 @@ impl Version {
     }
 }
 
-/// `YYYY-MM-DD`, of which two are compared as texts.
+/// `YYYY-MM-DD`, of which two are compared as texts; a day that there is.
 fn is_date(text: &str) -> bool {
-    let number = |from: usize, to: usize| text.get(from..to).and_then(|digits| digits.parse::<u8>().ok());
     let digits = text.bytes().enumerate().all(|(at, byte)| match at {
         4 | 7 => byte == b'-',
         _ => byte.is_ascii_digit(),
     });
-    let day = number(8, 10).is_some_and(|day| (1..=31).contains(&day));
-    text.len() == 10 && digits && day && number(5, 7).is_some_and(|month| (1..=12).contains(&month))
+    text.len() == 10 && digits && text.parse::<Date>().is_ok()
 }

@@ -70,6 +70,7 @@ fn purges_reach_every_variant_by_url_prefix_and_group() {
     for (purge, count) in [
         (Purge::Url("http://shop.example/x/1?a=1&unknown=1"), 2),
         (Purge::Prefix("HTTP://shop.EXAMPLE:80/x/"), 3),
+        (Purge::Prefix("http://shop.example/%78/1?a"), 2),
         (Purge::Group("shop"), 4),
         (Purge::Group("other"), 0),
         (Purge::All, 4),

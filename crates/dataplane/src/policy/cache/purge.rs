@@ -159,5 +159,7 @@ fn normal_prefix(text: &str) -> Result<String, String> {
     if host.is_empty() || !matches!(scheme.as_str(), "http" | "https") {
         return Err(wrong());
     }
-    Ok(format!("{scheme}://{}{path}", normal_host(&scheme, host)))
+    let (path, query) = path.find('?').map_or((path, ""), |question| path.split_at(question));
+    let path = crate::route::path::normalise(path).map_err(|_| wrong())?;
+    Ok(format!("{scheme}://{}{path}{query}", normal_host(&scheme, host)))
 }

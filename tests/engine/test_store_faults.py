@@ -226,6 +226,26 @@ def test_the_door_says_503_while_the_store_fails_and_all_goes_on_by_itself(
     assert "Traceback" not in refuses.log.rpartition("the store is written again")[2]
 
 
+def test_an_operators_word_counts_as_soon_as_it_is_acknowledged(
+    gateway: Start, service: Service, tmp_path: Path
+) -> None:
+    write(tmp_path, [{"only": {"wait": {"days": 1}}}])
+    running = gateway(config(service.port))
+    id = running.request("POST", "/flow", {}, {"prefer": "respond-async"}).json["id"]
+    cancel = (f"/executions/{id}/cancel", "POST", {"reason": "not needed", "by": "test"})
+    until(lambda: running.admin(f"/executions/{id}").json["status"] == "waiting")
+    with locked(tmp_path / "stagedoor.db"):
+        refused = running.admin(*cancel)
+        assert (refused.status, refused.headers["retry-after"]) == (503, "1")
+        running.kill()
+    running = gateway()
+    assert running.admin(f"/executions/{id}").json["status"] == "waiting"
+    assert running.admin(*cancel).status == 202
+    running.kill()
+    running = gateway()
+    until(lambda: running.admin(f"/executions/{id}").json["status"] == "cancelled")
+
+
 def test_a_page_that_is_damaged_stops_what_is_written_until_it_is_right(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
 

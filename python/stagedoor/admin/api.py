@@ -134,7 +134,7 @@ class _Handlers:
 
 
 async def _taken(asked: Awaitable[bool]) -> web.Response:
-    """202: a word is on its way into the log."""
+    """202: a word is in the log."""
     try:
         known = await asked
     except Conflict as conflict:

@@ -21,13 +21,21 @@ from stagedoor.engine.recovery import restored
 from stagedoor.engine.replay import recorded
 from stagedoor.engine.restart import Restarter, Wish
 from stagedoor.engine.shown import incidents, origin, told
+from stagedoor.engine.store import StoreError
 from stagedoor.errors import Conflict
 from stagedoor.workflow.course import TURN
 from stagedoor.workflow.definition import Definition
 from stagedoor.workflow.events import (
+    CancelRequested,
     Event,
+    ExecutionCompleted,
+    ExecutionFaulted,
+    SuspendRequested,
 )
 from stagedoor.workflow.machine import Machine
+
+PATIENCE_S = 5.0
+"""For the writing of an operator's word."""
 
 Json = Any
 
@@ -192,9 +200,33 @@ class Operator:
 
     async def _said(self, id: str, say: Callable[[Execution], None]) -> bool:
         execution = await self._found(id)
-        if execution is not None:
-            say(execution)
-        return execution is not None
+        if execution is None:
+            return False
+        self._writable()
+        say(execution)
+        await self._heard(execution, execution.asked[-1])
+        return True
+
+    async def _heard(self, execution: Execution, word: Event) -> None:
+        """Until it is in the log and its machine has heard of it: what is acknowledged survives a crash. ``Conflict``
+        if something else came before it that leaves nothing to it."""
+        loop = asyncio.get_running_loop()
+        patience = loop.time() + PATIENCE_S
+        while any(each is word for each in execution.asked) and execution.broken is None:
+            if self._engine.open.get(execution.id) is not execution or loop.time() > patience:
+                break
+            self._writable()
+            await asyncio.sleep(0.005)
+        final, machine = execution.final, execution.machine
+        if isinstance(word, CancelRequested) and machine is not None and machine.error is not None and final is None:
+            raise Conflict("it has failed meanwhile, and what it did is being undone")
+        late = isinstance(word, CancelRequested) and isinstance(final, ExecutionCompleted | ExecutionFaulted)
+        if final is not None and (late or isinstance(word, SuspendRequested)):
+            raise Conflict(f"it has ended meanwhile: it is {STATUS[type(final)]}")
+
+    def _writable(self) -> None:
+        if self._log.broken is not None:
+            raise StoreError(f"the store cannot be written: {self._log.broken}")
 
     async def _found(self, id: str) -> Execution | None:
         """One that has not ended and goes on. None: there is no such execution. Raises ``Conflict``."""

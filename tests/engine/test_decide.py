@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from doors import begin as begun
@@ -33,13 +35,14 @@ def running(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Itera
     stuck = call("/a") | {"metadata": {"stagedoor/compensate": {"use": "undo", "retry": never}}}
     flow = [{"a": call("/a", undo="done")}, {"pause": {"wait": "PT0.3S"}}, {"b": call("/b")}]
     write(folder, flow, {"done": undo("/undo")}, name="flow")
+    write(folder, [flow[0], {"pause": {"wait": "PT3S"}}, flow[2]], {"done": undo("/undo")}, name="held")
     write(folder, [{"a": call("/a", undo="done")}, {"pause": {"wait": "P1D"}}], {"done": undo("/undo")}, name="long")
     write(folder, [{"a": stuck}, {"b": call("/status/402")}], {"undo": undo("/status/503")}, name="stuck")
     again = {"delay": {"milliseconds": 20}, "limit": {"attempt": {"count": 1000}}}
     tries = {"try": [{"b": call("/status/500")}], "catch": {"retry": again}}
     write(folder, [{"a": call("/a", undo="done")}, {"tries": tries}], {"done": undo("/undo")}, name="tries")
     write(folder, [{"a": call("/a", undo="slow")}, {"b": call("/status/402")}], {"slow": undo("/hang")}, name="slow")
-    (folder / "stagedoor.yaml").write_text(doors(["flow", "stuck", "tries", "slow", "long"], service.port))
+    (folder / "stagedoor.yaml").write_text(doors(["flow", "held", "stuck", "tries", "slow", "long"], service.port))
     gateway = Gateway(folder)
     yield gateway
     gateway.kill()
@@ -74,7 +77,7 @@ def stuck(running: Gateway) -> tuple[str, Json]:
 
 
 def test_an_execution_is_held_and_goes_on(running: Gateway, say: Say) -> None:
-    id = begin(running, "flow", "waiting", "running")
+    id = begin(running, "held", "waiting", "running")
     assert say("suspend", id, reason="look first") == (0, f"{id} is being suspended\n")
     code, told = say("suspend", id, by="bob")
     assert (code, "ann has suspended it already: look first" in told) == (1, True)
@@ -186,4 +189,20 @@ def test_what_is_undone_cannot_be_held_up(running: Gateway, service: Service, sa
         code, told = say(verb, id)
         assert (code, "what it did is being undone" in told) == (1, True)
     service.release()
+    assert ended(running, id)["status"] == "faulted"
+
+
+@pytest.mark.parametrize("arguments", ["NaN", "1e999", '"\\ud800"', "[" * 5000 + "]" * 5000], ids=lambda text: text[:9])
+def test_arguments_that_nothing_can_hold_are_refused_and_the_incident_stays_open(
+    running: Gateway, say: Say, arguments: str
+) -> None:
+    id, incident = stuck(running)
+    body = f'{{"action": "edit", "by": "ann", "reason": "why", "arguments": {arguments}}}'
+    connection = http.client.HTTPConnection(running.addresses["admin"], timeout=60)
+    headers = {"content-type": "application/json"}
+    connection.request("POST", f"/executions/{id}/incidents/{quote(incident['id'], safe='')}", body, headers)
+    answer = connection.getresponse()
+    assert (answer.status, b"the body is not JSON" in answer.read()) == (400, True)
+    connection.close()
+    assert say("done", id)[0] == 0
     assert ended(running, id)["status"] == "faulted"

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from aiohttp import web
 
 from stagedoor.admin import search
+from stagedoor.admin.body import read
 from stagedoor.errors import Conflict
 
 Json = Any
@@ -167,7 +168,7 @@ def _not_found() -> web.Response:
 async def _object(request: web.Request, required: set[str], optional: set[str] = frozenset()) -> dict[str, Json]:  # type: ignore[assignment]
     """The body: a JSON object with exactly these keys; texts but for ``arguments``."""
     try:
-        body = json.loads(await request.text())
+        body = read(await request.text())
     except ValueError:
         raise web.HTTPBadRequest(reason="the body is not JSON") from None
     if not isinstance(body, dict) or not required <= set(body) <= required | set(optional):

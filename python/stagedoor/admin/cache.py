@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from http import HTTPStatus
 from typing import Protocol
 
 from aiohttp import web
 
 from stagedoor.admin.api import problem
+from stagedoor.admin.body import read
 
 WAYS = ("url", "prefix", "group", "all")
 
@@ -38,7 +38,7 @@ class _Handlers:
     async def purge(self, request: web.Request) -> web.Response:
         """``{"url": ..}``, ``{"prefix": ..}``, ``{"group": ..}`` or ``{"all": true}``, and ``"soft": true``."""
         try:
-            body = json.loads(await request.text() or "null")
+            body = read(await request.text() or "null")
         except ValueError:
             return problem(HTTPStatus.BAD_REQUEST, "the body is not JSON")
         ways = [way for way in WAYS if isinstance(body, dict) and way in body]

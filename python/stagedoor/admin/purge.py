@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from http import HTTPStatus
@@ -11,6 +10,7 @@ from typing import Any, Protocol
 from aiohttp import web
 
 from stagedoor.admin.api import flag, problem
+from stagedoor.admin.body import read
 from stagedoor.admin.registry import WHO
 from stagedoor.admin.search import moment
 
@@ -43,7 +43,7 @@ def add(app: web.Application, retention: Callable[[], Retention | None]) -> None
 def _asked(text: str) -> tuple[str | None, str | None, float, bool]:
     """ValueError says what is wrong."""
     try:
-        body = json.loads(text)
+        body = read(text)
     except ValueError:
         raise ValueError("the body is not JSON") from None
     if not isinstance(body, dict) or not set(body) <= set(KNOWN):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Protocol
@@ -11,6 +10,7 @@ from typing import Any, Protocol
 from aiohttp import web
 
 from stagedoor.admin.api import problem
+from stagedoor.admin.body import read
 
 Json = Any
 PAGE, MAX_PAGE = 100, 1000
@@ -156,6 +156,6 @@ def _limit(request: web.Request, known: set[str]) -> int:
 async def _body(request: web.Request) -> Json:
     """The body as JSON; an empty one is an empty object."""
     try:
-        return json.loads(await request.text() or "{}")
+        return read(await request.text() or "{}")
     except ValueError:
         raise web.HTTPBadRequest(reason="the body is not JSON") from None

@@ -113,7 +113,10 @@ impl Content {
     }
 
     pub async fn whole(&self) -> Result<Body, Lost> {
-        self.pieces(vec![Piece::Part(0..self.length())]).await
+        match self {
+            Content::Memory(whole) => Ok(Body::full(whole.clone())),
+            _ => self.pieces(vec![Piece::Part(0..self.length())]).await,
+        }
     }
 
     /// One after another. Of a file the first is read before it says that it can be.

@@ -114,7 +114,10 @@ impl Stored {
 
     /// How long it is still fresh, or for how long it has been stale.
     pub fn remaining(&self) -> Result<Duration, Duration> {
-        let Some(age) = self.age() else { return Err(Duration::MAX) };
+        self.age().map_or(Err(Duration::MAX), |age| self.remaining_at(age))
+    }
+
+    pub fn remaining_at(&self, age: Duration) -> Result<Duration, Duration> {
         match self.lifetime.checked_sub(age) {
             Some(left) if !left.is_zero() => Ok(left),
             _ => Err(age.saturating_sub(self.lifetime)),

@@ -2,7 +2,8 @@
 //! no crafted part can run into another.
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::sync::{Arc, LazyLock};
 
 use http::uri::PathAndQuery;
 use http::HeaderValue;
@@ -11,8 +12,11 @@ use super::vary::Normal;
 use crate::exchange::Exchange;
 use crate::snapshot::CacheQuery;
 
+/// Keyed at random, so that nobody outside can choose URLs that fall into one place.
+static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+
 /// The URL as the gateway was asked for it, in normal form.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Url {
     pub scheme: Box<str>,
     /// Lower-case, without the scheme's own port.
@@ -20,16 +24,20 @@ pub struct Url {
     pub path: Box<str>,
     /// That part of the query which tells responses apart.
     pub query: Option<Box<str>>,
+    /// Of all the others, which are hashed once.
+    hash: u64,
 }
 
 impl Url {
     pub fn new(scheme: &str, host: &str, path: &str, query: Option<&str>, rule: &CacheQuery) -> Self {
-        Self {
-            scheme: scheme.into(),
-            host: normal_host(scheme, host).into(),
-            path: path.into(),
-            query: normal_query(query, rule).map(|query| query.into_owned().into()),
-        }
+        let query = normal_query(query, rule).map(|query| query.into_owned().into());
+        Self::normal(scheme.into(), normal_host(scheme, host).into(), path.into(), query)
+    }
+
+    /// Of parts that are in normal form.
+    pub fn normal(scheme: Box<str>, host: Box<str>, path: Box<str>, query: Option<Box<str>>) -> Self {
+        let hash = HASHER.hash_one((&scheme, &host, &path, &query));
+        Self { scheme, host, path, query, hash }
     }
 
     pub fn of(exchange: &Exchange, rule: &CacheQuery) -> Self {
@@ -65,8 +73,20 @@ impl Url {
         HeaderValue::from_str(&self.host).ok()
     }
 
+    /// In which of so many parts of the store it is.
+    pub fn part(&self, parts: usize) -> usize {
+        // Its lower half finds the place within.
+        (self.hash >> 32) as usize % parts
+    }
+
     pub fn bytes(&self) -> usize {
         self.scheme.len() + self.host.len() + self.path.len() + self.query.as_ref().map_or(0, |query| query.len())
+    }
+}
+
+impl Hash for Url {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
     }
 }
 

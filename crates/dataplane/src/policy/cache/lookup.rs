@@ -52,10 +52,11 @@ impl Cache {
         request: Request<Body>,
     ) -> Result<Response<Body>, Error> {
         let (head, body) = request.into_parts();
-        if let Some(why) = self.passes(exchange, &head, &body) {
-            return Box::pin(self.pass(origin, exchange, Request::from_parts(head, body), why)).await;
-        }
-        let asked = self.asked(exchange, head);
+        let directives = match self.admit(exchange, &head, &body) {
+            Ok(directives) => directives,
+            Err(why) => return Box::pin(self.pass(origin, exchange, Request::from_parts(head, body), why)).await,
+        };
+        let asked = self.asked(exchange, head, directives);
         for _ in 0..LOOKS {
             let mut found = self.store.look_up(&asked.url, &asked.primary, &asked.head.headers);
             let mut known = None;
@@ -131,7 +132,7 @@ impl Cache {
         let Some(age) = head.age().filter(|_| !head.always_asks && !wanted.no_cache) else { return Good::Not };
         let seconds = Duration::from_secs;
         let too_old = wanted.max_age.is_some_and(|most| age > seconds(most));
-        match head.remaining() {
+        match head.remaining_at(age) {
             Ok(_) if entry.is_soft() => match head.while_revalidate > Duration::ZERO {
                 true => Good::Meanwhile,
                 false => Good::Not,

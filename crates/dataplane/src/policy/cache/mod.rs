@@ -236,9 +236,9 @@ impl Cache {
 
     /// What would be looked for, if it is not past the cache.
     pub fn explain(&self, exchange: &Exchange, head: &RequestHead) -> Value {
-        match self.passes(exchange, head, &Body::empty()) {
-            Some(why) => passes(&format!("it goes past the cache ({})", why.as_str())),
-            None => {
+        match self.admit(exchange, head, &Body::empty()) {
+            Err(why) => passes(&format!("it goes past the cache ({})", why.as_str())),
+            Ok(_) => {
                 let url = key::Url::of(exchange, &self.query).text();
                 open(&format!("a response that is stored for {url} may answer it"))
             }

@@ -88,10 +88,15 @@ impl Asked {
 }
 
 impl Cache {
-    /// Why a request goes past the cache, if it does.
-    pub(super) fn passes(&self, exchange: &Exchange, head: &RequestHead, body: &Body) -> Option<Forward> {
+    /// What the client says of answers from the store, or why its request goes past the cache.
+    pub(super) fn admit(
+        &self,
+        exchange: &Exchange,
+        head: &RequestHead,
+        body: &Body,
+    ) -> Result<RequestDirectives, Forward> {
         if head.method != Method::GET && head.method != Method::HEAD {
-            return Some(Forward::Method);
+            return Err(Forward::Method);
         }
         let conditional = head.headers.contains_key(IF_MATCH) || head.headers.contains_key(IF_UNMODIFIED_SINCE);
         let known = exchange.caller().is_some();
@@ -100,9 +105,13 @@ impl Cache {
         let nowhere = exchange.host.is_empty() || exchange.host.to_str().is_err();
         let opens = exchange.grant.is_some() || exchange.opening.is_some();
         if nowhere || !body.is_end_stream() || opens || apart {
-            return Some(Forward::Bypass);
+            return Err(Forward::Bypass);
         }
-        (conditional || self.directives(&head.headers).no_store).then_some(Forward::Request)
+        let directives = self.directives(&head.headers);
+        match conditional || directives.no_store {
+            true => Err(Forward::Request),
+            false => Ok(directives),
+        }
     }
 
     fn directives(&self, headers: &HeaderMap) -> RequestDirectives {
@@ -113,7 +122,7 @@ impl Cache {
         }
     }
 
-    pub(super) fn asked(&self, exchange: &Exchange, head: RequestHead) -> Asked {
+    pub(super) fn asked(&self, exchange: &Exchange, head: RequestHead, directives: RequestDirectives) -> Asked {
         let part = |by: &By| match by {
             By::Consumer => {
                 let fields = exchange.consumer.iter().flat_map(|consumer| consumer.identity.fields());
@@ -144,7 +153,7 @@ impl Cache {
         Asked {
             url: Arc::new(Url::of(exchange, &self.query)),
             primary: Arc::new(primary),
-            directives: self.directives(&head.headers),
+            directives,
             authorized: personal(&AUTHORIZATION),
             cookies: personal(&COOKIE) && !self.forward.contains(&COOKIE),
             head,

@@ -15,7 +15,7 @@ use super::store::Lane;
 
 #[derive(Default)]
 pub struct Shard {
-    pub urls: HashMap<Arc<Url>, FxHashMap<Arc<Primary>, Variants>>,
+    pub urls: FxHashMap<Arc<Url>, FxHashMap<Arc<Primary>, Variants>>,
     pub slots: Vec<Option<Slot>>,
     pub free: Vec<usize>,
     /// Of what is in memory, and of what is on the disk.

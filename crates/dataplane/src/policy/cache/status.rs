@@ -95,10 +95,12 @@ impl Report {
             text.push_str(forward.as_str());
         }
         if let Some(status) = self.status {
-            text.push_str(&format!("; fwd-status={status}"));
+            text.push_str("; fwd-status=");
+            text.push_str(itoa::Buffer::new().format(status));
         }
         if let Some(ttl) = self.ttl {
-            text.push_str(&format!("; ttl={ttl}"));
+            text.push_str("; ttl=");
+            text.push_str(itoa::Buffer::new().format(ttl));
         }
         if self.stored {
             text.push_str("; stored");
@@ -107,7 +109,8 @@ impl Report {
             text.push_str("; collapsed");
         }
         if let Some(detail) = self.detail {
-            text.push_str(&format!("; detail={detail}"));
+            text.push_str("; detail=");
+            text.push_str(detail);
         }
         if let Ok(value) = HeaderValue::try_from(text) {
             headers.append(CACHE_STATUS, value);

@@ -142,7 +142,7 @@ impl Store {
     }
 
     pub(super) fn shard(&self, url: &Url) -> &Mutex<Shard> {
-        &self.shards[self.hasher.hash_one(url) as usize % SHARDS]
+        &self.shards[url.part(SHARDS)]
     }
 
     pub fn look_up(&self, url: &Arc<Url>, primary: &Arc<Primary>, headers: &HeaderMap) -> Found {

@@ -158,12 +158,8 @@ impl Record {
             groups: groups.into(),
             epoch: self.epoch.min(epoch),
         };
-        let url = Url {
-            scheme: self.scheme.into(),
-            host: self.host.into(),
-            path: self.path.into(),
-            query: self.query.map(Box::from),
-        };
+        let query = self.query.map(Box::from);
+        let url = Url::normal(self.scheme.into(), self.host.into(), self.path.into(), query);
         let primary = Primary {
             route: self.route.into(),
             fingerprint: self.fingerprint,

@@ -181,7 +181,7 @@ impl Attempts {
                 Decision::GiveUp => false,
                 // Once is enough: a new connection that fails in the same way is not stale.
                 Decision::Reconnect => !std::mem::replace(&mut fresh, true),
-                Decision::Again => self.may_repeat(failed.failure, pick.index, &mut tried, progress).await,
+                Decision::Again => Box::pin(self.may_repeat(failed.failure, pick.index, &mut tried, progress)).await,
             };
             if !again {
                 return failed.answer.ok_or(failed.error);
@@ -231,7 +231,11 @@ impl Attempts {
         progress.visit = Some(Visit::begin(&self.view, pick));
         if let Some(pool) = self.view.http2.get(pick.index).filter(|pool| !pool.is_declined()) {
             match pool.acquire().await {
-                Ok(lease) => return self.attempt_http2(lease, endpoint.authority(), known, upload, progress).await,
+                Ok(lease) => {
+                    // In a box, as is every pause: an attempt that needs neither must not be as large.
+                    let attempt = self.attempt_http2(lease, endpoint.authority(), known, upload, progress);
+                    return Box::pin(attempt).await;
+                }
                 Err(error) if matches!(*error, http2::OpenError::Declined) => {}
                 Err(error) => {
                     blame(progress);

@@ -172,12 +172,17 @@ impl Pool {
     /// A kept connection, or a new one. Waits its turn when all that may be open are in use; the caller bounds the time
     /// by dropping the future.
     pub(super) async fn acquire(self: &Rc<Self>, wanted: Wanted<'_>) -> Result<Box<Connection>, Rc<ConnectError>> {
-        let Wanted { endpoint, limit, fresh, introduction } = wanted;
-        if !fresh {
-            if let Some(connection) = self.take_idle(introduction) {
+        if !wanted.fresh {
+            if let Some(connection) = self.take_idle(wanted.introduction) {
                 return Ok(connection);
             }
         }
+        // In a box: whoever gets a kept one must not be as large as all that making one takes.
+        Box::pin(self.make(wanted)).await
+    }
+
+    async fn make(self: &Rc<Self>, wanted: Wanted<'_>) -> Result<Box<Connection>, Rc<ConnectError>> {
+        let Wanted { endpoint, limit, fresh, introduction } = wanted;
         // An idle connection that is another client's goes rather than keeping this one waiting.
         let mut slot = match self.slot(fresh || introduction.is_some()) {
             Some(slot) => slot,

@@ -1,5 +1,6 @@
 //! One request on its way: what is known of it so far, carried from phase to phase and into the log.
 
+use std::cell::OnceCell;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use crate::policy::cache;
 use crate::policy::compress::Accepted;
 use crate::policy::graphql;
 use crate::policy::rate_limit::RateReport;
+use crate::policy::request_id;
 use crate::policy::translate::events::Opening;
 use crate::policy::validate::Operation;
 use crate::protocol::grpc::Call;
@@ -150,7 +152,8 @@ pub struct Exchange {
     pub granted: Option<Arc<Verdict>>,
     /// For the client's next proof.
     pub dpop_nonce: Option<HeaderValue>,
-    pub request_id: Option<HeaderValue>,
+    /// Drawn when somebody asks for it.
+    request_id: OnceCell<HeaderValue>,
     pub trace: Trace,
     /// `Origin` of a request that a CORS policy saw.
     pub origin: Option<HeaderValue>,
@@ -220,7 +223,7 @@ impl Exchange {
             set_cookies: Vec::new(),
             granted: None,
             dpop_nonce: None,
-            request_id: None,
+            request_id: OnceCell::new(),
             trace: Trace::default(),
             origin: None,
             rate: None,
@@ -258,7 +261,8 @@ impl Exchange {
         (again.client, again.scheme, again.params) = (self.client, self.scheme, self.params);
         (again.route, again.consumer) = (self.route.clone(), self.consumer.clone());
         again.version = self.version.clone();
-        (again.request_id, again.trace) = (self.request_id.clone(), self.trace.clone());
+        again.take_request_id(self.request_id().clone());
+        again.trace = self.trace.clone();
         again
     }
 
@@ -266,6 +270,16 @@ impl Exchange {
     pub fn source(&self) -> Option<SocketAddr> {
         let port = if self.client == self.peer.ip().to_canonical() { self.peer.port() } else { 0 };
         Some(SocketAddr::new(self.client, port)).filter(|source| *source != NOWHERE)
+    }
+
+    /// For its log line and its problem details, and wherever the policy shows it.
+    pub fn request_id(&self) -> &HeaderValue {
+        self.request_id.get_or_init(request_id::fresh)
+    }
+
+    /// The client's own, before anybody has asked.
+    pub fn take_request_id(&mut self, id: HeaderValue) {
+        self.request_id = OnceCell::from(id);
     }
 
     pub fn path(&self) -> &str {

@@ -13,7 +13,7 @@ use crate::error::{self, Error, Kind};
 use crate::exchange::{Asked, Exchange};
 use crate::forwarded;
 use crate::policy::translate::Step;
-use crate::policy::{cache, request_id, Flow};
+use crate::policy::{cache, Flow};
 use crate::program::Program;
 use crate::protocol::body::Body;
 use crate::protocol::grpc::{self, Call};
@@ -48,17 +48,14 @@ pub async fn handle(
     let mut recording = Recording::new(exchange, program.clone(), worker.clone(), link.clone());
     let exchange = &mut recording.exchange;
     let outcome = match refusal {
-        // No policy sees such a head, but its line and its answer are to be found together.
-        Some(error) => {
-            exchange.request_id = Some(request_id::fresh());
-            Err(error)
-        }
+        // No policy sees such a head.
+        Some(error) => Err(error),
         None => phases(&worker, &link, &program, exchange, &mut head, body).await,
     };
     let response = outcome.unwrap_or_else(|error| {
         exchange.error = Some(error.kind);
         exchange.cause = error.cause.clone();
-        let id = exchange.request_id.as_ref();
+        let id = Some(exchange.request_id());
         match (&exchange.call, &exchange.graphql) {
             (Some(call), _) => call.respond(&error),
             (None, Some(seen)) => seen.respond(&error, id),
@@ -82,53 +79,19 @@ pub fn panicked(link: Rc<Link>) -> Response<Recorded> {
 
 fn open(link: &Link, head: &mut request::Parts, refused: bool) -> Exchange {
     let received = Instant::now();
-    let trace = Trace::take(head);
-    let call = Call::of(&head.headers);
-    Exchange {
-        received,
-        deadline: received + LONGEST,
-        peer: link.connection.peer,
-        client: link.connection.peer.ip().to_canonical(),
-        scheme: link.connection.scheme,
-        certificate: link.connection.tls().and_then(|tls| tls.client.clone()),
-        method: head.method.clone(),
-        host: head.headers.get(HOST).filter(|_| !refused).cloned().unwrap_or_else(|| HeaderValue::from_static("")),
-        target: head.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/")),
-        params: Default::default(),
-        route: None,
-        consumer: None,
-        set_cookies: Vec::new(),
-        granted: None,
-        dpop_nonce: None,
-        request_id: None,
-        trace,
-        origin: None,
-        rate: None,
-        operation: None,
-        graphql: None,
-        asked: if call.is_some() { Asked::Call } else { Asked::Http },
-        call,
-        translation: None,
-        wish: None,
-        grant: None,
-        opening: None,
-        tunnel: None,
-        rewritten: None,
-        version: None,
-        raised: None,
-        described: None,
-        accepted: None,
-        captured: Default::default(),
-        calls: Vec::new(),
-        cache: None,
-        withhold_identity: false,
-        endpoint: None,
-        retries: 0,
-        bytes_in: 0,
-        bytes_out: 0,
-        error: None,
-        cause: None,
+    let connection = &link.connection;
+    let host = head.headers.get(HOST).filter(|_| !refused).cloned().unwrap_or_else(|| HeaderValue::from_static(""));
+    let target = head.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+    let mut exchange = Exchange::new(received, connection.peer, head.method.clone(), host, target);
+    exchange.deadline = received + LONGEST;
+    exchange.scheme = connection.scheme;
+    exchange.certificate = connection.tls().and_then(|tls| tls.client.clone());
+    exchange.trace = Trace::take(head);
+    exchange.call = Call::of(&head.headers);
+    if exchange.call.is_some() {
+        exchange.asked = Asked::Call;
     }
+    exchange
 }
 
 async fn phases(

@@ -74,7 +74,7 @@ impl AccessLog {
             _ => None,
         });
         self.sink.push(worker, |line| {
-            line.optional("request_id", exchange.request_id.as_ref().map(HeaderValue::as_bytes));
+            line.text("request_id", exchange.request_id().as_bytes());
             line.text("trace_id", exchange.trace.id().as_bytes());
             line.displayed("client", exchange.client);
             line.text("method", exchange.method.as_str().as_bytes());

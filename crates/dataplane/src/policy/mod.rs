@@ -91,7 +91,7 @@ impl Policies {
     ) -> Result<Flow, Error> {
         for name in &self.on {
             match name {
-                Name::RequestId => request_id::on_request(self.request_id.as_ref(), exchange, head),
+                Name::RequestId => self.request_id.iter().for_each(|policy| policy.on_request(exchange, head)),
                 Name::AccessLog => self.access_log.iter().for_each(|policy| policy.on_request(exchange, head)),
                 Name::Limits => self.limits.iter().try_for_each(|policy| policy.on_request(exchange, head))?,
                 Name::Cors => {

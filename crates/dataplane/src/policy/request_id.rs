@@ -1,4 +1,5 @@
-//! An id for every request: the client's own if it is acceptable, else a fresh one; sent on and sent back.
+//! An id for every request, for its log line and its problem details: the client's own if it is acceptable, else a fresh
+//! one; sent on and sent back where the policy is.
 
 use http::{HeaderName, HeaderValue};
 use serde_json::{json, Value};
@@ -37,20 +38,16 @@ impl RequestId {
         }
     }
 
-    pub fn on_response(&self, exchange: &Exchange, head: &mut ResponseHead) {
-        if let Some(id) = &exchange.request_id {
-            head.headers.insert(self.header.clone(), id.clone());
+    pub fn on_request(&self, exchange: &mut Exchange, head: &mut RequestHead) {
+        if let Some(id) = self.accepted(head) {
+            exchange.take_request_id(id);
         }
+        head.headers.insert(self.header.clone(), exchange.request_id().clone());
     }
-}
 
-/// Every request gets an id, for its log line and its problem details; the policy says where else it shows.
-pub fn on_request(policy: Option<&RequestId>, exchange: &mut Exchange, head: &mut RequestHead) {
-    let id = policy.and_then(|policy| policy.accepted(head)).unwrap_or_else(fresh);
-    if let Some(policy) = policy {
-        head.headers.insert(policy.header.clone(), id.clone());
+    pub fn on_response(&self, exchange: &Exchange, head: &mut ResponseHead) {
+        head.headers.insert(self.header.clone(), exchange.request_id().clone());
     }
-    exchange.request_id = Some(id);
 }
 
 /// 1–128 of `A-Za-z0-9._-`: safe in a log, a header and a URL.

@@ -7,15 +7,17 @@ use super::hex;
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
-/// A valid `traceparent`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trace(HeaderValue);
+/// Bytes of a `traceparent` of this version.
+const LENGTH: usize = 55;
 
-/// No trace yet: its id is empty.
-impl Default for Trace {
-    fn default() -> Self {
-        Self(HeaderValue::from_static(""))
-    }
+/// A valid `traceparent`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Trace {
+    /// No trace yet: its id is empty.
+    #[default]
+    None,
+    Given(HeaderValue),
+    Fresh([u8; LENGTH]),
 }
 
 impl Trace {
@@ -25,28 +27,29 @@ impl Trace {
         let mut values = head.headers.get_all(TRACEPARENT).iter();
         if let (Some(value), None) = (values.next(), values.next()) {
             if is_valid(value.as_bytes()) {
-                return Self(value.clone());
+                return Self::Given(value.clone());
             }
         }
         let trace = Self::fresh();
-        head.headers.insert(TRACEPARENT, trace.0.clone());
+        head.headers.insert(TRACEPARENT, hex::value(trace.as_str().as_bytes()));
         head.headers.remove(TRACESTATE);
         trace
     }
 
     pub fn fresh() -> Self {
         let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
-        text[3..35].copy_from_slice(&hex::encode::<32>(fastrand::u128(1..)));
-        text[36..52].copy_from_slice(&hex::encode::<16>(fastrand::u64(1..).into()));
-        Self(hex::value(&text))
-    }
-
-    pub fn header(&self) -> &HeaderValue {
-        &self.0
+        // Ids are not zero.
+        text[3..35].copy_from_slice(&hex::encode::<32>(fastrand::u128(..).max(1)));
+        text[36..52].copy_from_slice(&hex::encode::<16>(fastrand::u64(..).max(1).into()));
+        Self::Fresh(text)
     }
 
     pub fn as_str(&self) -> &str {
-        self.0.to_str().unwrap_or_default()
+        match self {
+            Self::None => "",
+            Self::Given(value) => value.to_str().unwrap_or_default(),
+            Self::Fresh(text) => std::str::from_utf8(text).unwrap_or_default(),
+        }
     }
 
     /// 32 hexadecimal digits.
@@ -57,7 +60,7 @@ impl Trace {
 
 /// §3.2.2: `version-trace-parent-flags`, lower-case hex, ids not all zero; a later version may append fields.
 fn is_valid(text: &[u8]) -> bool {
-    let Some((fields, rest)) = text.split_at_checked(55) else {
+    let Some((fields, rest)) = text.split_at_checked(LENGTH) else {
         return false;
     };
     let hex = |part: &[u8]| part.iter().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(byte));

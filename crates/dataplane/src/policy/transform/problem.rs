@@ -45,7 +45,7 @@ pub async fn normalise(exchange: &Exchange, head: &mut ResponseHead, mut body: B
     if let Some(words) = words {
         problem["detail"] = words.chars().take(DETAIL_CHARACTERS).collect::<String>().into();
     }
-    if let Some(id) = exchange.request_id.as_ref().and_then(|id| id.to_str().ok()) {
+    if let Ok(id) = exchange.request_id().to_str() {
         problem["request_id"] = id.into();
     }
     content::rewrite(&mut head.headers);

@@ -180,7 +180,7 @@ fn refuse(exchange: &mut Exchange, error: Error, status: Option<http::StatusCode
         Some(status) if error.kind == Kind::CallFailed => {
             exchange.error = Some(error.kind);
             exchange.cause.clone_from(&error.cause);
-            Ok(error::respond_with(&error, status, exchange.request_id.as_ref()))
+            Ok(error::respond_with(&error, status, Some(exchange.request_id())))
         }
         _ => Err(error),
     }

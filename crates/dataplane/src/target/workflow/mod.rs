@@ -88,5 +88,5 @@ impl WorkflowTarget {
 }
 
 fn request_id(exchange: &Exchange) -> String {
-    exchange.request_id.as_ref().and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned()
+    exchange.request_id().to_str().unwrap_or_default().to_owned()
 }

@@ -109,7 +109,7 @@ impl Variable {
             Path => text(exchange.path()),
             Scheme => text(exchange.scheme),
             Protocol => text(&format!("{:?}", head.version)),
-            Id => text(&exchange.request_id.as_ref().map_or("".into(), |id| String::from_utf8_lossy(id.as_bytes()))),
+            Id => text(&String::from_utf8_lossy(exchange.request_id().as_bytes())),
             Route => text(exchange.route.as_ref().map_or("", |route| &route.id)),
             Query => query(exchange.query().unwrap_or_default()),
             Headers => headers(head),

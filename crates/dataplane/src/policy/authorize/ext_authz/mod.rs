@@ -205,7 +205,7 @@ impl ExtAuthz {
             Protocol::Grpc { context } => {
                 let occasion = Occasion {
                     time: SystemTime::now(),
-                    id: exchange.request_id.as_ref().map(text).unwrap_or_default(),
+                    id: text(exchange.request_id()),
                     port: exchange.source().map_or(0, |source| source.port()),
                 };
                 let message = grpc::check_request(question, context, Some(&occasion));

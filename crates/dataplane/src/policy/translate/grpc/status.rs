@@ -99,7 +99,7 @@ impl Status {
     }
 
     pub fn respond(&self, status_type: &MessageType, exchange: &Exchange) -> Response<Body> {
-        let problem = self.problem(status_type, exchange.request_id.as_ref());
+        let problem = self.problem(status_type, Some(exchange.request_id()));
         let mut response = Response::new(Body::full(problem.to_string()));
         *response.status_mut() = self.http();
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

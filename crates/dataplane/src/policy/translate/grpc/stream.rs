@@ -52,7 +52,7 @@ pub(super) async fn begin(
     early: Option<Status>,
 ) -> Result<Response<Body>, Error> {
     let raw = matches!(back.binding.answer, Answer::Raw(_));
-    let id = exchange.request_id.clone();
+    let id = Some(exchange.request_id().clone());
     let mut stream =
         Messages { back, body, frames, early, id, begun: false, ended: false, pieces: VecDeque::new(), broken: None };
     let kind = match stream.back.format {

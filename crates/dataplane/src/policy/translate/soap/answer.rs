@@ -43,7 +43,7 @@ impl Back {
         if let Some(fault) = body.first(&namespace, "Fault") {
             let fault = fault::read(fault, &namespace, &decoder, &operation.faults, &operation.statuses);
             exchange.error = Some(fault.error.kind);
-            return Ok(error::respond_with(&fault.error, fault.status, exchange.request_id.as_ref()));
+            return Ok(error::respond_with(&fault.error, fault.status, Some(exchange.request_id())));
         }
         if !head.status.is_success() {
             return Err(bad(format!("the service answered {} without a fault", head.status.as_u16())));

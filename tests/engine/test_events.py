@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import time
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
@@ -307,10 +308,11 @@ def test_a_store_of_version_1_is_brought_up_to_date(gateway: Start, service: Ser
     connection = sqlite3.connect(tmp_path / "stagedoor.db")
     connection.executescript(files("stagedoor.engine").joinpath("schema_1.sql").read_text("utf-8"))
     connection.execute("INSERT INTO schema_version VALUES (1)")
-    connection.execute(
-        "INSERT INTO execution VALUES ('old', 'test/flow', '1.0.0', 'h', 'completed', 'flow', NULL, NULL, NULL, 1.0)"
-    )
-    connection.execute("""INSERT INTO event VALUES ('old', 0, 'ExecutionCompleted', 1.0, '{"output":7}')""")
+    # Not so old that its time in the store is over.
+    now = time.time()
+    old = ("old", "test/flow", "1.0.0", "h", "completed", "flow", None, None, None, now)
+    connection.execute("INSERT INTO execution VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", old)
+    connection.execute("""INSERT INTO event VALUES ('old', 0, 'ExecutionCompleted', ?, '{"output":7}')""", (now,))
     connection.commit()
     connection.close()
     write(tmp_path, [{"e": {"emit": {"event": {"with": {"type": "paid"}}}}}])

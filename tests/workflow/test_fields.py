@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from stagedoor._core import Expression
 from stagedoor.workflow.error import Failure
+from stagedoor.workflow.events import RULES
 from stagedoor.workflow.expression import Compiled
 
 
 class Nowhere:
-    reference, now = "/do/0/a", 1.0
+    reference, now, rules = "/do/0/a", 1.0, RULES
 
     def variable(self, name: str) -> Any:
         raise KeyError(name)

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -210,11 +210,13 @@ def has_crashed(running: Gateway) -> bool:
     return (running.process.poll() or running.end()) == 137
 
 
-def is_undone(running: Gateway, ledger: Ledger, times: int) -> None:
-    """Whoever asks again with the client's key is told, and each step has been asked for with one key of its own."""
+def is_undone(running: Gateway, ledger: Ledger, times: int, again: Collection[str] = ()) -> None:
+    """Whoever asks again with the client's key is told, and each step has been asked for with one key of its own; of
+    those of ``again`` perhaps once more."""
     answer = running.request("POST", "/flow", {"name": "ann"}, {"idempotency-key": "k"})
     assert (answer.status, answer.json["compensation"]["status"]) == (409, "complete"), answer
-    assert [len(ledger.keys(step)) for step in STEPS] == [times] * len(STEPS)
+    counts = {step: len(ledger.keys(step)) for step in STEPS}
+    assert counts == {step: max(times, min(counts[step], times + 1)) if step in again else times for step in STEPS}
     keys = {step: set(ledger.keys(step)) for step in STEPS}
     assert [len(each) for each in keys.values()] == [1] * len(STEPS)
     assert len(set.union(*keys.values())) == len(STEPS)
@@ -234,7 +236,8 @@ def test_a_crash_after_every_single_event_does_each_call_and_each_undo_once(gate
         crashed = has_crashed(running)
     # Started, three answers with their undos, the three undos, the end; and a life with nothing left to do.
     assert lives > 10
-    is_undone(gateway(), ledger, 1)
+    # The undo of a step is written down while the next step is on its way: that may have been asked before the crash.
+    is_undone(gateway(), ledger, 1, again=("grpc reserve", "mcp reserve"))
 
 
 def test_a_call_that_is_under_way_when_the_gateway_is_killed_is_asked_again_with_its_key(

@@ -46,6 +46,11 @@ class Orchestrator:
     retention: Retention
     operator: Operator
 
+    def begin(self) -> None:
+        """Once the data plane serves."""
+        self.engine.begin()
+        self.retention.begin()
+
 
 async def orchestrate(
     plane: _core.DataPlane,

@@ -67,8 +67,7 @@ class Serving:
         self.notices.begin()
         self.issuers.use(self.configuration.settings.issuers)
         if self.orchestrator is not None:
-            self.orchestrator.engine.begin()
-            self.orchestrator.retention.begin()
+            self.orchestrator.begin()
 
     async def apply(self, new: Configuration) -> bool:
         """All of it or, with an error, none of it; False if it says the same as the one that serves. CannotApply,
@@ -83,8 +82,7 @@ class Serving:
             return False
         if orchestrator is None and new.workflows:
             orchestrator = await self._orchestrate(new)
-            orchestrator.engine.begin()
-            orchestrator.retention.begin()
+            orchestrator.begin()
         elif orchestrator is not None:
             await orchestrator.definitions.keep(new.workflows.values())
             # Both are known while the programs change places: a route never meets a workflow that is not there.

@@ -24,10 +24,7 @@ from stagedoor.engine.store import StoreError
 from stagedoor.engine.turns import slice_of_time
 from stagedoor.workflow.commands import Command, Complete, Fault
 from stagedoor.workflow.definition import Definition
-from stagedoor.workflow.events import (
-    ExecutionAdmitted,
-    ExecutionStarted,
-)
+from stagedoor.workflow.events import ExecutionAdmitted, ExecutionStarted
 from stagedoor.workflow.machine import Machine
 
 SCHEDULE = "(schedule)"

@@ -6,9 +6,7 @@ from dataclasses import dataclass, field
 from typing import get_args
 
 from stagedoor.engine.execution import STATUS
-from stagedoor.workflow.events import (
-    Limit,
-)
+from stagedoor.workflow.events import Limit
 
 
 @dataclass(slots=True)

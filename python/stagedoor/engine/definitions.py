@@ -45,8 +45,8 @@ class Definitions:
 
     async def keep(self, definitions: Iterable[Definition]) -> None:
         """Put their documents into the store. StoreError if that cannot be."""
-        definitions = list(definitions)
-        new = [each for each in definitions if each.hash not in self.known]
+        definitions, known = list(definitions), self.known
+        new = [each for each in definitions if each.hash not in known]
         if new:
             self._leaving.difference_update(each.hash for each in new)
             await self._log.define([(each.hash, each.key, each.version, encode_json(stored(each))) for each in new])

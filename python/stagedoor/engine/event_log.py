@@ -194,6 +194,8 @@ class EventLog:
                 append.done(error)
         if self.after is not None:
             self.after()
+        if error is None and self.owed is not None and any(append.outbox for append in appends):
+            self.owed()
 
     async def close(self) -> None:
         """Write what was appended, once more if it must be, and let go of the store."""
@@ -290,8 +292,6 @@ class EventLog:
             self.batch_sizes.observe(len(batch))
             self.events += len(batch)
             self._loop.call_soon_threadsafe(self._acknowledge, batch, None)
-            if self.owed is not None and any(append.outbox for append in batch):
-                self._loop.call_soon_threadsafe(self.owed)
         return []
 
     def _hold(self, appends: list[Append], reason: str) -> list[Append]:

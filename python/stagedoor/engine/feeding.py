@@ -25,12 +25,7 @@ from stagedoor.engine.store import StoreError, reading
 from stagedoor.engine.timers import Key
 from stagedoor.engine.turns import Turns
 from stagedoor.workflow.commands import Command
-from stagedoor.workflow.events import (
-    Event,
-    EventReceived,
-    LimitReached,
-    TimerFired,
-)
+from stagedoor.workflow.events import Event, EventReceived, LimitReached, TimerFired
 
 AGAIN_S = 0.5
 """Before a parked execution is woken again whose history cannot be read."""

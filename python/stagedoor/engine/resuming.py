@@ -23,10 +23,7 @@ from stagedoor.engine.recovery import revive
 from stagedoor.engine.snapshots import Snapshots
 from stagedoor.engine.store import reading
 from stagedoor.workflow.commands import CancelTimer, StartTimer
-from stagedoor.workflow.events import (
-    ExecutionMigrated,
-    UndoRequested,
-)
+from stagedoor.workflow.events import ExecutionMigrated, UndoRequested
 from stagedoor.workflow.machine import Machine
 
 log = logging.getLogger("stagedoor.engine")

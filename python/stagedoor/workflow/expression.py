@@ -86,17 +86,23 @@ class Compiled:
 
 def sayable(value: Json) -> Json:
     """The value, where a number that JSON does not have, infinite or none, is null."""
+    if type(value) is dict or type(value) is list:
+        # Most have none, and need not be made anew.
+        shown = repr(value)
+        if "inf" not in shown and "nan" not in shown:
+            return value
+    return _finite(value)
+
+
+def _finite(value: Json) -> Json:
     kind = type(value)
     if kind is float:
         return value if math.isfinite(value) else None
-    if kind is not dict and kind is not list:
-        return value
-    shown = repr(value)
-    if "inf" not in shown and "nan" not in shown:
-        return value
     if kind is list:
-        return [sayable(item) for item in value]
-    return {key: sayable(item) for key, item in value.items()}
+        return [_finite(item) for item in value]
+    if kind is dict:
+        return {key: _finite(item) for key, item in value.items()}
+    return value
 
 
 def _plain(value: Json) -> bool:
